@@ -1,1 +1,3 @@
-fn main(){}
+//! One screen: parse, log, run one command.
+
+fn main() {}

@@ -1,0 +1,8 @@
+//! The nouns of the restaurant and of the console. No I/O, no SQL, no HTTP.
+
+pub mod ledger;
+pub mod menu;
+pub mod money;
+pub mod order;
+pub mod permission;
+pub mod session;

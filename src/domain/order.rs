@@ -1,0 +1,127 @@
+//! Orders, and the tickets that the kitchen works through.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::menu::MenuItemId;
+use super::money::Money;
+
+/// Tables in the house, numbered from 1.
+pub const TABLES: u16 = 20;
+/// Lines an order may have.
+pub const LINES_MAX: usize = 40;
+/// Portions of one dish an order may ask for.
+pub const QUANTITY_MAX: u32 = 50;
+
+/// The public id of an order: `ord_` and 26 characters that can't be guessed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrderId(String);
+
+impl OrderId {
+    const PREFIX: &'static str = "ord_";
+    /// 128 bits in base 32.
+    const DIGITS: usize = 26;
+
+    /// The id of 128 random bits, in Crockford's base 32 (no i, l, o, u).
+    pub fn from_bits(mut bits: u128) -> Self {
+        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let mut digits = [b'0'; Self::DIGITS];
+        for digit in digits.iter_mut().rev() {
+            *digit = ALPHABET[(bits & 31) as usize];
+            bits >>= 5;
+        }
+        Self(Self::PREFIX.to_owned() + &String::from_utf8_lossy(&digits))
+    }
+
+    /// None for what can't be an order's id.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(Self::PREFIX)?;
+        let valid = |b: u8| b.is_ascii_digit() || (b.is_ascii_lowercase() && !b"ilou".contains(&b));
+        (digits.len() == Self::DIGITS && digits.bytes().all(valid)).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where an order is in its life. Only `Placed` is reached so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderState {
+    Placed,
+}
+
+/// What a guest asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRequest {
+    pub table: u16,
+    pub lines: Vec<LineRequest>,
+}
+
+/// One line of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineRequest {
+    pub menu_item_id: MenuItemId,
+    pub quantity: u32,
+}
+
+/// A placed order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub id: OrderId,
+    pub table: u16,
+    pub state: OrderState,
+    pub lines: Vec<OrderLine>,
+    pub total: Money,
+    pub placed_at: OffsetDateTime,
+    pub ticket: Ticket,
+    /// Whose it is.
+    pub owner: super::session::PersonId,
+}
+
+/// One line, with the name and price of the moment it was placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderLine {
+    pub menu_item_id: MenuItemId,
+    pub name: String,
+    pub quantity: u32,
+    pub unit_price: Money,
+    pub line_total: Money,
+}
+
+/// The kitchen's slip for an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    pub id: i64,
+    pub state: TicketState,
+}
+
+/// Where a ticket is. The kitchen's workers come with the queue; until then tickets wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TicketState {
+    Waiting,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_order_id_reads_back(bits: u128) {
+            let id = OrderId::from_bits(bits);
+            prop_assert_eq!(OrderId::parse(id.as_str()), Some(id));
+        }
+    }
+
+    #[test]
+    fn what_is_no_order_id_is_refused() {
+        for bad in ["", "ord_", "ord_0123", "1", "ord_0000000000000000000000000i", "ord_00000000000000000000000000'"] {
+            assert_eq!(OrderId::parse(bad), None, "{bad}");
+        }
+    }
+}

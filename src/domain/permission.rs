@@ -1,0 +1,117 @@
+//! Who may do what: one table for the restaurant and the console.
+
+use serde::{Deserialize, Serialize};
+
+/// A part that a person plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Guest,
+    Waiter,
+    Chef,
+    Manager,
+    Owner,
+}
+
+impl Role {
+    /// The roles of the restaurant; `Owner` belongs to the console.
+    pub const BISTRO: [Role; 4] = [Role::Guest, Role::Waiter, Role::Chef, Role::Manager];
+    /// Those of them that work there, so can have a password.
+    pub const STAFF: [Role; 3] = [Role::Waiter, Role::Chef, Role::Manager];
+
+    pub const fn id(self) -> &'static str {
+        match self {
+            Role::Guest => "guest",
+            Role::Waiter => "waiter",
+            Role::Chef => "chef",
+            Role::Manager => "manager",
+            Role::Owner => "owner",
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<Role> {
+        [Role::Guest, Role::Waiter, Role::Chef, Role::Manager, Role::Owner].into_iter().find(|role| role.id() == id)
+    }
+
+    pub fn may(self, permission: Permission) -> bool {
+        permission.roles().contains(&self)
+    }
+}
+
+/// A thing that can be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    MenuRead,
+    OrderPlace,
+    OrderReadOwn,
+    OrderReadAny,
+    LedgerRead,
+    StackRead,
+    StackChange,
+    JourneySend,
+    StaffManage,
+}
+
+impl Permission {
+    pub const ALL: [Permission; 9] = [
+        Permission::MenuRead,
+        Permission::OrderPlace,
+        Permission::OrderReadOwn,
+        Permission::OrderReadAny,
+        Permission::LedgerRead,
+        Permission::StackRead,
+        Permission::StackChange,
+        Permission::JourneySend,
+        Permission::StaffManage,
+    ];
+
+    /// As traces and refusals name it.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Permission::MenuRead => "menu:read",
+            Permission::OrderPlace => "order:place",
+            Permission::OrderReadOwn => "order:read-own",
+            Permission::OrderReadAny => "order:read-any",
+            Permission::LedgerRead => "ledger:read",
+            Permission::StackRead => "stack:read",
+            Permission::StackChange => "stack:change",
+            Permission::JourneySend => "journey:send",
+            Permission::StaffManage => "staff:manage",
+        }
+    }
+
+    /// The table.
+    pub const fn roles(self) -> &'static [Role] {
+        use Role::{Chef, Guest, Manager, Owner, Waiter};
+        match self {
+            Permission::MenuRead => &[Guest, Waiter, Chef, Manager],
+            Permission::OrderPlace => &[Guest, Waiter, Manager],
+            Permission::OrderReadOwn => &[Guest, Waiter, Chef, Manager],
+            Permission::OrderReadAny => &[Waiter, Chef, Manager],
+            Permission::LedgerRead => &[Manager],
+            Permission::StackRead | Permission::StackChange | Permission::JourneySend | Permission::StaffManage => {
+                &[Owner]
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_manager_reads_the_ledger() {
+        let readers: Vec<_> = Role::BISTRO.into_iter().filter(|role| role.may(Permission::LedgerRead)).collect();
+        assert_eq!(readers, [Role::Manager]);
+    }
+
+    #[test]
+    fn nobody_of_the_restaurant_touches_the_console_and_the_other_way_round() {
+        for permission in Permission::ALL {
+            let owner = Role::Owner.may(permission);
+            let bistro = Role::BISTRO.into_iter().any(|role| role.may(permission));
+            assert!(owner != bistro, "{}", permission.id());
+        }
+    }
+}

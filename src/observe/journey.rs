@@ -1,0 +1,137 @@
+//! A trace that the console shows: the joined parts of one request, in microseconds.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use super::hop::Hop;
+use super::ids::{SpanId, TraceId};
+use super::span::{Direction, Status};
+
+/// What a list of journeys shows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Summary {
+    pub trace_id: TraceId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub sent_at: OffsetDateTime,
+    pub method: String,
+    pub path: String,
+    /// The role it was sent as; None for a request that the console or `probe` did not send.
+    #[serde(rename = "as")]
+    pub sent_as: Option<String>,
+    /// `fresh` or `kept`; None likewise.
+    pub connection: Option<String>,
+    pub status: u16,
+    pub total_us: f64,
+    /// The furthest hop reached, where the answer turned back.
+    pub turn: Hop,
+    pub probe: bool,
+}
+
+/// One span, its times counted from the journey's start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JourneySpan {
+    pub id: SpanId,
+    pub parent: Option<SpanId>,
+    pub hop: Hop,
+    pub name: String,
+    pub start_us: f64,
+    pub duration_us: f64,
+    pub direction: Direction,
+    pub status: Status,
+    pub attributes: Map<String, Value>,
+}
+
+/// Time at one hop: the sum of its leaf spans.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct HopTime {
+    pub us: f64,
+    pub reached: bool,
+}
+
+/// [`HopTime`] of each hop, in the order of the way.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HopTimes {
+    pub client: HopTime,
+    pub dns: HopTime,
+    pub tls: HopTime,
+    pub http: HopTime,
+    pub balancer: HopTime,
+    pub api: HopTime,
+    pub service: HopTime,
+    pub data: HopTime,
+}
+
+impl HopTimes {
+    pub fn of_mut(&mut self, hop: Hop) -> &mut HopTime {
+        match hop {
+            Hop::Client => &mut self.client,
+            Hop::Dns => &mut self.dns,
+            Hop::Tls => &mut self.tls,
+            Hop::Http => &mut self.http,
+            Hop::Balancer => &mut self.balancer,
+            Hop::Api => &mut self.api,
+            Hop::Service => &mut self.service,
+            Hop::Data => &mut self.data,
+        }
+    }
+}
+
+/// An instance as the balancer saw it when it chose.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Candidate {
+    pub id: String,
+    pub address: String,
+    pub state: String,
+    pub in_flight: u64,
+    /// Peak-EWMA of its response time; None before its first answer.
+    pub ewma_us: Option<f64>,
+    /// What the policy compared; None where it compares nothing (round robin), or the instance was not drawn.
+    pub score: Option<f64>,
+    pub drawn: bool,
+    pub chosen: bool,
+    pub why: String,
+}
+
+/// The side stations that a request touched.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Sides {
+    pub cache: Option<CacheSide>,
+    pub queue: Option<QueueSide>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CacheSide {
+    pub asked: bool,
+    pub hit: bool,
+    pub bypassed: bool,
+    pub us: f64,
+    pub key: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueueSide {
+    pub ticket: i64,
+    pub waiting: i64,
+}
+
+/// The whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Journey {
+    #[serde(flatten)]
+    pub summary: Summary,
+    pub reason: String,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+    /// `use` or `bypass`.
+    pub caches: String,
+    /// Whether every part that was expected came.
+    pub complete: bool,
+    /// Total less the sum of the leaf spans.
+    pub unaccounted_us: f64,
+    pub hops: HopTimes,
+    pub instances: Vec<Candidate>,
+    pub sides: Sides,
+    /// Ordered by start, parents before children; the first is the root.
+    pub spans: Vec<JourneySpan>,
+}

@@ -1,0 +1,1 @@
+//! Pure rules, with the present moment passed in. `balancer` and `service` both use them.

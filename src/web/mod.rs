@@ -1,0 +1,12 @@
+//! The rules that edge, api and console share, over plain strings, since actix and hyper have
+//! `http` crates of different versions.
+
+pub mod assets;
+pub mod cookie;
+pub mod headers;
+pub mod host;
+pub mod origin;
+pub mod probe;
+pub mod problem;
+pub mod secret;
+pub mod traceparent;
