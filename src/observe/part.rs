@@ -1,0 +1,91 @@
+//! What each side of a socket hands to the recorder when it is done with a request.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::clock::Tick;
+use super::ids::{SpanId, TraceId};
+use super::span::Record;
+
+/// The client's part. Its first span is the journey's root.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClientPart {
+    pub trace_id: TraceId,
+    /// The root span's id, which the signed probe header carried.
+    pub key: SpanId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub sent_at: OffsetDateTime,
+    pub method: String,
+    pub path: String,
+    #[serde(rename = "as")]
+    pub sent_as: Option<String>,
+    /// Whether the connection was a new one.
+    pub fresh: bool,
+    pub bypass_caches: bool,
+    /// 0 when no answer came.
+    pub status: u16,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+    pub spans: Vec<Record>,
+}
+
+/// The edge's part: it lists its attempts, so that completeness is known.
+#[derive(Debug, Clone)]
+pub struct EdgePart {
+    pub trace_id: TraceId,
+    pub key: SpanId,
+    /// Whether a client's part with the same key will follow (a signed probe).
+    pub probe: bool,
+    pub started_at: OffsetDateTime,
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    /// Instances of ours that answered, each of which writes a part.
+    pub instance_parts: usize,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+    pub spans: Vec<Record>,
+}
+
+/// An instance's part.
+#[derive(Debug, Clone)]
+pub struct InstancePart {
+    pub key: SpanId,
+    pub spans: Vec<Record>,
+}
+
+/// What the DNS server did with one query. Joined to the client's span by source port and query id.
+#[derive(Debug, Clone)]
+pub struct DnsPart {
+    pub source_port: u16,
+    pub query_id: u16,
+    pub start: Tick,
+    pub end: Tick,
+    pub attributes: Vec<(Cow<'static, str>, Value)>,
+}
+
+/// One side's part.
+#[derive(Debug, Clone)]
+pub enum Part {
+    Client(ClientPart),
+    Edge(EdgePart),
+    Instance(InstancePart),
+    Dns(DnsPart),
+}
+
+/// Attribute of a client's DNS span with which the server's record is found.
+pub const DNS_QUERY_ID: &str = "dns.id";
+/// Likewise: the port the query was sent from.
+pub const DNS_SOURCE_PORT: &str = "network.local.port";
+/// Attribute of the edge's choosing span: the candidates (a list of [`super::journey::Candidate`]).
+pub const CANDIDATES: &str = "roundtrip.balancer.candidates";
+/// Attributes of the data layer's cache span.
+pub const CACHE_KEY: &str = "roundtrip.cache.key";
+pub const CACHE_HIT: &str = "roundtrip.cache.hit";
+pub const CACHE_BYPASSED: &str = "roundtrip.cache.bypassed";
+/// Attributes of the service's span that queues a ticket.
+pub const QUEUE_TICKET: &str = "roundtrip.queue.ticket";
+pub const QUEUE_WAITING: &str = "roundtrip.queue.waiting";
