@@ -3,10 +3,12 @@
 
 pub mod assets;
 pub mod cookie;
+pub mod fields;
 pub mod headers;
 pub mod host;
 pub mod origin;
 pub mod probe;
 pub mod problem;
+pub mod respond;
 pub mod secret;
 pub mod traceparent;

@@ -17,8 +17,9 @@ pub struct Problem {
     pub status: u16,
     /// What happened to this request, and what to do about it.
     pub detail: String,
-    /// The hop that refused.
-    pub hop: Hop,
+    /// The hop that refused; None for the console, which is no hop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hop: Option<Hop>,
     /// Field by field, when the request's body or query was wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
@@ -37,13 +38,13 @@ pub struct FieldError {
 
 impl Problem {
     /// `kind` is the last part of the type's reference: `unknown-dish`.
-    pub fn new(hop: Hop, status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+    pub fn new(hop: impl Into<Option<Hop>>, status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("/problems/{kind}"),
             title: title.to_owned(),
             status,
             detail: detail.into(),
-            hop,
+            hop: hop.into(),
             errors: Vec::new(),
             retry_after_s: None,
         }

@@ -1,0 +1,81 @@
+//! Answers: JSON, problem documents, and the one place where the service's errors become statuses.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use serde::Serialize;
+
+use super::call::Call;
+use crate::observe::hop::Hop;
+use crate::observe::span::{Direction, Span};
+use crate::service::ServiceError;
+use crate::web::problem::Problem;
+
+/// The span in which an answer is made.
+pub fn writing(parent: &Span) -> Span {
+    let span = parent.child(Hop::Api, "Write the answer");
+    span.direction(Direction::Back);
+    span
+}
+
+/// `value` as JSON.
+pub fn json(call: &Call, status: StatusCode, value: &impl Serialize) -> HttpResponse {
+    let _span = writing(call.span());
+    HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(value)
+}
+
+/// What the service refused, as a client reads it.
+pub fn of_service(error: &ServiceError) -> Problem {
+    let seconds = |wait: &std::time::Duration| wait.as_secs_f64().ceil().max(1.0) as u64;
+    match error {
+        ServiceError::NotFound { what } => {
+            Problem::new(Hop::Service, 404, "not-found", "Not found", format!("There is no such {what}, or it is not yours to see."))
+        }
+        ServiceError::UnknownDish { line, id } => {
+            Problem::new(Hop::Service, 422, "unknown-dish", "Unknown dish", "The order names a dish that is not on the menu; nothing was ordered.")
+                .field(format!("/lines/{line}/menu_item_id"), format!("There is no dish {id} on the menu."))
+        }
+        ServiceError::OutOfStock { line, name } => {
+            Problem::new(Hop::Service, 409, "out-of-stock", "Out of stock", format!("The pantry has too little left for {name}; nothing was ordered. Order less of it, or something else."))
+                .field(format!("/lines/{line}/quantity"), format!("Too little is left for {name}."))
+        }
+        ServiceError::Invalid { pointer, detail } => {
+            Problem::new(Hop::Service, 422, "invalid", "Not valid", "The request breaks a rule of the house; nothing was changed.")
+                .field(pointer.clone(), detail.clone())
+        }
+        ServiceError::IdempotencyConflict => Problem::new(
+            Hop::Service,
+            422,
+            "idempotency-key-reused",
+            "Idempotency key reused",
+            "This Idempotency-Key was used for another order. Use a new key for a new order.",
+        ),
+        ServiceError::SignInFailed => Problem::new(
+            Hop::Api,
+            401,
+            "sign-in-failed",
+            "Sign-in failed",
+            "The name or the password is wrong, or no password has been set for that name.",
+        ),
+        ServiceError::Throttled { retry_after } => {
+            let wait = seconds(retry_after);
+            Problem::new(Hop::Api, 429, "too-many-attempts", "Too many attempts", format!("Wait {wait} s before the next attempt."))
+                .retry_after(wait)
+        }
+        ServiceError::Unavailable { retry_after } => Problem::new(
+            Hop::Data,
+            503,
+            "data-unavailable",
+            "The data is busy",
+            "The data layer can't take this now; nothing was changed. Try again shortly.",
+        )
+        .retry_after(seconds(retry_after)),
+        ServiceError::Internal(_) => Problem::new(
+            Hop::Service,
+            500,
+            "internal",
+            "Something went wrong here",
+            "The server failed at this; it is in its log. Nothing was changed.",
+        ),
+    }
+}

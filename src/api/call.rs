@@ -1,0 +1,116 @@
+//! A request as a handler sees it: its trace, who sent it, what that person may do.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::guard::Root;
+use super::{Shared, State, answer};
+use crate::domain::permission::{Permission, Role};
+use crate::domain::session::Visitor;
+use crate::observe::clock::Tick;
+use crate::observe::hop::Hop;
+use crate::observe::span::{Span, Status};
+use crate::service::{Service, ServiceError};
+use crate::web::cookie;
+use crate::web::problem::Problem;
+use crate::web::respond::{self, header};
+
+/// A call of one handler.
+pub struct Call {
+    request: HttpRequest,
+    state: web::Data<State>,
+    root: Shared<Root>,
+}
+
+impl FromRequest for Call {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let state = request.app_data::<web::Data<State>>().cloned();
+        let root = request.extensions().get::<Shared<Root>>().cloned();
+        let (Some(state), Some(root)) = (state, root) else {
+            return ready(Err(actix_web::error::ErrorInternalServerError("the guard did not run")));
+        };
+        let matched = root.span.record(Hop::Api, "Match the route", root.started, Tick::now());
+        matched.attribute("http.route", || request.match_pattern());
+        ready(Ok(Call { request: request.clone(), state, root }))
+    }
+}
+
+impl Call {
+    pub fn request(&self) -> &HttpRequest {
+        &self.request
+    }
+
+    pub fn span(&self) -> &Span {
+        &self.root.span
+    }
+
+    pub fn service(&self) -> &Service {
+        &self.state.service
+    }
+
+    /// The session cookie's value.
+    pub fn session_secret(&self) -> Option<&str> {
+        header(self.request.headers(), "cookie").and_then(|cookies| cookie::find(cookies, cookie::BISTRO))
+    }
+
+    /// Who sent it.
+    pub async fn visitor(&self) -> Result<Visitor, HttpResponse> {
+        let secret = self.session_secret();
+        let span = self.span().child(Hop::Api, "Who are you?");
+        let visitor = self.state.service.visitor(&span, secret).await.map_err(|error| self.failed(&error))?;
+        span.attribute("enduser.role", || visitor.role.id())
+            .attribute("enduser.id", || visitor.person.map(|person| person.0))
+            .attribute("roundtrip.api.session", || match (visitor.person, &visitor.name) {
+                (None, _) => "none",
+                (Some(_), None) => "guest",
+                (Some(_), Some(_)) => "staff",
+            });
+        Ok(visitor)
+    }
+
+    /// Who sent it, if that role has `permission`.
+    pub async fn allowed(&self, permission: Permission) -> Result<Visitor, HttpResponse> {
+        let visitor = self.visitor().await?;
+        let span = self.span().child(Hop::Api, "May you do this?");
+        let granted = visitor.role.may(permission);
+        span.attribute("roundtrip.api.permission", || permission.id())
+            .attribute("roundtrip.api.granted", || granted)
+            .attribute("enduser.role", || visitor.role.id())
+            .attribute("roundtrip.api.roles", || {
+                Role::BISTRO
+                    .into_iter()
+                    .map(|role| json!({ "role": role.id(), "may": role.may(permission) }))
+                    .collect::<Vec<_>>()
+            });
+        if granted {
+            return Ok(visitor);
+        }
+        span.status(Status::Error);
+        drop(span);
+        Err(self.refused(&if visitor.name.is_none() {
+            Problem::new(Hop::Api, 401, "sign-in-first", "Sign in first", format!("This needs the right {}; guests don't have it. Sign in as somebody who has.", permission.id()))
+        } else {
+            Problem::new(Hop::Api, 403, "not-allowed", "Not allowed", format!("This needs the right {}; the role {} doesn't have it.", permission.id(), visitor.role.id()))
+        }))
+    }
+
+    /// The answer for what the service refused.
+    pub fn failed(&self, error: &ServiceError) -> HttpResponse {
+        if let ServiceError::Internal(reason) = error {
+            log::error!("{} {}: {reason}", self.request.method(), self.request.path());
+        }
+        self.refused(&answer::of_service(error))
+    }
+
+    /// A problem document, with its making on the trace.
+    pub fn refused(&self, problem: &Problem) -> HttpResponse {
+        let _span = answer::writing(self.span());
+        respond::problem(problem)
+    }
+}

@@ -1,0 +1,29 @@
+//! The application's own front: the page a guest sees, and its files.
+
+use actix_web::{HttpResponse, web};
+
+use super::answer;
+use super::call::Call;
+use crate::observe::hop::Hop;
+use crate::service::ServiceError;
+use crate::web::respond;
+
+/// For the balancer's checks: this instance takes requests.
+pub async fn alive(_: Call) -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
+/// The restaurant.
+pub async fn page(call: Call) -> HttpResponse {
+    let _span = answer::writing(call.span());
+    respond::page("bistro", "")
+}
+
+/// A file of the front.
+pub async fn asset(call: Call, path: web::Path<(String, String)>) -> HttpResponse {
+    let (hash, path) = path.into_inner();
+    let span = call.span().child(Hop::Api, "Read the embedded file");
+    let found = respond::asset(call.request(), &hash, &path);
+    span.end();
+    found.unwrap_or_else(|| call.failed(&ServiceError::NotFound { what: "file" }))
+}

@@ -1,0 +1,114 @@
+//! The API: where a request first meets the application.
+//!
+//! One [`Instance`] is one copy of the application behind the balancer: an actix-web server on a
+//! loopback socket. A request passes [`guard`] (is it from our edge, whose trace is it), then its
+//! handler of [`routes`]: who are you, may you, is it well formed; `service` does the work.
+
+mod answer;
+mod body;
+mod call;
+mod front;
+mod guard;
+mod ledger;
+mod menu;
+pub mod openapi;
+mod orders;
+mod routes;
+mod session;
+
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, middleware, web};
+
+use crate::observe::recorder::Recorder;
+use crate::service::Service;
+
+/// A request's body, beyond which it is 413. Orders are far below; the edge has its own, wider bound.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What an instance is made of.
+#[derive(Debug)]
+pub struct InstanceConfig {
+    /// `i1`, `i2`, …
+    pub id: String,
+    /// Bound already, so that its port is known.
+    pub listener: TcpListener,
+    /// The stack's per-start secret: requests without it are not from our edge.
+    pub hop_secret: String,
+    pub recorder: Recorder,
+    pub service: Service,
+}
+
+/// The state that handlers of one instance share.
+struct State {
+    id: String,
+    hop_secret: String,
+    recorder: Recorder,
+    service: Service,
+}
+
+/// A running copy of the application.
+#[derive(Debug)]
+pub struct Instance {
+    id: String,
+    address: SocketAddr,
+    handle: ServerHandle,
+}
+
+impl Instance {
+    /// Starts answering. One worker thread an instance: two instances are two threads, not two pools.
+    pub fn start(config: InstanceConfig) -> std::io::Result<Instance> {
+        let address = config.listener.local_addr()?;
+        let id = config.id.clone();
+        let state = web::Data::new(State {
+            id: config.id,
+            hop_secret: config.hop_secret,
+            recorder: config.recorder,
+            service: config.service,
+        });
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(state.clone())
+                .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+                .wrap(middleware::from_fn(guard::guard))
+                .configure(routes::configure)
+        })
+        .workers(1)
+        .disable_signals()
+        // Otherwise a connection that the edge closed goes unnoticed and its work goes on.
+        .h1_allow_half_closed(false)
+        .shutdown_timeout(DRAIN.as_secs())
+        .listen(config.listener)?
+        .run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(Instance { id, address, handle })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops taking connections and lets what is under way finish.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+    }
+
+    /// Stops at once: what is under way is cut, as when a process dies.
+    pub async fn kill(self) {
+        self.handle.stop(false).await;
+    }
+}
+
+/// How long an orderly stop waits for what is under way.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The state of a request as its handler sees it; shared with the guard.
+type Shared<T> = Rc<T>;

@@ -1,0 +1,54 @@
+//! Every address of the application, in one table.
+
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpResponse, Resource, web};
+
+use super::call::Call;
+use super::{front, ledger, menu, openapi, orders, session};
+use crate::observe::hop::Hop;
+use crate::web::problem::Problem;
+use crate::web::respond::get;
+
+pub fn configure(app: &mut web::ServiceConfig) {
+    app.service(resource("/api/v1/menu", "GET, HEAD").route(get().to(menu::list)))
+        .service(resource("/api/v1/menu/{id}", "GET, HEAD").route(get().to(menu::one)))
+        .service(
+            resource("/api/v1/orders", "GET, HEAD, POST")
+                .route(get().to(orders::list))
+                .route(web::post().to(orders::place)),
+        )
+        .service(resource("/api/v1/orders/{id}", "GET, HEAD").route(get().to(orders::one)))
+        .service(resource("/api/v1/ledger", "GET, HEAD").route(get().to(ledger::read)))
+        .service(
+            resource("/api/v1/session", "GET, HEAD, POST, DELETE")
+                .route(get().to(session::who))
+                .route(web::post().to(session::sign_in))
+                .route(web::delete().to(session::sign_out)),
+        )
+        .service(resource("/api/openapi.json", "GET, HEAD").route(get().to(openapi::document)))
+        .service(resource("/healthz", "GET, HEAD").route(get().to(front::alive)))
+        .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(front::asset)))
+        .service(resource("/", "GET, HEAD").route(get().to(front::page)))
+        .default_service(web::to(not_found));
+}
+
+/// An address that answers every other method with 405 and `Allow` (RFC 9110, section 15.5.6).
+fn resource(path: &'static str, allow: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move |call: Call| async move {
+        let detail = format!("{} is not for this address; it takes {allow}.", call.request().method());
+        let problem = Problem::new(Hop::Api, 405, "method-not-allowed", "Method not allowed", detail);
+        let mut response = call.refused(&problem);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        response
+    }))
+}
+
+async fn not_found(call: Call) -> HttpResponse {
+    call.refused(&Problem::new(
+        Hop::Api,
+        404,
+        "no-such-address",
+        "No such address",
+        "Nothing answers here. /api/openapi.json lists every address.",
+    ))
+}

@@ -1,0 +1,89 @@
+//! Answers of the actix-web servers (instances, console, door).
+
+use actix_web::guard::{GuardContext, fn_guard};
+use actix_web::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, VARY,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
+
+use super::problem::{self, Problem};
+use super::{assets, headers, secret};
+use crate::observe::hop::Hop;
+
+/// A header's value, when it is text.
+pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A problem document (RFC 9457).
+pub fn problem(problem: &Problem) -> HttpResponse {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CONTENT_TYPE, problem::MEDIA_TYPE)).insert_header((CACHE_CONTROL, "no-store"));
+    if let Some(seconds) = problem.retry_after_s {
+        response.insert_header((RETRY_AFTER, seconds));
+    }
+    response.body(problem.to_json())
+}
+
+/// The body did not arrive whole, or is larger than what is taken.
+pub fn unreadable(hop: Option<Hop>, error: &actix_web::Error) -> Problem {
+    if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::new(hop, 413, "too-large", "Too large", "The body is larger than what this address takes (64 KiB).")
+    } else {
+        Problem::new(hop, 400, "unreadable-body", "The body did not arrive", "The body ended early or is malformed.")
+    }
+}
+
+/// The headers that every answer carries.
+pub fn finish(headers: &mut HeaderMap) {
+    for (name, value) in headers::ALWAYS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(headers::API_CSP));
+    }
+}
+
+/// The page `pages/<name>.html`. `connect_also`: see [`headers::document_csp`].
+pub fn page(name: &str, connect_also: &str) -> HttpResponse {
+    let Ok(nonce) = secret::random_bytes::<16>().map(|bytes| secret::hex(&bytes)) else {
+        let detail = "The system gives no random bytes, without which no page is safe to send.";
+        return problem(&Problem::new(None, 500, "no-randomness", "No randomness", detail));
+    };
+    let Some(html) = assets::page(name, &nonce) else {
+        return problem(&Problem::new(None, 404, "no-such-page", "No such page", "There is no such page."));
+    };
+    let mut response = HttpResponse::Ok();
+    for (name, value) in headers::DOCUMENT {
+        response.insert_header((name, value));
+    }
+    response
+        .insert_header((CONTENT_SECURITY_POLICY, headers::document_csp(&nonce, connect_also)))
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .body(html)
+}
+
+/// A file of the front end. Its address changes with its contents, so it may be kept for ever.
+pub fn asset(request: &HttpRequest, hash: &str, path: &str) -> Option<HttpResponse> {
+    let asset = assets::find(path).filter(|_| hash == assets::TREE_HASH)?;
+    let accept = header(request.headers(), ACCEPT_ENCODING.as_str()).unwrap_or_default();
+    let (bytes, encoding) = assets::encoded(asset, accept);
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, asset.media_type))
+        .insert_header((CACHE_CONTROL, assets::IMMUTABLE))
+        .insert_header((VARY, "accept-encoding"));
+    if let Some(encoding) = encoding {
+        response.insert_header((CONTENT_ENCODING, encoding));
+    }
+    Some(response.body(web::Bytes::from_static(bytes)))
+}
+
+/// A route for GET. Whatever answers GET answers HEAD (RFC 9110, section 9.1); actix leaves the body out.
+pub fn get() -> Route {
+    let get_or_head = |context: &GuardContext<'_>| matches!(context.head().method, Method::GET | Method::HEAD);
+    web::route().guard(fn_guard(get_or_head))
+}
