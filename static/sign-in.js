@@ -24,6 +24,7 @@ async function signIn() {
     await call("POST", "/api/session", credentials);
   } catch (error) {
     if (error instanceof Problem && error.status === 401) retype();
+    if (error instanceof Problem && error.status === 429) throw withWait(error);
     throw error;
   }
   location.replace(afterSignIn(new URLSearchParams(location.search).get("next"), location.origin));
@@ -33,6 +34,13 @@ async function signIn() {
 function retype() {
   password.focus();
   password.select();
+}
+
+/** The same refusal with the seconds to wait in its words, unless the server's own words have them. */
+function withWait(error) {
+  const { problem, retry_after_s } = error;
+  if (retry_after_s === null || /\d/.test(error.message)) return error;
+  return new Problem(error.status, { ...problem, detail: `${error.message} Try again in ${retry_after_s} s.` }, retry_after_s);
 }
 
 onSubmit(form, signIn);

@@ -1,0 +1,32 @@
+// Draws the menu. Data down: courses and what is in the basket; actions up: `add(item)`.
+
+import { h, keyed } from "../lib/dom.js";
+import { courses, price } from "./menu.js";
+
+const course = ({ id, title }) =>
+  h("section", { class: "course", id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), h("ul"));
+
+const dish = (item, add) =>
+  h("li", { class: "dish" },
+    h("h3", {}, item.name),
+    h("span", { class: "price tnum" }),
+    h("p", { class: "soft" }, item.description),
+    h("p", { class: "tags small" }, item.tags.join(", ")),
+    h("button", { class: "btn", type: "button", onclick: () => add(item) }));
+
+function updateDish(element, item, quantity) {
+  const button = element.querySelector("button");
+  element.classList.toggle("sold-out", !item.available);
+  element.querySelector(".price").textContent = price(item.price_cents, item.currency);
+  button.disabled = !item.available;
+  button.textContent = item.available ? (quantity > 0 ? `Add another (${quantity})` : "Add") : "Sold out";
+  button.setAttribute("aria-label", `${item.name}: ${button.textContent}`);
+}
+
+export function showMenu(parent, links, items, basket, add) {
+  const present = courses(items);
+  keyed(links, present, ({ id }) => id, ({ id, title }) => h("li", {}, h("a", { href: `#${id}` }, title)));
+  keyed(parent, present, ({ id }) => id, course, (element, { items: dishes }) =>
+    keyed(element.querySelector("ul"), dishes, ({ id }) => id, (item) => dish(item, add),
+      (row, item) => updateDish(row, item, basket.get(item.id) ?? 0)));
+}

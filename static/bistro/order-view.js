@@ -1,0 +1,49 @@
+// Draws the order: the basket while it is put together, the confirmation, and the orders placed before.
+
+import { h, keyed } from "../lib/dom.js";
+import { price } from "./menu.js";
+
+const lineOf = (item, change) =>
+  h("li", { class: "line" },
+    h("span", { class: "line-name" }, item.name),
+    h("div", { class: "stepper", id: `line-${item.id}`, role: "group", tabindex: "-1", "aria-label": item.name, "aria-describedby": `line-${item.id}-error` },
+      h("button", { class: "btn", type: "button", "aria-label": `One ${item.name} fewer`, onclick: () => change(item, -1) }, "−"),
+      h("output", { class: "tnum" }),
+      h("button", { class: "btn", type: "button", "aria-label": `One ${item.name} more`, onclick: () => change(item, 1) }, "+")),
+    h("span", { class: "price tnum" }),
+    h("p", { class: "err-text", id: `line-${item.id}-error` }));
+
+/** `shown` is order.js' lines; the place of a line is its pointer in the order that is sent. */
+export function showBasket(list, shown, change) {
+  const placed = shown.map((line, index) => ({ ...line, index }));
+  keyed(list, placed, ({ item }) => item.id, ({ item }) => lineOf(item, change), (element, line) => {
+    element.querySelector(".stepper").dataset.pointer = `/lines/${line.index}`;
+    element.querySelector("output").textContent = line.quantity;
+    element.querySelector(".price").textContent = price(line.total_cents, line.item.currency);
+  });
+}
+
+export const dishes = (count) => `${count} ${count === 1 ? "dish" : "dishes"}`;
+
+const receiptLine = (currency) => (line) =>
+  h("li", {}, h("span", {}, `${line.quantity} × ${line.name}`), h("span", { class: "price tnum" }, price(line.line_total_cents, currency)));
+
+/** What the server answered to an order: everything here is its word, not ours. */
+export const receipt = (order) => [
+  h("p", {}, "The kitchen has it as ticket ", h("b", { class: "tnum" }, String(order.ticket.id)), `, for table ${order.table}.`),
+  h("ul", { class: "receipt" }, order.lines.map(receiptLine(order.currency)),
+    h("li", { class: "total" }, h("span", {}, "Total"), h("span", { class: "price tnum" }, price(order.total_cents, order.currency)))),
+];
+
+const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+const orderRow = () => h("li", { class: "placed" }, h("span", { class: "what" }), h("span", { class: "price tnum" }), h("p", { class: "small soft" }));
+
+export function showOrders(list, orders) {
+  keyed(list, orders, ({ id }) => id, orderRow, (element, order) => {
+    const count = order.lines.reduce((all, line) => all + line.quantity, 0);
+    element.querySelector(".what").textContent = `Table ${order.table}, ${clock(order.placed_at)}`;
+    element.querySelector(".price").textContent = price(order.total_cents, order.currency);
+    element.querySelector("p").textContent = `${dishes(count)}, ticket ${order.ticket.id}: ${order.ticket.state}`;
+  });
+}
