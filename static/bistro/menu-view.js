@@ -3,8 +3,13 @@
 import { h, keyed } from "../lib/dom.js";
 import { courses, price } from "./menu.js";
 
+/** A course may have any name, so its anchor gets a prefix: "main" is the page's own. */
+const anchor = (id) => `course-${id}`;
+
 const course = ({ id, title }) =>
-  h("section", { class: "course", id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), h("ul"));
+  h("section", { class: "course", id: anchor(id), "aria-labelledby": `${anchor(id)}-title` },
+    h("h2", { id: `${anchor(id)}-title` }, title),
+    h("ul"));
 
 const dish = (item, add) =>
   h("li", { class: "dish" },
@@ -25,7 +30,7 @@ function updateDish(element, item, quantity) {
 
 export function showMenu(parent, links, items, basket, add) {
   const present = courses(items);
-  keyed(links, present, ({ id }) => id, ({ id, title }) => h("li", {}, h("a", { href: `#${id}` }, title)));
+  keyed(links, present, ({ id }) => id, ({ id, title }) => h("li", {}, h("a", { href: `#${anchor(id)}` }, title)));
   keyed(parent, present, ({ id }) => id, course, (element, { items: dishes }) =>
     keyed(element.querySelector("ul"), dishes, ({ id }) => id, (item) => dish(item, add),
       (row, item) => updateDish(row, item, basket.get(item.id) ?? 0)));

@@ -5,7 +5,7 @@
 const BROWSER_SIGNS = [
   ["edge", /\bEdg(?:A|iOS)?\//],
   ["firefox", /\b(?:Firefox|FxiOS)\//],
-  ["chrome", /\b(?:Chrome|Chromium|CriOS)\//],
+  ["chrome", /(?:Chrome|Chromium|CriOS)\//],
   ["safari", /\bSafari\//],
 ];
 
