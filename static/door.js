@@ -66,11 +66,11 @@ function showContinue(origin, ownerExists) {
   );
 }
 
-function showName(resolves, console) {
+function showName(resolves, origin) {
   find("name-stop").className = resolves ? "done" : "todo";
   find("name-result").textContent = resolves
     ? "roundtrip.localhost leads to this machine, so the console is there. One warning, no more."
-    : `This browser does not know roundtrip.localhost, so the console is at ${new URL(console).host}.`;
+    : `This browser does not know roundtrip.localhost, so the console is at ${new URL(origin).host}.`;
 }
 
 async function open() {
@@ -79,18 +79,18 @@ async function open() {
   const door = await call("GET", "/api/door");
   find("fingerprint").hidden = false;
   find("fingerprint").replaceChildren(...fingerprintGroups(door.ca_sha256).flatMap((group) => [h("span", {}, group), " "]));
-  const lead = (console) => {
-    showClicks(new URL(console).hostname);
-    showContinue(console, door.owner);
+  const lead = (origin) => {
+    showClicks(new URL(origin).hostname);
+    showContinue(origin, door.owner);
   };
   // The fallback works in every browser, so Continue can be pressed while the name is being tried.
   lead(door.console_fallback);
   const resolves = await resolvesName(door.http_port);
-  const console = resolves ? door.console : door.console_fallback;
-  showName(resolves, console);
-  lead(console);
+  const origin = resolves ? door.console : door.console_fallback;
+  showName(resolves, origin);
+  lead(origin);
   // A second link opened in the same tab changes the fragment and loads nothing.
-  addEventListener("hashchange", () => lead(console));
+  addEventListener("hashchange", () => lead(origin));
 }
 
 open().catch((error) => {

@@ -43,10 +43,12 @@ const newLink = () => [
 
 /** Puts a notice where the form was, since no field of it can mend this. */
 function refuse(reason, wayOut) {
+  const hadFocus = form.contains(document.activeElement);
   form.hidden = true;
   find("refused").replaceChildren(h("p", {}, h("b", {}, reason)), h("p", {}, wayOut));
   find("refused").hidden = false;
-  find("refused").focus();
+  // Hiding the form would drop the focus to the top of the page.
+  if (hadFocus) find("refused").focus();
 }
 
 async function suggest() {

@@ -7,11 +7,13 @@ import { h } from "../lib/dom.js";
 import { Problem, call } from "../lib/http.js";
 import { showMenu } from "./menu-view.js";
 import { price } from "./menu.js";
-import { attemptFor, changed, lines, mayHaveArrived, orderErrors, orderOf, sum } from "./order.js";
+import { attemptFor, changed, lines, mayHaveArrived, newest, orderErrors, orderOf, stillServed, sum } from "./order.js";
 import { dishes, receipt, showBasket, showOrders } from "./order-view.js";
 import { followStaff } from "./staff.js";
 
 const TABLES = 20;
+/** Staff may see every order of the house; more than this nobody reads beside a menu. */
+const ORDERS_SHOWN_MAX = 20;
 
 const find = (id) => document.getElementById(id);
 const form = find("order");
@@ -44,6 +46,7 @@ function change(item, by) {
 async function readMenu() {
   try {
     state.items = (await call("GET", "/api/v1/menu")).items;
+    state.basket = stillServed(state.basket, state.items);
     find("menu-failed").hidden = true;
     find("reading").hidden = true;
     show();
@@ -55,11 +58,16 @@ async function readMenu() {
   }
 }
 
+function ordersCount(count) {
+  if (count === 0) return "None placed yet.";
+  return count > ORDERS_SHOWN_MAX ? `The newest ${ORDERS_SHOWN_MAX} of ${count}.` : "";
+}
+
 async function readOrders() {
   try {
     const { orders } = await call("GET", "/api/v1/orders");
-    showOrders(find("orders"), orders);
-    find("orders-none").hidden = orders.length > 0;
+    showOrders(find("orders"), newest(orders, ORDERS_SHOWN_MAX));
+    find("orders-count").textContent = ordersCount(orders.length);
     find("orders-error").textContent = "";
   } catch (error) {
     if (!(error instanceof Problem)) throw error;

@@ -10,6 +10,9 @@ export function changed(basket, id, by) {
   return next;
 }
 
+/** The basket without dishes that the menu no longer has. */
+export const stillServed = (basket, items) => new Map([...basket].filter(([id]) => items.some((item) => item.id === id)));
+
 /** The basket as lines to show: the dish, how many, and what they cost together. */
 export const lines = (basket, items) =>
   [...basket].map(([id, quantity]) => {
@@ -47,5 +50,12 @@ export function attemptFor(previous, order, newKey) {
   return previous?.text === text ? previous : { text, key: newKey() };
 }
 
+/** No answer, timed out, another try under way, too many: the order itself was not refused. */
+const UNDECIDED = new Set([0, 408, 409, 429]);
+
 /** Whether a failed attempt may still have been carried out, so that its key must be kept. */
-export const mayHaveArrived = (status) => status === 0 || status >= 500;
+export const mayHaveArrived = (status) => UNDECIDED.has(status) || status >= 500;
+
+/** The latest `count` orders, newest first. */
+export const newest = (orders, count) =>
+  [...orders].sort((a, b) => Date.parse(b.placed_at) - Date.parse(a.placed_at)).slice(0, count);

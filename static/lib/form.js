@@ -2,7 +2,8 @@
 //
 // A form carries an element with role=alert for what concerns the whole of it. A field that the
 // server may refuse carries data-pointer (RFC 6901) and names its error paragraph `<its id>-error`
-// in aria-describedby.
+// in aria-describedby. Every form that holds a password says method=post: should its script fail to
+// load, the browser's own submit must not put the password into the address.
 
 import { Problem } from "./http.js";
 import { place } from "./pointer.js";

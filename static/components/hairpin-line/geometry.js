@@ -1,7 +1,7 @@
 // Where the sign-in page's line runs. Pure: sizes in pixels in, paths and points out.
 
 /** Below this width there is no room for the line to go round the form; it becomes a strip above it. */
-export const HAIRPIN_WIDTH_MIN = 900;
+export const HAIRPIN_WIDTH_MIN = 1000;
 
 /** Space between the form's edge and the line around it. */
 const CLEAR_X = 48;

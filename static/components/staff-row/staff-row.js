@@ -28,7 +28,7 @@ export class StaffRow extends HTMLElement {
 
   #build(name) {
     const id = `password-${name}`;
-    this.#form = h("form", { class: "gate-fields", id: `form-${name}`, hidden: true, novalidate: true },
+    this.#form = h("form", { class: "gate-fields", id: `form-${name}`, method: "post", hidden: true, novalidate: true },
       h("p", { class: "err-text", role: "alert" }),
       // Unseen, but password managers need a name to save the password under.
       h("input", { class: "vh", name: "username", value: name, autocomplete: "username", readonly: true, tabindex: "-1", "aria-hidden": "true" }),
@@ -59,6 +59,7 @@ export class StaffRow extends HTMLElement {
 
   #close() {
     this.#form.reset();
+    this.#form.querySelector("password-field").shown = false;
     this.#form.hidden = true;
     this.#open.setAttribute("aria-expanded", "false");
     this.#open.focus();
