@@ -19,12 +19,17 @@ const dish = (item, add) =>
     h("p", { class: "tags small" }, item.tags.join(", ")),
     h("button", { class: "btn", type: "button", onclick: () => add(item) }));
 
+function offer(item, quantity) {
+  if (!item.available) return "Sold out";
+  return quantity === 0 ? "Add" : `Add (${quantity})`;
+}
+
 function updateDish(element, item, quantity) {
   const button = element.querySelector("button");
   element.classList.toggle("sold-out", !item.available);
   element.querySelector(".price").textContent = price(item.price_cents, item.currency);
   button.disabled = !item.available;
-  button.textContent = item.available ? (quantity > 0 ? `Add another (${quantity})` : "Add") : "Sold out";
+  button.textContent = offer(item, quantity);
   button.setAttribute("aria-label", `${item.name}: ${button.textContent}`);
 }
 
