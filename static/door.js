@@ -60,7 +60,8 @@ function showContinue(origin, ownerExists) {
   // Without a token nobody can make the account: say where one comes from before the warning, not after.
   find("no-token").hidden = token !== null || ownerExists;
   find("no-token").replaceChildren(
-    "There is no account yet, and this address came without its one-time token. Open the whole link that Roundtrip printed when it started, or run ",
+    "There is no account yet, and this address came without its one-time token. ",
+    "Open the whole link that Roundtrip printed when it started, or run ",
     h("code", {}, "roundtrip owner link"),
     " for a new one.",
   );

@@ -40,7 +40,8 @@ function retype() {
 function withWait(error) {
   const { problem, retry_after_s } = error;
   if (retry_after_s === null || /\d/.test(error.message)) return error;
-  return new Problem(error.status, { ...problem, detail: `${error.message} Try again in ${retry_after_s} s.` }, retry_after_s);
+  const detail = `${error.message} Try again in ${retry_after_s} s.`;
+  return new Problem(error.status, { ...problem, detail }, retry_after_s);
 }
 
 onSubmit(form, signIn);

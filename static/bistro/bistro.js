@@ -2,8 +2,8 @@
 // the same API that the console traces.
 
 import { registerPasswordField } from "../components/password-field/password-field.js";
-import { clearErrors, onSubmit } from "../lib/form.js";
 import { h } from "../lib/dom.js";
+import { clearErrors, onSubmit } from "../lib/form.js";
 import { Problem, call } from "../lib/http.js";
 import { showMenu } from "./menu-view.js";
 import { price } from "./menu.js";
@@ -101,7 +101,8 @@ function confirm(order) {
   readMenu();
 }
 
-find("table").append(...Array.from({ length: TABLES }, (_, index) => h("option", { value: index + 1 }, `Table ${index + 1}`)));
+const tables = Array.from({ length: TABLES }, (_, index) => index + 1);
+find("table").append(...tables.map((table) => h("option", { value: table }, `Table ${table}`)));
 registerPasswordField();
 onSubmit(form, placeOrder);
 find("read-again").addEventListener("click", readMenu);

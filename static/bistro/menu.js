@@ -17,6 +17,6 @@ export function courses(items) {
     .filter((course) => course.items.length > 0);
 }
 
-/** 750 and "EUR" as "€7.50". */
+/** 750 cents and "EUR" as "€7.50". */
 export const price = (cents, currency) =>
   new Intl.NumberFormat("en-GB", { style: "currency", currency }).format(cents / 100);

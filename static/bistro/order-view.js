@@ -3,15 +3,20 @@
 import { h, keyed } from "../lib/dom.js";
 import { price } from "./menu.js";
 
-const lineOf = (item, change) =>
-  h("li", { class: "line" },
+function lineOf(item, change) {
+  const id = `line-${item.id}`;
+  const step = (by, sign, name) =>
+    h("button", { class: "btn", type: "button", "aria-label": name, onclick: () => change(item, by) }, sign);
+  const named = { "aria-label": item.name, "aria-describedby": `${id}-error` };
+  return h("li", { class: "line" },
     h("span", { class: "line-name" }, item.name),
-    h("div", { class: "stepper", id: `line-${item.id}`, role: "group", tabindex: "-1", "aria-label": item.name, "aria-describedby": `line-${item.id}-error` },
-      h("button", { class: "btn", type: "button", "aria-label": `One ${item.name} fewer`, onclick: () => change(item, -1) }, "−"),
+    h("div", { class: "stepper", id, role: "group", tabindex: "-1", ...named },
+      step(-1, "−", `One ${item.name} fewer`),
       h("output", { class: "tnum" }),
-      h("button", { class: "btn", type: "button", "aria-label": `One ${item.name} more`, onclick: () => change(item, 1) }, "+")),
+      step(1, "+", `One ${item.name} more`)),
     h("span", { class: "price tnum" }),
-    h("p", { class: "err-text", id: `line-${item.id}-error` }));
+    h("p", { class: "err-text", id: `${id}-error` }));
+}
 
 /** `shown` is order.js' lines; the place of a line is its pointer in the order that is sent. */
 export function showBasket(list, shown, change) {
@@ -25,19 +30,25 @@ export function showBasket(list, shown, change) {
 
 export const dishes = (count) => `${count} ${count === 1 ? "dish" : "dishes"}`;
 
-const receiptLine = (currency) => (line) =>
-  h("li", {}, h("span", {}, `${line.quantity} × ${line.name}`), h("span", { class: "price tnum" }, price(line.line_total_cents, currency)));
+const priced = (attributes, what, cents, currency) =>
+  h("li", attributes, h("span", {}, what), h("span", { class: "price tnum" }, price(cents, currency)));
 
 /** What the server answered to an order: everything here is its word, not ours. */
-export const receipt = (order) => [
-  h("p", {}, "The kitchen has it as ticket ", h("b", { class: "tnum" }, String(order.ticket.id)), `, for table ${order.table}.`),
-  h("ul", { class: "receipt" }, order.lines.map(receiptLine(order.currency)),
-    h("li", { class: "total" }, h("span", {}, "Total"), h("span", { class: "price tnum" }, price(order.total_cents, order.currency)))),
-];
+export function receipt({ ticket, table, lines, total_cents, currency }) {
+  const rows = lines.map((line) => priced({}, `${line.quantity} × ${line.name}`, line.line_total_cents, currency));
+  return [
+    h("p", {}, "The kitchen has it as ticket ", h("b", { class: "tnum" }, String(ticket.id)), `, for table ${table}.`),
+    h("ul", { class: "receipt" }, rows, priced({ class: "total" }, "Total", total_cents, currency)),
+  ];
+}
 
 const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
-const orderRow = () => h("li", { class: "placed" }, h("span", { class: "what" }), h("span", { class: "price tnum" }), h("p", { class: "small soft" }));
+const orderRow = () =>
+  h("li", { class: "placed" },
+    h("span", { class: "what" }),
+    h("span", { class: "price tnum" }),
+    h("p", { class: "small soft" }));
 
 export function showOrders(list, orders) {
   keyed(list, orders, ({ id }) => id, orderRow, (element, order) => {

@@ -27,17 +27,10 @@ export class StaffRow extends HTMLElement {
   }
 
   #build(name) {
-    const id = `password-${name}`;
-    this.#form = h("form", { class: "gate-fields", id: `form-${name}`, method: "post", hidden: true, novalidate: true },
+    const attributes = { class: "gate-fields", id: `form-${name}`, method: "post", hidden: true, novalidate: true };
+    this.#form = h("form", attributes,
       h("p", { class: "err-text", role: "alert" }),
-      // Unseen, but password managers need a name to save the password under.
-      h("input", { class: "vh", name: "username", value: name, autocomplete: "username", readonly: true, tabindex: "-1", "aria-hidden": "true" }),
-      h("div", { class: "field" },
-        h("label", { for: id }, `New password for ${name}`),
-        h("password-field", {},
-          h("input", { class: "in", id, name: "password", type: "password", "data-pointer": "/password", autocomplete: "new-password", required: true, "aria-describedby": `${id}-hint ${id}-error` })),
-        h("p", { class: "err-text", id: `${id}-error` }),
-        h("p", { class: "small muted", id: `${id}-hint` }, `At least ${PASSWORD_CHARS_MIN} characters.`)),
+      ...fields(name),
       h("p", { class: "gate-act" },
         h("button", { class: "btn go", type: "submit" }, "Set the password"),
         h("button", { class: "btn", type: "button", onclick: () => this.#close() }, "Leave it as it is")));
@@ -74,6 +67,38 @@ export class StaffRow extends HTMLElement {
     this.#close();
     this.dispatchEvent(new CustomEvent("password-set", { bubbles: true, detail: { name } }));
   }
+}
+
+function fields(name) {
+  const id = `password-${name}`;
+  const password = {
+    class: "in",
+    id,
+    name: "password",
+    type: "password",
+    autocomplete: "new-password",
+    required: true,
+    "data-pointer": "/password",
+    "aria-describedby": `${id}-hint ${id}-error`,
+  };
+  // Unseen, but password managers need a name to save the password under.
+  const username = {
+    class: "vh",
+    name: "username",
+    value: name,
+    autocomplete: "username",
+    readonly: true,
+    tabindex: "-1",
+    "aria-hidden": "true",
+  };
+  return [
+    h("input", username),
+    h("div", { class: "field" },
+      h("label", { for: id }, `New password for ${name}`),
+      h("password-field", {}, h("input", password)),
+      h("p", { class: "err-text", id: `${id}-error` }),
+      h("p", { class: "small muted", id: `${id}-hint` }, `At least ${PASSWORD_CHARS_MIN} characters.`)),
+  ];
 }
 
 export const registerStaffRow = () => customElements.define("staff-row", StaffRow);
