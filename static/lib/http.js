@@ -1,11 +1,15 @@
 // Requests to the server that served this page, and its problem documents (RFC 9457) as errors.
 
-/** What the server refused: `problem` is the document, `status` the HTTP status (0: no answer at all). */
+/**
+ * What the server refused: `problem` is the document, `status` the HTTP status (0: no answer at all),
+ * `retry_after_s` what Retry-After asks for (RFC 9110, section 10.2.3; our servers send seconds), or null.
+ */
 export class Problem extends Error {
-  constructor(status, problem) {
+  constructor(status, problem, retry_after_s = null) {
     super(problem.detail ?? problem.title ?? `The server answered ${status}.`);
     this.status = status;
     this.problem = problem;
+    this.retry_after_s = retry_after_s;
   }
 }
 
@@ -30,6 +34,6 @@ export async function call(method, path, body, headers = {}) {
   } catch {
     throw new Problem(response.status, { title: "Not JSON", detail: `The server answered ${response.status} with something that is not JSON.` });
   }
-  if (!response.ok) throw new Problem(response.status, value ?? {});
+  if (!response.ok) throw new Problem(response.status, value ?? {}, Number(response.headers.get("retry-after")) || null);
   return value;
 }
