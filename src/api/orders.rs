@@ -142,7 +142,7 @@ pub async fn place(call: Call, body: Body) -> Result<HttpResponse, HttpResponse>
         headers.insert(LOCATION, value);
     }
     if let Some(secret) = &placed.new_session
-        && let Ok(value) = cookie::set(cookie::BISTRO, secret.as_str(), ABSOLUTE_MAX.as_secs()).parse()
+        && let Ok(value) = cookie::set(cookie::BISTRO, secret.expose(), ABSOLUTE_MAX.as_secs()).parse()
     {
         headers.insert(SET_COOKIE, value);
     }

@@ -68,7 +68,7 @@ pub async fn sign_in(call: Call, body: Body) -> Result<HttpResponse, HttpRespons
         call.service().sign_out(call.span(), old).await.map_err(|error| call.failed(&error))?;
     }
     let mut response = answer::json(&call, StatusCode::OK, &VisitorView::from(visitor));
-    set_cookie(&mut response, &cookie::set(cookie::BISTRO, secret.as_str(), ABSOLUTE_MAX.as_secs()));
+    set_cookie(&mut response, &cookie::set(cookie::BISTRO, secret.expose(), ABSOLUTE_MAX.as_secs()));
     Ok(response)
 }
 

@@ -10,13 +10,8 @@ use crate::observe::hop::Hop;
 /// Nesting that a body may have. Ours need two levels.
 const DEPTH_MAX: usize = 8;
 
-/// Reads a body with `read`; `hop` is who refuses it.
-pub fn parse<T>(
-    hop: Option<Hop>,
-    media_type: &str,
-    bytes: &[u8],
-    read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
-) -> Result<T, Problem> {
+/// Reads a body as JSON; `hop` is who refuses it.
+pub fn json(hop: Option<Hop>, media_type: &str, bytes: &[u8]) -> Result<Value, Problem> {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         let detail = "This takes a body with Content-Type: application/json.";
@@ -29,6 +24,17 @@ pub fn parse<T>(
         let detail = format!("The body nests more than {DEPTH_MAX} levels.");
         return Err(Problem::new(hop, 400, "too-deep", "Nested too deeply", detail));
     }
+    Ok(value)
+}
+
+/// Reads a body with `read`; `hop` is who refuses it.
+pub fn parse<T>(
+    hop: Option<Hop>,
+    media_type: &str,
+    bytes: &[u8],
+    read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+) -> Result<T, Problem> {
+    let value = json(hop, media_type, bytes)?;
     let mut errors = Vec::new();
     let value = Fields::object(&value, String::new(), &mut errors).and_then(|mut fields| fields.finish(read));
     match value {
@@ -118,6 +124,28 @@ impl<'a> Fields<'a> {
         match value.as_str() {
             Some(text) if !text.is_empty() && text.chars().count() <= chars_max => Some(text),
             _ => self.wrong(name, format!("A text of 1 to {chars_max} characters is expected.")),
+        }
+    }
+
+    /// One of the texts in `choices`.
+    pub fn one_of(
+        &mut self,
+        name: &'static str,
+        choices: impl Iterator<Item = &'static str> + Clone,
+    ) -> Option<&'static str> {
+        let value = self.member(name)?;
+        match choices.clone().find(|choice| value.as_str() == Some(choice)) {
+            Some(choice) => Some(choice),
+            None => self.wrong(name, format!("One of {} is expected.", choices.collect::<Vec<_>>().join(", "))),
+        }
+    }
+
+    /// True or false.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let value = self.member(name)?;
+        match value.as_bool() {
+            Some(flag) => Some(flag),
+            None => self.wrong(name, "True or false is expected.".to_owned()),
         }
     }
 

@@ -82,6 +82,14 @@ pub fn asset(request: &HttpRequest, hash: &str, path: &str) -> Option<HttpRespon
     Some(response.body(web::Bytes::from_static(bytes)))
 }
 
+/// The icon, for browsers that ask for `/favicon.ico` whatever the page says.
+pub fn icon() -> HttpResponse {
+    match assets::find("icon.svg") {
+        Some(asset) => HttpResponse::Ok().insert_header((CONTENT_TYPE, asset.media_type)).body(asset.plain),
+        None => HttpResponse::NoContent().finish(),
+    }
+}
+
 /// A route for GET. Whatever answers GET answers HEAD (RFC 9110, section 9.1); actix leaves the body out.
 pub fn get() -> Route {
     let get_or_head = |context: &GuardContext<'_>| matches!(context.head().method, Method::GET | Method::HEAD);

@@ -1,0 +1,77 @@
+//! The command line.
+
+mod data_dir;
+mod listen;
+mod owner;
+mod probe;
+mod run_file;
+mod serve;
+mod trust;
+mod waterfall;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::startup::{DATA_DIR, ServeFlags};
+
+/// A whole backend in one binary that you can see through, break and measure, offline.
+#[derive(Debug, Parser)]
+#[command(name = "roundtrip", version, args_conflicts_with_subcommands = true)]
+pub struct Command {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    serve: ServeFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start the server (what happens without a command, too)
+    Serve(ServeFlags),
+    /// Send one request and show its journey
+    Probe(probe::ProbeFlags),
+    /// Make or reset the owner's account, for machines without a browser
+    #[command(subcommand)]
+    Owner(owner::OwnerVerb),
+    /// The local certificate authority
+    #[command(subcommand)]
+    Trust(trust::TrustVerb),
+}
+
+/// Where a command finds the running server, or its data.
+#[derive(Debug, Clone, Args)]
+pub struct DataDirFlag {
+    /// Folder of the server's data
+    #[arg(long, env = "ROUNDTRIP_DATA_DIR", value_name = "FOLDER", default_value = DATA_DIR)]
+    data_dir: PathBuf,
+}
+
+/// What a person reads when a command fails: one line, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CliError(String);
+
+impl CliError {
+    fn new(reason: impl Into<String>) -> Self {
+        // One line, whatever the cause's text holds.
+        Self(reason.into().replace('\n', " "))
+    }
+}
+
+/// Runs one command to its end.
+pub fn run(command: Command) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(format!("the system gives no threads: {error}")))?;
+    runtime.block_on(async {
+        match command.verb {
+            None => serve::serve(command.serve).await,
+            Some(Verb::Serve(flags)) => serve::serve(flags).await,
+            Some(Verb::Probe(flags)) => probe::probe(flags).await,
+            Some(Verb::Owner(verb)) => owner::owner(verb).await,
+            Some(Verb::Trust(verb)) => trust::trust(verb),
+        }
+    })
+}

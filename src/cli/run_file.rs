@@ -1,0 +1,50 @@
+//! `run.json`: where the running server listens. Commands find it by the data folder.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::data_dir::{DataDir, write_private};
+use super::CliError;
+
+pub const NAME: &str = "run.json";
+
+/// What a command needs to know of the running server. The fields up to `pid` are also what
+/// `serve --json` prints.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunFile {
+    pub console: String,
+    pub app: String,
+    pub http: String,
+    pub dns: SocketAddr,
+    pub ca: PathBuf,
+    /// Holds a token that works once, so it is printed and never written.
+    #[serde(skip_deserializing)]
+    pub setup_url: Option<String>,
+    pub data_dir: PathBuf,
+    pub pid: u32,
+    /// Where commands dial the console.
+    pub control: SocketAddr,
+    /// The app's address by the name that the embedded DNS knows.
+    pub app_named: String,
+}
+
+impl RunFile {
+    /// Writes it, without the set-up link.
+    pub fn write(&self, folder: &DataDir) -> Result<(), CliError> {
+        let without_token = RunFile { setup_url: None, ..self.clone() };
+        let text = serde_json::to_string_pretty(&without_token).map_err(|error| CliError::new(error.to_string()))?;
+        write_private(&folder.path().join(NAME), text.as_bytes())
+    }
+
+    /// The server that runs on `folder`.
+    pub fn read(folder: &Path) -> Result<RunFile, CliError> {
+        let path = folder.join(NAME);
+        let text = fs::read_to_string(&path).map_err(|_| {
+            CliError::new(format!("no server runs on {}; start it, or name its folder with --data-dir", folder.display()))
+        })?;
+        serde_json::from_str(&text).map_err(|error| CliError::new(format!("{}: {error}", path.display())))
+    }
+}

@@ -1,0 +1,37 @@
+//! The restaurant's staff, who have no password until the owner sets one.
+
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::caller::{Answer, Body, Call, unavailable};
+use super::journeys::json_answer;
+use super::signing::hasher_failed;
+use crate::domain::permission::Permission;
+use crate::domain::session::{PASSWORD_CHARS_MAX, password_refusal};
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+pub async fn staff(call: Call) -> Answer {
+    call.owner(Permission::StaffManage)?;
+    let staff = call.state.stack.staff().await.map_err(unavailable)?;
+    let member = |member: crate::domain::session::Staff| {
+        json!({ "name": member.name, "role": member.role.id(), "has_password": member.has_password })
+    };
+    Ok(json_answer(&json!({ "staff": staff.into_iter().map(member).collect::<Vec<_>>() })))
+}
+
+pub async fn set_password(call: Call, name: web::Path<String>, body: Body) -> Answer {
+    call.owner(Permission::StaffManage)?;
+    let password = call.parse(body, |fields| fields.text("password", PASSWORD_CHARS_MAX).map(str::to_owned))?;
+    if let Some(reason) = password_refusal(&password) {
+        let problem = Problem::new(None, 422, "invalid-body", "Not taken", "The password was not changed.");
+        return Err(respond::problem(&problem.field("/password", reason)));
+    }
+    let phc = call.state.hasher.hash(&password).await.map_err(hasher_failed)?;
+    if call.state.stack.set_staff_password(&name, phc).await.map_err(unavailable)? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        let detail = "Nobody of that name works here.";
+        Err(respond::problem(&Problem::new(None, 404, "no-such-person", "Nobody of that name", detail)))
+    }
+}

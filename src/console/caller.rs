@@ -1,0 +1,117 @@
+//! Who is asking, as a handler sees it.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
+
+use serde_json::Value;
+
+use super::State;
+use crate::domain::permission::{Permission, Role};
+use crate::domain::session::SessionSecret;
+use crate::store::StoreError;
+use crate::web::fields::{self, Fields};
+use crate::web::problem::Problem;
+use crate::web::respond::{self, header};
+
+/// Decided by the gate.
+#[derive(Clone)]
+pub enum Caller {
+    Nobody,
+    Owner { name: String, secret: SessionSecret },
+    /// A command that proved it can read the data folder.
+    Command,
+}
+
+/// A request as a handler sees it.
+pub struct Call {
+    pub request: HttpRequest,
+    pub state: web::Data<State>,
+    pub caller: Caller,
+}
+
+/// What actix could read of a body.
+pub type Body = Result<web::Bytes, actix_web::Error>;
+/// Refusals are answers too.
+pub type Answer = Result<HttpResponse, HttpResponse>;
+
+impl FromRequest for Call {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let state = request.app_data::<web::Data<State>>().cloned();
+        let caller = request.extensions().get::<Caller>().cloned();
+        ready(match (state, caller) {
+            (Some(state), Some(caller)) => Ok(Call { request: request.clone(), state, caller }),
+            _ => Err(actix_web::error::ErrorInternalServerError("the gate did not run")),
+        })
+    }
+}
+
+impl Call {
+    /// The owner's name, if the owner has `permission`.
+    pub fn owner(&self, permission: Permission) -> Result<&str, HttpResponse> {
+        match &self.caller {
+            Caller::Owner { name, .. } if Role::Owner.may(permission) => Ok(name),
+            _ => {
+                let detail = "Sign in at /sign-in, then try again.";
+                Err(respond::problem(&Problem::new(None, 401, "sign-in-first", "Sign in first", detail)))
+            }
+        }
+    }
+
+    /// Only for commands.
+    pub fn command(&self) -> Result<(), HttpResponse> {
+        match self.caller {
+            Caller::Command => Ok(()),
+            _ => {
+                let detail = "This address is for commands that can read the data folder.";
+                Err(respond::problem(&Problem::new(None, 401, "commands-only", "Commands only", detail)))
+            }
+        }
+    }
+
+    /// Reads the body with `read`.
+    pub fn parse<T>(&self, body: Body, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, HttpResponse> {
+        let bytes = whole(body)?;
+        fields::parse(None, self.media_type(), &bytes, read).map_err(|problem| respond::problem(&problem))
+    }
+
+    /// Reads the body as any JSON.
+    pub fn json(&self, body: Body) -> Result<Value, HttpResponse> {
+        let bytes = whole(body)?;
+        fields::json(None, self.media_type(), &bytes).map_err(|problem| respond::problem(&problem))
+    }
+
+    fn media_type(&self) -> &str {
+        header(self.request.headers(), CONTENT_TYPE.as_str()).unwrap_or_default()
+    }
+}
+
+fn whole(body: Body) -> Result<web::Bytes, HttpResponse> {
+    body.map_err(|error| respond::problem(&respond::unreadable(None, &error)))
+}
+
+/// What the store refused, as a problem document.
+pub fn store_failed(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable { retry_after, .. } => {
+            let detail = "The database can't take this now; nothing was changed. Try again shortly.";
+            Problem::new(None, 503, "data-unavailable", "The data is busy", detail)
+                .retry_after(retry_after.as_secs().max(1))
+        }
+        StoreError::Internal(reason) => {
+            log::error!("console: {reason}");
+            let detail = "The server failed at this; it is in its log. Nothing was changed.";
+            Problem::new(None, 500, "internal", "Something went wrong here", detail)
+        }
+    }
+}
+
+/// For `map_err`: the same as an answer.
+pub fn unavailable(error: StoreError) -> HttpResponse {
+    respond::problem(&store_failed(&error))
+}

@@ -1,0 +1,86 @@
+//! The live stream to the pages: server-sent events (HTML standard, section 9.2).
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Bytes;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+
+use super::caller::{Answer, Call};
+use super::journeys::value;
+use super::stack::state_of;
+use crate::domain::permission::Permission;
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+/// How often the stack's state is told when nothing else happens.
+const EVERY: Duration = Duration::from_secs(2);
+/// Events that wait for a slow page; beyond that it misses journeys, never blocks anybody.
+const WAITING_MAX: usize = 32;
+
+pub async fn stream(call: Call) -> Answer {
+    call.owner(Permission::StackRead)?;
+    let Ok(place) = call.state.listeners.clone().try_acquire_owned() else {
+        let detail = "Too many pages listen already. Close one.";
+        return Err(respond::problem(&Problem::new(None, 503, "too-many-pages", "Too many pages", detail)));
+    };
+    let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    actix_web::rt::spawn(async move {
+        // The place is given back when the page is gone.
+        let _place = place;
+        tell(&call, &sender).await;
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(Stream(receiver)))
+}
+
+/// Until the page is gone or the server stops.
+async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
+    let mut journeys = call.state.stack.recorder().subscribe();
+    let mut closing = call.state.closing.clone();
+    let mut every = tokio::time::interval(EVERY);
+    loop {
+        let event = tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => return,
+            () = page.closed() => return,
+            _ = every.tick() => match state_of(&call.state).await {
+                Ok(state) => event("stack", &state),
+                Err(_) => continue,
+            },
+            journey = journeys.recv() => match journey {
+                Ok(journey) => event("journey", &value(&journey.summary)),
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            },
+        };
+        if let Err(mpsc::error::TrySendError::Closed(_)) = page.try_send(event) {
+            return;
+        }
+    }
+}
+
+fn event(name: &str, data: &serde_json::Value) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
+/// A body that goes on until its sender ends.
+struct Stream(mpsc::Receiver<Bytes>);
+
+impl MessageBody for Stream {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.0.poll_recv(cx).map(|bytes| bytes.map(Ok))
+    }
+}

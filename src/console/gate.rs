@@ -1,0 +1,96 @@
+//! Before any handler: the right host, the right origin, and who is asking.
+
+use std::net::SocketAddr;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use time::OffsetDateTime;
+
+use super::State;
+use super::caller::Caller;
+use crate::domain::session::SessionSecret;
+use crate::web::cookie;
+use crate::web::origin::{Provenance, may_act};
+use crate::web::problem::Problem;
+use crate::web::respond::{self, header};
+use crate::web::secret;
+
+/// What a page's own script sends with each change; a form of another site can't.
+const CONSOLE_HEADER: &str = "roundtrip-console";
+/// The scheme with which a command proves that it can read the data folder.
+const CONTROL_SCHEME: &str = "Roundtrip-Control ";
+
+pub async fn gate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
+        return Err(actix_web::error::ErrorInternalServerError("no state"));
+    };
+    let response = match admit(&request, &state).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.call(request).await?.map_into_boxed_body()
+        }
+        Err(problem) => request.into_response(respond::problem(&problem)),
+    };
+    let mut response = response;
+    respond::finish(response.headers_mut());
+    Ok(response)
+}
+
+async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Problem> {
+    let authority = authority(request);
+    if !state.hosts.allows(&authority) {
+        let detail = format!("This server answers to {}, not to the name that was asked for.", state.hosts.canonical());
+        return Err(Problem::new(None, 421, "wrong-host", "Wrong host", detail));
+    }
+    let headers = request.headers();
+    let cookies = header(headers, "cookie").unwrap_or_default();
+    let origin = header(headers, "origin");
+    if let Some(key) = header(headers, "authorization").and_then(|value| value.strip_prefix(CONTROL_SCHEME)) {
+        // A browser never sends this scheme by itself; with a cookie or an origin it is no command of ours.
+        let from_command = cookies.is_empty() && origin.is_none() && from_this_machine(request.peer_addr());
+        let right = secret::from_hex(key).is_some_and(|key| secret::same(&key, &state.control_key));
+        return if from_command && right {
+            Ok(Caller::Command)
+        } else {
+            let detail = "The control key is wrong, or it came from where none may come from.";
+            Err(Problem::new(None, 401, "bad-control-key", "Bad control key", detail))
+        };
+    }
+    let own_origin = format!("https://{authority}");
+    let fair = may_act(Provenance {
+        method: request.method().as_str(),
+        has_cookie: cookies.contains(cookie::CONSOLE),
+        sec_fetch_site: header(headers, "sec-fetch-site"),
+        origin,
+        own_origin: &own_origin,
+    });
+    let safe = request.method().is_safe();
+    if !fair || (!safe && !headers.contains_key(CONSOLE_HEADER)) {
+        let detail = "A change must come from this console's own pages. Reload the page and try again.";
+        return Err(Problem::new(None, 403, "cross-origin", "Not from this page", detail));
+    }
+    let secret = cookie::find(cookies, cookie::CONSOLE).and_then(SessionSecret::parse);
+    let Some(secret) = secret else { return Ok(Caller::Nobody) };
+    match state.control.session(&secret, OffsetDateTime::now_utc()).await {
+        Ok(Some(name)) => Ok(Caller::Owner { name, secret }),
+        Ok(None) => Ok(Caller::Nobody),
+        Err(error) => Err(super::caller::store_failed(&error)),
+    }
+}
+
+/// Host, or `:authority` under h2.
+fn authority(request: &ServiceRequest) -> String {
+    match header(request.headers(), "host") {
+        Some(host) => host.to_owned(),
+        None => request.uri().authority().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+pub fn from_this_machine(peer: Option<SocketAddr>) -> bool {
+    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+}

@@ -1,0 +1,93 @@
+//! Sending requests and looking at their journeys.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::caller::{Answer, Body, Call};
+use crate::domain::permission::{Permission, Role};
+use crate::lab::journeys::{COUNT_MAX, SendError, Sending};
+use crate::lab::presets::{self, PRESETS};
+use crate::lab::{self};
+use crate::observe::ids::TraceId;
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+/// Journeys that a list shows.
+const RECENT_MAX: usize = 100;
+
+pub fn json_answer(value: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(value)
+}
+
+/// What can be sent, and as whom.
+pub async fn presets(call: Call) -> Answer {
+    call.owner(Permission::StackRead)?;
+    let role = |role: Role| {
+        let title = match role {
+            Role::Guest => "Guest, not signed in",
+            Role::Waiter => "Waiter",
+            Role::Chef => "Chef",
+            Role::Manager => "Manager",
+            Role::Owner => "Owner",
+        };
+        json!({ "id": role.id(), "title": title })
+    };
+    Ok(json_answer(&json!({ "requests": PRESETS, "roles": Role::BISTRO.map(role) })))
+}
+
+/// Sends, and answers with what happened.
+pub async fn send(call: Call, body: Body) -> Answer {
+    call.owner(Permission::JourneySend)?;
+    let sending = call.parse(body, |fields| {
+        let preset = fields.one_of("request", PRESETS.iter().map(|preset| preset.id)).and_then(presets::find);
+        let role = fields.one_of("as", Role::BISTRO.iter().map(|role| role.id())).and_then(Role::from_id);
+        let connection = fields.one_of("connection", ["fresh", "kept"].into_iter());
+        let caches = fields.one_of("caches", ["use", "bypass"].into_iter());
+        let count = fields.integer("count", 1..=COUNT_MAX as i64);
+        Some(Sending {
+            preset: preset?,
+            role: role?,
+            kept: connection? == "kept",
+            bypass_caches: caches? == "bypass",
+            count: count?.try_into().ok()?,
+        })
+    })?;
+    let journeys = lab::journeys::send(&call.state.stack, sending).await.map_err(not_sent)?;
+    let mut by_time: Vec<_> = journeys.iter().collect();
+    by_time.sort_by(|a, b| a.summary.total_us.total_cmp(&b.summary.total_us));
+    let shown = by_time.get(by_time.len().saturating_sub(1) / 2);
+    let summaries: Vec<_> = journeys.iter().map(|journey| &journey.summary).collect();
+    Ok(json_answer(&json!({ "journeys": summaries, "journey": shown })))
+}
+
+fn not_sent(error: SendError) -> HttpResponse {
+    let problem = Problem::new(None, 503, "not-sent", "Nothing was sent", format!("{error}. Try again shortly."));
+    respond::problem(&problem.retry_after(1))
+}
+
+/// The latest, newest first.
+pub async fn recent(call: Call) -> Answer {
+    call.owner(Permission::StackRead)?;
+    let journeys = call.state.stack.recorder().recent(RECENT_MAX);
+    Ok(json_answer(&json!({ "journeys": journeys })))
+}
+
+/// One, whole.
+pub async fn one(call: Call, trace_id: web::Path<String>) -> Answer {
+    call.owner(Permission::StackRead)?;
+    let journey = trace_id.parse::<TraceId>().ok().and_then(|id| call.state.stack.recorder().journey(id));
+    match journey {
+        Some(journey) => Ok(json_answer(&*journey)),
+        None => {
+            let detail = "Only the latest journeys are kept, in memory; this one is gone, or never was.";
+            Err(respond::problem(&Problem::new(None, 404, "journey-gone", "The journey is gone", detail)))
+        }
+    }
+}
+
+/// For the event stream and the stack's page alike.
+pub fn value(of: &impl Serialize) -> Value {
+    serde_json::to_value(of).unwrap_or_default()
+}

@@ -1,0 +1,122 @@
+//! The control plane: the console, on a listener of its own. Its requests never go through the thing
+//! they watch and break, and never count as traffic.
+//!
+//! [`gate`] lets a request in (right host, right origin, who is it), [`routes`] is the table of its
+//! addresses. [`door`] is the one plain page, which explains the certificate.
+
+mod account;
+mod caller;
+pub mod control;
+pub mod door;
+mod events;
+mod gate;
+mod journeys;
+mod pages;
+mod routes;
+mod setup;
+mod signing;
+mod stack;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, middleware, web};
+use tokio::sync::{Semaphore, watch};
+
+use crate::policy::throttle::Throttle;
+use crate::stack::Stack;
+use crate::store::control::Control;
+use crate::store::hasher::Hasher;
+use crate::web::host::HostList;
+
+/// The console's name that browsers resolve without any DNS.
+pub const NAME: &str = "roundtrip.localhost";
+/// A request's body, beyond which it is 413: a probe's spans are the largest that come.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Pages that may listen to events at once.
+const LISTENERS_MAX: usize = 64;
+/// How long an orderly stop waits for what is under way.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What the console is made of.
+#[derive(Debug)]
+pub struct ConsoleConfig {
+    /// Bound already.
+    pub listener: TcpListener,
+    pub tls: Arc<rustls::ServerConfig>,
+    /// Names and addresses under which it answers.
+    pub hosts: HostList,
+    pub stack: Arc<Stack>,
+    pub control: Control,
+    pub hasher: Hasher,
+    /// Proves a command that can read the data folder.
+    pub control_key: [u8; 32],
+    /// The door's address, where set-up begins.
+    pub door_url: String,
+}
+
+/// What its handlers share.
+struct State {
+    hosts: HostList,
+    stack: Arc<Stack>,
+    control: Control,
+    hasher: Hasher,
+    control_key: [u8; 32],
+    door_url: String,
+    throttle: Mutex<Throttle>,
+    listeners: Arc<Semaphore>,
+    closing: watch::Receiver<bool>,
+}
+
+/// The running console.
+#[derive(Debug)]
+pub struct Console {
+    address: SocketAddr,
+    handle: ServerHandle,
+    closing: watch::Sender<bool>,
+}
+
+impl Console {
+    pub fn start(config: ConsoleConfig) -> std::io::Result<Console> {
+        let address = config.listener.local_addr()?;
+        let (closing, closed) = watch::channel(false);
+        let state = web::Data::new(State {
+            hosts: config.hosts,
+            stack: config.stack,
+            control: config.control,
+            hasher: config.hasher,
+            control_key: config.control_key,
+            door_url: config.door_url,
+            throttle: Mutex::default(),
+            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            closing: closed,
+        });
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(state.clone())
+                .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+                .wrap(middleware::from_fn(gate::gate))
+                .configure(routes::configure)
+        })
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(DRAIN.as_secs())
+        .listen_rustls_0_23(config.listener, rustls::ServerConfig::clone(&config.tls))?
+        .run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(Console { address, handle, closing })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends the event streams, then lets what is under way finish.
+    pub async fn stop(self) {
+        self.closing.send_replace(true);
+        self.handle.stop(true).await;
+    }
+}

@@ -1,0 +1,55 @@
+//! The pages. Each is a shell; what it shows it asks for.
+
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::{HttpResponse, web};
+
+use super::caller::{Answer, Call, Caller, unavailable};
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+pub async fn journey(call: Call) -> Answer {
+    guarded(&call, "journey").await
+}
+
+pub async fn account(call: Call) -> Answer {
+    guarded(&call, "account").await
+}
+
+pub async fn sign_in(call: Call) -> Answer {
+    if call.state.control.owner().await.map_err(unavailable)?.is_none() {
+        return Ok(see_other("/setup"));
+    }
+    Ok(respond::page("sign-in", ""))
+}
+
+pub async fn setup(call: Call) -> Answer {
+    if call.state.control.owner().await.map_err(unavailable)?.is_some() {
+        return Ok(see_other("/sign-in"));
+    }
+    Ok(respond::page("setup", ""))
+}
+
+pub async fn asset(call: Call, path: web::Path<(String, String)>) -> HttpResponse {
+    let (hash, path) = path.into_inner();
+    respond::asset(&call.request, &hash, &path).unwrap_or_else(|| {
+        respond::problem(&Problem::new(None, 404, "no-such-file", "No such file", "There is no such file."))
+    })
+}
+
+/// Browsers ask for it whatever the page says.
+pub async fn icon() -> HttpResponse {
+    respond::icon()
+}
+
+async fn guarded(call: &Call, page: &str) -> Answer {
+    match call.caller {
+        Caller::Owner { .. } => Ok(respond::page(page, "")),
+        _ if call.state.control.owner().await.map_err(unavailable)?.is_none() => Ok(see_other("/setup")),
+        // The path holds nothing but safe characters: the router matched it.
+        _ => Ok(see_other(&format!("/sign-in?next={}", call.request.path()))),
+    }
+}
+
+fn see_other(to: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, to)).insert_header((CACHE_CONTROL, "no-store")).finish()
+}

@@ -1,0 +1,62 @@
+//! Every address of the console, in one table.
+
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpResponse, Resource, web};
+
+use super::{account, control, events, journeys, pages, setup, signing, stack};
+use crate::web::problem::Problem;
+use crate::web::respond::{self, get};
+
+pub fn configure(app: &mut web::ServiceConfig) {
+    app.service(resource("/", "GET, HEAD").route(get().to(pages::journey)))
+        .service(resource("/journeys/{trace_id}", "GET, HEAD").route(get().to(pages::journey)))
+        .service(resource("/setup", "GET, HEAD").route(get().to(pages::setup)))
+        .service(resource("/sign-in", "GET, HEAD").route(get().to(pages::sign_in)))
+        .service(resource("/account", "GET, HEAD").route(get().to(pages::account)))
+        .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(pages::asset)))
+        .service(resource("/favicon.ico", "GET, HEAD").route(get().to(pages::icon)))
+        .service(resource("/api/setup", "POST").route(web::post().to(setup::claim)))
+        .service(resource("/api/setup/password", "GET, HEAD").route(get().to(setup::suggestion)))
+        .service(
+            resource("/api/session", "GET, HEAD, POST, DELETE")
+                .route(get().to(signing::who))
+                .route(web::post().to(signing::sign_in))
+                .route(web::delete().to(signing::sign_out)),
+        )
+        .service(resource("/api/presets", "GET, HEAD").route(get().to(journeys::presets)))
+        .service(
+            resource("/api/journeys", "GET, HEAD, POST")
+                .route(get().to(journeys::recent))
+                .route(web::post().to(journeys::send)),
+        )
+        .service(resource("/api/journeys/{trace_id}", "GET, HEAD").route(get().to(journeys::one)))
+        .service(resource("/api/events", "GET").route(web::get().to(events::stream)))
+        .service(resource("/api/stack", "GET, HEAD").route(get().to(stack::view)))
+        .service(
+            resource("/api/settings", "GET, HEAD, PATCH")
+                .route(get().to(stack::settings))
+                .route(web::patch().to(stack::change)),
+        )
+        .service(resource("/api/staff", "GET, HEAD").route(get().to(account::staff)))
+        .service(resource("/api/staff/{name}/password", "PUT").route(web::put().to(account::set_password)))
+        .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
+        .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
+        .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))
+        .service(resource("/api/control/journeys", "POST").route(web::post().to(control::journey)))
+        .default_service(web::to(not_found));
+}
+
+/// An address that answers every other method with 405 and `Allow` (RFC 9110, section 15.5.6).
+fn resource(path: &'static str, allow: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        let detail = format!("This address takes {allow}.");
+        let problem = Problem::new(None, 405, "method-not-allowed", "Method not allowed", detail);
+        let mut response = respond::problem(&problem);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        response
+    }))
+}
+
+async fn not_found() -> HttpResponse {
+    respond::problem(&Problem::new(None, 404, "no-such-address", "No such address", "Nothing answers here."))
+}

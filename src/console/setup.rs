@@ -1,0 +1,73 @@
+//! Set-up: the first visitor with the printed link becomes the owner.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::CACHE_CONTROL;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::caller::{Answer, Body, Call, unavailable};
+use super::gate::from_this_machine;
+use super::signing::{NAME_CHARS_MAX, hasher_failed, signed_in};
+use crate::domain::session::{PASSWORD_CHARS_MAX, password_refusal};
+use crate::store::control::Claim;
+use crate::web::problem::Problem;
+use crate::web::{respond, secret};
+
+/// Words in a generated password: 4 of 2,048 are 44 bits, behind a throttle and argon2id.
+const WORDS: usize = 4;
+/// Length of a token's text.
+const TOKEN_CHARS_MAX: usize = 128;
+
+/// A generated password, to be taken or not.
+pub async fn suggestion() -> Answer {
+    let list = bip39::Language::English.word_list();
+    let bytes = secret::random_bytes::<{ WORDS * 2 }>().map_err(|error| {
+        respond::problem(&Problem::new(None, 500, "no-randomness", "No randomness", error.to_string()))
+    })?;
+    // 2,048 divides 65,536: every word is equally likely.
+    let words = bytes.chunks_exact(2).map(|pair| list[usize::from(u16::from_le_bytes([pair[0], pair[1]])) % list.len()]);
+    let password = words.collect::<Vec<_>>().join("-");
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "password": password })))
+}
+
+/// Makes the owner. The token and there being no owner yet are checked in one transaction.
+pub async fn claim(call: Call, body: Body) -> Answer {
+    if !from_this_machine(call.request.peer_addr()) {
+        let detail = "Set-up works from the machine that Roundtrip runs on.";
+        return Err(respond::problem(&Problem::new(None, 403, "not-this-machine", "Not from this machine", detail)));
+    }
+    let (token, name, password) = call.parse(body, |fields| {
+        let token = fields.text("token", TOKEN_CHARS_MAX).map(str::to_owned);
+        let name = fields.text("name", NAME_CHARS_MAX).map(str::to_owned);
+        let password = fields.text("password", PASSWORD_CHARS_MAX).map(str::to_owned);
+        Some((token?, name?, password?))
+    })?;
+    if let Some(problem) = refused(&name, &password) {
+        return Err(respond::problem(&problem));
+    }
+    let phc = call.state.hasher.hash(&password).await.map_err(hasher_failed)?;
+    let now = OffsetDateTime::now_utc();
+    match call.state.control.claim_owner(&token, &name, phc, now).await.map_err(unavailable)? {
+        Claim::Made => {
+            let secret = call.state.control.create_session(now).await.map_err(unavailable)?;
+            Ok(signed_in(HttpResponse::Created(), &name, &secret))
+        }
+        Claim::BadToken => {
+            let detail = "The link was used, has expired or is incomplete. Run: roundtrip owner link";
+            Err(respond::problem(&Problem::new(None, 403, "bad-token", "The link is no longer good", detail)))
+        }
+        Claim::OwnerExists => {
+            let detail = "There is an owner already. Sign in at /sign-in.";
+            Err(respond::problem(&Problem::new(None, 409, "owner-exists", "Set up already", detail)))
+        }
+    }
+}
+
+/// What is wrong with a new owner's name or password.
+pub fn refused(name: &str, password: &str) -> Option<Problem> {
+    let problem = Problem::new(None, 422, "invalid-body", "Not taken", "Nothing was changed. Each wrong field is listed.");
+    if name.trim() != name || name.chars().any(char::is_control) {
+        return Some(problem.field("/name", "A name has no space at its ends and no control characters."));
+    }
+    password_refusal(password).map(|reason| problem.field("/password", reason))
+}

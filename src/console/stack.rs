@@ -1,0 +1,56 @@
+//! The stack as the console shows it, and its settings.
+
+use serde_json::{Value, json};
+
+use super::State;
+use super::caller::{Answer, Body, Call, unavailable};
+use super::journeys::json_answer;
+use crate::domain::permission::Permission;
+use crate::store::StoreError;
+use crate::web::problem::Problem;
+use crate::web::respond;
+
+pub async fn view(call: Call) -> Answer {
+    call.owner(Permission::StackRead)?;
+    Ok(json_answer(&state_of(&call.state).await.map_err(unavailable)?))
+}
+
+/// What [`view`] answers, and what the event stream tells.
+pub async fn state_of(state: &State) -> Result<Value, StoreError> {
+    let counts = state.stack.counts().await?;
+    let policy = state.stack.settings().snapshot().balancer_policy;
+    Ok(json!({
+        "app_url": state.stack.browser_url(),
+        "instances": state.stack.instances(),
+        "policy": policy.id(),
+        "queue": { "waiting": counts.tickets_waiting },
+        "orders": counts.orders,
+        "menu_items": counts.menu_items,
+    }))
+}
+
+pub async fn settings(call: Call) -> Answer {
+    call.owner(Permission::StackRead)?;
+    Ok(json_answer(&json!({ "settings": call.state.stack.settings().list() })))
+}
+
+/// All the changes, or none.
+pub async fn change(call: Call, body: Body) -> Answer {
+    let name = call.owner(Permission::StackChange)?;
+    let body = call.json(body)?;
+    let changes = body.as_object().ok_or_else(|| {
+        let detail = "An object of keys and values is expected.";
+        respond::problem(&Problem::new(None, 422, "bad-setting", "Not a valid setting", detail))
+    })?;
+    let settings = call.state.stack.settings();
+    if let Err(refused) = settings.change(changes.iter().map(|(key, value)| (key.as_str(), value))) {
+        let detail = "Nothing was changed. Each value that does not fit is listed.";
+        let mut problem = Problem::new(None, 422, "bad-setting", "Not a valid setting", detail);
+        for refused in refused {
+            problem = problem.field(format!("/{}", refused.key), refused.reason);
+        }
+        return Err(respond::problem(&problem));
+    }
+    log::info!("{name} changed {}", body);
+    Ok(json_answer(&json!({ "settings": settings.list() })))
+}

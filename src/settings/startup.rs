@@ -1,0 +1,169 @@
+//! Start-up configuration: what was typed ([`ServeFlags`]), and what it comes to ([`Startup`]).
+//!
+//! A flag goes before its environment variable (both read by clap), that before the file, that before
+//! the default. This is the only module that reads the environment.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, Parser};
+use serde::Deserialize;
+
+/// Similarity from which a wrong key is worth a "did you mean" (Jaro-Winkler, 0 to 1).
+const SIMILAR: f64 = 0.8;
+/// The file that is read when it is there.
+pub const FILE: &str = "roundtrip.toml";
+/// The folder of everything a person owns.
+pub const DATA_DIR: &str = "roundtrip_data";
+/// Instances that one stack may have.
+const INSTANCES_MAX: usize = 16;
+
+/// Flags of `roundtrip serve`. Each has an environment variable and a key in the file of the same name.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ServeFlags {
+    /// Port of the console (HTTPS) [default: 8443, or the next free one]
+    #[arg(long, env = "ROUNDTRIP_CONSOLE_PORT", value_name = "PORT")]
+    pub console_port: Option<u16>,
+    /// Port of the app, the edge (HTTPS) [default: 8444, or the next free one]
+    #[arg(long, env = "ROUNDTRIP_APP_PORT", value_name = "PORT")]
+    pub app_port: Option<u16>,
+    /// Port of the plain page that explains the certificate [default: 8080, or the next free one]
+    #[arg(long, env = "ROUNDTRIP_HTTP_PORT", value_name = "PORT")]
+    pub http_port: Option<u16>,
+    /// Port of the DNS server, UDP and TCP [default: 5300, or the next free one]
+    #[arg(long, env = "ROUNDTRIP_DNS_PORT", value_name = "PORT")]
+    pub dns_port: Option<u16>,
+    /// Folder of everything that is yours [default: ./roundtrip_data]
+    #[arg(long, env = "ROUNDTRIP_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Address to listen on; beyond this machine only once there is an owner [default: 127.0.0.1]
+    #[arg(long, env = "ROUNDTRIP_BIND", value_name = "IP")]
+    pub bind: Option<IpAddr>,
+    /// Copies of the application behind the balancer [default: 3]
+    #[arg(long, env = "ROUNDTRIP_INSTANCES", value_name = "N")]
+    pub instances: Option<usize>,
+    /// Open the browser
+    #[arg(long, env = "ROUNDTRIP_OPEN")]
+    pub open: bool,
+    /// Print one JSON object when everything listens, instead of the greeting
+    #[arg(long, env = "ROUNDTRIP_JSON")]
+    pub json: bool,
+}
+
+/// A port, and whether somebody insists on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortChoice {
+    /// This one or none; 0 lets the system choose.
+    Asked(u16),
+    /// This one or the next that is free.
+    Default(u16),
+}
+
+impl PortChoice {
+    fn of(asked: Option<u16>, default: u16) -> Self {
+        asked.map_or(PortChoice::Default(default), PortChoice::Asked)
+    }
+}
+
+/// What `roundtrip serve` goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Startup {
+    pub console_port: PortChoice,
+    pub app_port: PortChoice,
+    pub http_port: PortChoice,
+    pub dns_port: PortChoice,
+    pub data_dir: PathBuf,
+    pub bind: IpAddr,
+    pub instances: usize,
+    pub open: bool,
+    pub json: bool,
+}
+
+/// What is wrong with the configuration, in one line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadConfiguration(String);
+
+/// For the names of the flags: clap knows them.
+#[derive(Parser)]
+struct Names {
+    #[command(flatten)]
+    _flags: ServeFlags,
+}
+
+impl Startup {
+    /// Resolves `flags` (which clap has joined with the environment) with the file in `folder`.
+    pub fn resolve(flags: ServeFlags, folder: &Path) -> Result<Startup, BadConfiguration> {
+        let file = read_file(&folder.join(FILE))?;
+        let instances = flags.instances.or(file.instances).unwrap_or(3);
+        if !(1..=INSTANCES_MAX).contains(&instances) {
+            return Err(BadConfiguration(format!("instances is {instances}; 1 to {INSTANCES_MAX} are possible")));
+        }
+        Ok(Startup {
+            console_port: PortChoice::of(flags.console_port.or(file.console_port), 8443),
+            app_port: PortChoice::of(flags.app_port.or(file.app_port), 8444),
+            http_port: PortChoice::of(flags.http_port.or(file.http_port), 8080),
+            dns_port: PortChoice::of(flags.dns_port.or(file.dns_port), 5300),
+            data_dir: flags.data_dir.or(file.data_dir).unwrap_or_else(|| PathBuf::from(DATA_DIR)),
+            bind: flags.bind.or(file.bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            instances,
+            open: flags.open || file.open,
+            json: flags.json || file.json,
+        })
+    }
+}
+
+/// The file's keys as if they were flags; no file is no keys.
+fn read_file(path: &Path) -> Result<ServeFlags, BadConfiguration> {
+    let bad = |reason: String| BadConfiguration(format!("{}: {reason}", path.display()));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ServeFlags::default()),
+        Err(error) => return Err(bad(error.to_string())),
+    };
+    let one_line = |error: toml::de::Error| bad(error.to_string().replace('\n', " "));
+    let table: toml::Table = toml::from_str(&text).map_err(one_line)?;
+    let command = Names::command();
+    let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+    for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
+        let likeness = |known: &&&str| strsim::jaro_winkler(key, known);
+        let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        let hint = match best.filter(|best| likeness(best) >= SIMILAR) {
+            Some(best) => format!("; did you mean '{best}'?"),
+            None => format!("; known are {}", known.join(", ")),
+        };
+        return Err(bad(format!("there is no key '{key}'{hint}")));
+    }
+    toml::Value::Table(table).try_into().map_err(one_line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(flags: ServeFlags, file: &str) -> Result<Startup, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(FILE), file).expect("a file");
+        Startup::resolve(flags, folder.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_file_and_that_before_the_default() {
+        let flags = ServeFlags { app_port: Some(1), ..ServeFlags::default() };
+        let startup = resolved(flags, "app-port = 2\nhttp-port = 3\n").expect("fits");
+        assert_eq!(startup.app_port, PortChoice::Asked(1));
+        assert_eq!(startup.http_port, PortChoice::Asked(3));
+        assert_eq!(startup.console_port, PortChoice::Default(8443));
+    }
+
+    #[test]
+    fn a_key_nobody_knows_is_fatal_and_names_the_one_meant() {
+        let error = resolved(ServeFlags::default(), "app-prot = 2").expect_err("is refused");
+        assert!(error.ends_with("there is no key 'app-prot'; did you mean 'app-port'?"), "{error}");
+        for wrong in ["app-port = 99999", "app-port = ", "instances = 0", "bind = \"nowhere\""] {
+            let error = resolved(ServeFlags::default(), wrong).expect_err(wrong);
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

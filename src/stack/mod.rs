@@ -1,0 +1,188 @@
+//! A backend under study, as a value: built from a [`StackConfig`], started, stopped, dropped.
+//!
+//! The only module that knows every hop. Twenty stacks can run in one process and share nothing but
+//! what is passed in: the certificate authority and the one password hasher.
+
+mod start;
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::api::Instance;
+use crate::balancer::{Balancer, InstanceView};
+use crate::client::Client;
+use crate::dns::DnsServer;
+use crate::domain::permission::Role;
+use crate::domain::session::Visitor;
+use crate::edge::Edge;
+use crate::observe::recorder::Recorder;
+use crate::settings::runtime::Settings;
+use crate::store::StoreError;
+use crate::store::bistro::{Bistro, Counts, StaffMember};
+use crate::store::hasher::Hasher;
+use crate::domain::session::SessionSecret;
+
+/// The app's name in the embedded DNS.
+pub const APP_NAME: &str = "bistro.roundtrip.test";
+/// The app's name that browsers resolve without any DNS.
+pub const APP_LOCAL_NAME: &str = "bistro.localhost";
+
+/// What a stack is made of.
+#[derive(Debug)]
+pub struct StackConfig {
+    /// The folder of its database file.
+    pub data_dir: PathBuf,
+    /// Copies of the application behind the balancer.
+    pub instances: usize,
+    /// The edge's socket, bound already.
+    pub app: TcpListener,
+    /// Further names and addresses under which the edge answers (LAN addresses).
+    pub app_names: Vec<String>,
+    /// Where the DNS server listens, UDP and TCP; port 0 chooses one.
+    pub dns: SocketAddr,
+    /// What the edge's name resolves to.
+    pub app_addresses: Vec<IpAddr>,
+    /// The edge's side of TLS.
+    pub tls: Arc<rustls::ServerConfig>,
+    /// What its client trusts, and the file where people find it.
+    pub ca_pem: Vec<u8>,
+    pub ca_path: PathBuf,
+    /// The secret that signs probes.
+    pub control_key: [u8; 32],
+    pub hasher: Hasher,
+    pub settings: Settings,
+}
+
+/// Why a stack did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    #[error("the data layer did not open: {0}")]
+    Store(#[from] StoreError),
+    #[error("the DNS server did not start: {0}")]
+    Dns(#[from] crate::dns::DnsError),
+    #[error("the edge did not start: {0}")]
+    Edge(#[from] crate::edge::EdgeError),
+    #[error("instance {id} did not start: {reason}")]
+    Instance { id: String, reason: std::io::Error },
+    #[error("the stack's client could not be made: {0}")]
+    Client(String),
+    #[error(transparent)]
+    NoRandomness(#[from] crate::web::secret::NoRandomness),
+}
+
+/// A running backend.
+#[derive(Debug)]
+pub struct Stack {
+    edge: Edge,
+    dns: DnsServer,
+    balancer: Balancer,
+    instances: Mutex<Vec<Instance>>,
+    bistro: Bistro,
+    client: Client,
+    recorder: Recorder,
+    settings: Settings,
+    app: SocketAddr,
+}
+
+impl Stack {
+    pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
+        start::start(config).await
+    }
+
+    /// The edge's address.
+    pub fn app(&self) -> SocketAddr {
+        self.app
+    }
+
+    /// The app's address as the stack's own client asks for it: by the name that only its DNS knows.
+    pub fn app_url(&self) -> String {
+        format!("https://{APP_NAME}:{}", self.app.port())
+    }
+
+    /// The app's address for browsers.
+    pub fn browser_url(&self) -> String {
+        format!("https://{APP_LOCAL_NAME}:{}", self.app.port())
+    }
+
+    pub fn dns(&self) -> SocketAddr {
+        self.dns.address()
+    }
+
+    /// A client that resolves through the stack's DNS, trusts its authority, and whose requests are probes.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn instances(&self) -> Vec<InstanceView> {
+        self.balancer.view()
+    }
+
+    /// Waits until an instance takes requests.
+    pub async fn ready(&self) {
+        self.balancer.ready().await;
+    }
+
+    pub async fn counts(&self) -> Result<Counts, StoreError> {
+        self.bistro.counts().await
+    }
+
+    pub async fn staff(&self) -> Result<Vec<StaffMember>, StoreError> {
+        self.bistro.staff().await
+    }
+
+    /// Sets the password hash of a member of staff; false when there is nobody of that name.
+    pub async fn set_staff_password(&self, name: &str, phc: String) -> Result<bool, StoreError> {
+        self.bistro.set_staff_password(name, phc).await
+    }
+
+    /// A real session of five minutes for the staff of `role`; None for a guest, who needs none.
+    pub async fn mint_session(&self, role: Role) -> Result<Option<SessionSecret>, StoreError> {
+        if role == Visitor::stranger().role {
+            return Ok(None);
+        }
+        self.bistro.mint_session(role).await.map(Some)
+    }
+
+    /// Stops an instance at once, as when its process dies: what is under way in it is cut. False when
+    /// there is none of that id.
+    pub async fn kill_instance(&self, id: &str) -> bool {
+        let killed = {
+            let mut instances = self.running();
+            let index = instances.iter().position(|instance| instance.id() == id);
+            index.map(|index| instances.remove(index))
+        };
+        match killed {
+            Some(instance) => {
+                instance.kill().await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Orderly: no new connections, what is under way ends (at most `drain`), then commit and checkpoint.
+    pub async fn stop(self, drain: Duration) -> Result<(), StoreError> {
+        self.edge.stop(drain).await;
+        let instances = std::mem::take(&mut *self.running());
+        for instance in instances {
+            instance.stop().await;
+        }
+        self.dns.stop().await;
+        self.balancer.stop();
+        self.bistro.close().await
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Instance>> {
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
