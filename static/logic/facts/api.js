@@ -1,5 +1,5 @@
 import { count } from "../../lib/format.js";
-import { bad, code, facts, note, table } from "./sections.js";
+import { bad, code, facts, table } from "./sections.js";
 
 const SESSIONS = { none: "no session cookie", guest: "a guest's session", staff: "a session of the staff" };
 
@@ -29,7 +29,6 @@ export function apiFacts(reader, journey) {
       marked: each.role === role,
       cells: [each.role === role ? `${each.role} (you)` : each.role, each.may ? "yes" : "no"],
     }))),
-    note(reader.spans.length > 0 && granted === undefined && route === undefined ? "The trace says nothing more about this station." : null),
   ];
 }
 
