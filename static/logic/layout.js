@@ -16,7 +16,7 @@ export const isPill = (hop) => hop === "api" || hop === "service";
 export const layoutOf = (width, short, plan) =>
   width >= NARROW_BELOW ? across(width, short, plan) : upright(width, plan);
 
-const FRACTIONS = [0, 0.113, 0.226, 0.339, 0.457, 0.655, 0.815, 1];
+const FRACTIONS = [0, 0.124, 0.233, 0.342, 0.457, 0.655, 0.815, 1];
 const BEND = 28;
 const TIGHT_BEND = 14;
 const RING = 17;
@@ -35,7 +35,7 @@ function across(width, short, plan) {
   HOPS.forEach((hop, index) => {
     const pill = isPill(hop);
     const x = left + FRACTIONS[index] * (right - left);
-    const turnsHere = hop === plan.turn && !pill && hop !== "client" && hop !== "data";
+    const turnsHere = hop === plan.turn && plan.stops.length > 0 && !pill && hop !== "client" && hop !== "data";
     stations[hop] = {
       x,
       y: pill ? tracks[plan.chosen] : trunk,

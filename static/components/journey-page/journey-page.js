@@ -163,7 +163,8 @@ export class JourneyPage {
     const before = this.#trip?.journey;
     const alike = before && before.method === journey.method && before.path === journey.path && before.trace_id !== journey.trace_id;
     this.#was_us = alike ? before.total_us : null;
-    if (this.#trip === null || this.#trip.journey.turn !== journey.turn || this.#hop === "client") this.#hop = stationOfInterest(journey);
+    const stays = before && before.turn === journey.turn && journey.hops[this.#hop].reached;
+    if (!stays) this.#hop = stationOfInterest(journey);
     this.#trip = readTrip(journey);
     this.#lot = lot;
     this.#mood = mood;

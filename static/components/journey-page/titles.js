@@ -11,7 +11,7 @@ const aside = (words) => h("span", { class: "aside" }, words);
 const offer = (title, act) => h("button", { class: "btn tiny", type: "button", onclick: act }, title);
 
 export function drawTitle(title, journey, was_us) {
-  title.replaceChildren(asked(journey), aside(" there and back in "), withUs(journey.total_us),
+  title.replaceChildren(asked(journey), aside(journey.status ? " there and back in " : " got no answer after "), withUs(journey.total_us),
     ...(was_us === null ? [] : [aside(`, was ${us(was_us)}`)]));
 }
 

@@ -1,11 +1,13 @@
 // Beside the line: what each instance is up to, the cache, the kitchen queue.
 
 import { svg } from "../../lib/dom.js";
+import { sidesOf } from "../../logic/instances.js";
 import { brokenAt, slowAt, span, text, track } from "./marks.js";
 
-/** `sides` is null while nothing was sent. */
-export function drawSides(layout, tracks, sides) {
-  const drawn = [layout.wide ? instancesAcross(layout, tracks) : instancesUpright(layout, tracks)];
+/** `trip` is null while nothing was sent. */
+export function drawSides(layout, tracks, trip) {
+  const sides = trip && sidesOf(trip);
+  const drawn = [layout.wide ? instancesAcross(layout, tracks, trip?.journey.turn) : instancesUpright(layout, tracks)];
   if (sides?.cache) drawn.push(layout.wide ? cacheAcross(layout, sides.cache) : noteUpright(layout, 56, "Cache (LRU)", sides.cache));
   if (sides?.queue) drawn.push(layout.wide ? queueAcross(layout, sides.queue) : noteUpright(layout, 38, "Kitchen queue", sides.queue));
   return drawn;
@@ -23,12 +25,14 @@ const nameAndState = ({ name, say, trouble }) => [
   span("strong", name), say && " ", say && span(trouble ? "trouble" : "", say),
 ];
 
-function instancesAcross({ stations, tracks: ys, trunk }, tracks) {
+function instancesAcross({ stations, tracks: ys, trunk }, tracks, turn) {
   const { balancer, api, service } = stations;
   const room = service.x - api.x > 150;
+  // An answer that turns round at the API goes down just there: the words step aside.
+  const middle = (api.x + service.x) / 2 + (turn === "api" ? 24 : 0);
   return svg("g", {}, tracks.map((each, k) => [
     text(balancer.x + 82, ys[k] - 10, "lbl halo", "start", ...nameAndState(each)),
-    room && each.detail && text((api.x + service.x) / 2, ys[k] - 10, "lbl halo", "middle", each.detail),
+    room && each.detail && text(middle, ys[k] - 10, "lbl halo", "middle", each.detail),
     each.trouble === "slow" && slowAt(balancer.x + 54, ys[k]),
     each.trouble === "broken" && brokenAt(balancer.x + 62, ys[k] + Math.sign(trunk - ys[k]) * 8),
   ]));

@@ -4,7 +4,7 @@ import { svg } from "../../lib/dom.js";
 import { bytes } from "../../lib/format.js";
 import { HOPS } from "../../lib/layers.js";
 import { answerOf, partOf, succeeded } from "../../logic/trip.js";
-import { span, text, track } from "./marks.js";
+import { brokenAt, span, text, track } from "./marks.js";
 
 /** Every track there is, travelled or not; a closed instance's is dashed. */
 export function drawGhosts(layout, tracks) {
@@ -35,14 +35,23 @@ export function drawAnswer(layout, trip) {
   const size = Number.isFinite(journey.response_bytes) ? `, ${bytes(journey.response_bytes)}` : "";
   const words = ["The answer: ", span(succeeded(journey) ? "strong" : "trouble", answerOf(journey)), size];
   const { stations, home } = layout;
+  if (trip.stops.length === 0) return drawEnd(layout, journey.turn);
   if (!layout.wide) {
-    const arrow = trip.stops.length > 0 && svg("path", { class: "arrow", d: `M${home - 7} ${stations.http.y + 34}h14l-7 -12z` });
+    const arrow = svg("path", { class: "arrow", d: `M${home - 7} ${stations.http.y + 34}h14l-7 -12z` });
     return svg("g", { class: "after" }, arrow, text(116, layout.height - 6, "lbl", "start", ...words));
   }
-  const arrows = trip.stops.length === 0 ? [] : arrowPlaces(layout, trip.furthest).map((x) =>
+  const arrows = arrowPlaces(layout, trip.furthest).map((x) =>
     svg("path", { class: "arrow", d: `M${x + 6} ${home - 7}v14l-12 -7z` }));
   const answerX = Math.max(190, (stations.client.x + stations[journey.turn].x) / 4);
   return svg("g", { class: "after" }, arrows, text(answerX, home + 26, "lbl halo", "middle", ...words));
+}
+
+/** No answer came: the line ends where the request did. */
+function drawEnd({ stations, wide }, turn) {
+  const { x, y } = stations[turn];
+  return svg("g", { class: "after" }, wide
+    ? [brokenAt(x + 32, y), text(x + 32, y - 18, "lbl halo", "middle", span("trouble", "no answer"))]
+    : [brokenAt(x, y + 32), text(116, y + 36, "lbl", "start", span("trouble", "no answer"))]);
 }
 
 /** Halfway between stations, as far as the answer's way reaches. */

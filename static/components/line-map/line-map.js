@@ -6,7 +6,6 @@
 import { svg } from "../../lib/dom.js";
 import { us } from "../../lib/format.js";
 import { HOPS, placeOf } from "../../lib/layers.js";
-import { sidesOf } from "../../logic/instances.js";
 import { layoutOf } from "../../logic/layout.js";
 import { timesAt } from "../../logic/trip.js";
 import { MovingDot } from "./dot.js";
@@ -85,7 +84,7 @@ export class LineMap extends HTMLElement {
     const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "The line: eight stations from client to data and back" },
       drawGhosts(this.#layout, this.#tracks),
       this.#trip && drawTravelled(this.#layout, this.#trip),
-      drawSides(this.#layout, this.#tracks, this.#trip && sidesOf(this.#trip)),
+      drawSides(this.#layout, this.#tracks, this.#trip),
       this.#trip && drawAnswer(this.#layout, this.#trip),
       HOPS.map((hop) => drawStation(this.#layout, hop, {
         trip: this.#trip, selected: hop === this.#selected, choose: () => this.#choose(hop),
