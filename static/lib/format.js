@@ -7,6 +7,7 @@ export const whole = (number) => Math.round(number).toString().replace(/\B(?=(\d
 
 /** Microseconds without the unit: tenths below 10, where a tenth still says something. */
 export function us(value) {
+  if (value === 0) return "0";
   if (value > 0 && value < 0.05) return "<0.1";
   return Math.abs(value) < 9.95 ? value.toFixed(1) : whole(value);
 }

@@ -1,6 +1,6 @@
 // A journey as the page thinks of it: the tree of its spans, who ran when, and where it turned round.
 
-import { placeOf } from "../lib/layers.js";
+import { HOPS, placeOf } from "../lib/layers.js";
 import { movesOf, stopsOf } from "./moves.js";
 
 /**
@@ -83,17 +83,22 @@ export function readTrip(journey) {
   const pieces = piecesOf(root);
   markUnaccounted(pieces, journey.unaccounted_us ?? 0);
   const answered = journey.status !== null && journey.status !== undefined && journey.status > 0;
-  const moves = movesOf(pieces, journey.turn);
+  const turn = turnOf(journey);
+  const moves = movesOf(pieces, turn);
   return {
     journey,
     root,
     pieces,
     moves,
-    stops: answered ? stopsOf(moves, journey.turn) : [],
+    turn,
+    stops: answered ? stopsOf(moves, turn) : [],
     total_us: journey.total_us,
-    furthest: placeOf(journey.turn),
+    furthest: placeOf(turn),
   };
 }
+
+/** A trace that lost its end may not say where it turned: then it is the last station that ran. */
+const turnOf = ({ turn, hops }) => (HOPS.includes(turn) ? turn : HOPS.findLast((hop) => hops[hop]?.reached) ?? "client");
 
 /** Time each station has used up at a moment of the trip, for the counters that run with the dot. */
 export function timesAt(pieces, at_us) {
@@ -109,8 +114,11 @@ export function timesAt(pieces, at_us) {
 
 /** How a station took part: "ran", or why nobody ran there. */
 export function partOf(trip, hop) {
-  if (trip.journey.hops[hop]?.reached) return "ran";
-  return placeOf(hop) > trip.furthest ? "not reached" : "not needed";
+  const { hops, probe } = trip.journey;
+  if (hops[hop]?.reached) return "ran";
+  if (placeOf(hop) > trip.furthest) return "not reached";
+  // Only the console's own client tells of its side; a browser keeps its lookups to itself.
+  return probe || hops.client?.reached ? "not needed" : "not seen";
 }
 
 export const succeeded = (journey) => journey.status >= 200 && journey.status < 400;

@@ -8,17 +8,18 @@ const FOLD_FROM = 3;
 // Beyond this many rows the page folds whole branches, and then shows only the first hundred.
 export const ROWS_MAX = 100;
 const BRANCH_FOLD_FROM = 6;
+// Less would be written as "<0.1", which is the rounding of the figures themselves.
+const NOTABLE_US = 0.05;
 
 /**
- * Rows: { key, hop, depth, name, title, mark, bars: [{ start_us, duration_us }], duration_us, fold }.
+ * Rows: { key, hop, depth, name, mark, bars: [{ start_us, duration_us }], duration_us, fold }.
  * `mark` is solid, bracket, back, after, skipped, error or unaccounted; `fold` is null, "open" or "closed".
  * `open` holds the keys of folds the reader opened.
  */
 export function rowsOf(trip, open) {
   const rows = listed(trip, open, false);
   const fitting = rows.length > ROWS_MAX ? listed(trip, open, true) : rows;
-  const lost = unaccountedRow(trip);
-  return lost ? [...fitting, lost] : fitting;
+  return [...fitting, betweenRow(trip), unaccountedRow(trip)].filter(Boolean);
 }
 
 function listed(trip, open, crowded) {
@@ -96,11 +97,19 @@ function markOf(node) {
   return direction === "back" ? "back" : "solid";
 }
 
+/** The root's own time, when it is its station's: spent between the steps, under no name of its own. */
+function betweenRow(trip) {
+  const bars = trip.pieces.filter((piece) => piece.between && !piece.unaccounted);
+  const duration_us = sum(bars.map((bar) => bar.duration_us));
+  if (duration_us < NOTABLE_US) return null;
+  return { key: "between", hop: trip.root.span.hop, depth: 0, name: "Between the steps", mark: "solid", bars, duration_us, fold: null };
+}
+
 /** Time no station answers for: a row of its own, never hidden in a neighbour's. */
 function unaccountedRow(trip) {
   const duration_us = trip.journey.unaccounted_us ?? 0;
-  if (duration_us < 0.05) return null;
-  const bars = trip.pieces.filter((piece) => piece.unaccounted).map(({ start_us, duration_us: long_us }) => ({ start_us, duration_us: long_us }));
+  if (duration_us < NOTABLE_US) return null;
+  const bars = trip.pieces.filter((piece) => piece.unaccounted);
   return { key: "unaccounted", hop: null, depth: 0, name: "Unaccounted for", mark: "unaccounted", bars, duration_us, fold: null };
 }
 

@@ -47,13 +47,19 @@ export class RequestComposer extends HTMLElement {
   }
 
   busy(number) {
-    this.#send.disabled = number > 0;
+    // Not "disabled": that would throw the focus off the button someone has just pressed.
+    this.#send.setAttribute("aria-disabled", String(number > 0));
     this.#form.setAttribute("aria-busy", String(number > 0));
     this.#paint(number);
   }
 
   fail({ say, way }) {
     this.#trouble.replaceChildren(h("span", {}, say), way ? h("a", { href: way.href }, way.title) : "");
+  }
+
+  /** The focus belongs on the button that sends. */
+  focus() {
+    this.#send.focus();
   }
 
   clear() {

@@ -4,7 +4,7 @@ import { call } from "../../lib/http.js";
 import { listen } from "../../lib/events.js";
 import { HOPS } from "../../lib/layers.js";
 import { tracksOf } from "../../logic/instances.js";
-import { readTrip, slowestHop } from "../../logic/trip.js";
+import { readTrip, slowestHop, succeeded } from "../../logic/trip.js";
 import { copyLink, exportJson } from "./keepsakes.js";
 import { PolicySetting } from "./policy-setting.js";
 import { arrival, drawEmptyTitle, drawFirstTitle, drawLostTitle, drawTitle, drawUnderWayTitle } from "./titles.js";
@@ -125,11 +125,12 @@ export class JourneyPage {
     const turn = ++this.#wish;
     this.composer.clear();
     this.composer.busy(wish.count);
+    this.announcer.textContent = "Sending";
     try {
       const { journeys, journey } = await call("POST", "/api/journeys", wish);
       this.#remember(journeys);
       if (turn === this.#wish) {
-        this.#show(journey, { lot: journeys.length > 1 ? journeys : null, mood, push: true });
+        this.#show(journey, { lot: journeys.length > 1 ? journeys : null, mood, push: true, sent: true });
         this.player.play();
       }
     } catch (problem) {
@@ -145,7 +146,7 @@ export class JourneyPage {
     try {
       const journey = await call("GET", `/api/journeys/${encodeURIComponent(id)}`);
       const lot = this.#lot?.some((each) => each.trace_id === id) ? this.#lot : null;
-      if (turn === this.#wish) this.#show(journey, { lot, mood: "trip", push });
+      if (turn === this.#wish) this.#show(journey, { lot, mood: "trip", push, sent: false });
     } catch (problem) {
       if (turn !== this.#wish) return;
       if (problem.status === 404) this.#lose();
@@ -159,11 +160,12 @@ export class JourneyPage {
     else if (this.#history.length > 0) this.#open(this.#history[0].trace_id, { push: false });
   }
 
-  #show(journey, { lot, mood, push }) {
+  #show(journey, { lot, mood, push, sent }) {
     const before = this.#trip?.journey;
-    const alike = before && before.method === journey.method && before.path === journey.path && before.trace_id !== journey.trace_id;
+    // "Was" compares with what was on show when this one was sent; reopening an old one compares nothing.
+    const alike = before && sent && before.method === journey.method && before.path === journey.path;
     this.#was_us = alike ? before.total_us : null;
-    const stays = before && before.turn === journey.turn && journey.hops[this.#hop].reached;
+    const stays = before?.turn === journey.turn && journey.hops[this.#hop].reached;
     if (!stays) this.#hop = stationOfInterest(journey);
     this.#trip = readTrip(journey);
     this.#lot = lot;
@@ -230,7 +232,11 @@ export class JourneyPage {
   }
 
   #drawTitle() {
-    const again = (changes) => () => this.#send(this.composer.choose(changes));
+    const again = (changes) => () => {
+      // The pressed button goes away with its sentence: the focus moves on to the one that stays.
+      this.composer.focus();
+      this.#send(this.composer.choose(changes));
+    };
     if (this.#mood === "empty") drawEmptyTitle(this.title, again({}));
     else if (this.#mood === "lost") drawLostTitle(this.title, again({}));
     else if (this.#mood === "first") drawFirstTitle(this.title, this.#trip.journey, again({ connection: "kept" }));
@@ -253,6 +259,6 @@ export class JourneyPage {
 }
 
 /** Where to look first: where it was refused, else where most of the time went. */
-const stationOfInterest = (journey) => (journey.status >= 200 && journey.status < 400 ? slowestHop(journey) : journey.turn);
+const stationOfInterest = (journey) => (succeeded(journey) ? slowestHop(journey) : journey.turn ?? slowestHop(journey));
 
 const idInAddress = () => /^\/journeys\/([^/]+)$/.exec(location.pathname)?.[1] ?? null;

@@ -1,7 +1,6 @@
 // The request under way: a dot that rides the drawn tracks, uncovers them, and waits where time is spent.
 
 import { svg } from "../../lib/dom.js";
-import { HOPS } from "../../lib/layers.js";
 import { moveAt } from "../../logic/moves.js";
 
 // The share of a station's time in which the dot is seen to arrive; the rest it waits there, ring filling.
@@ -79,9 +78,9 @@ export class MovingDot {
     return { x, y };
   }
 
-  /** A move without a path is a stay; on the way home the return line, not the station, is the place. */
+  /** A move without a path stays at its station. */
   #stay(move) {
-    const { x, y } = this.#layout.stations[HOPS.includes(move.hop) ? move.hop : "client"];
+    const { x, y } = this.#layout.stations[move.hop];
     return { x, y };
   }
 

@@ -7,7 +7,7 @@ import { brokenAt, slowAt, span, text, track } from "./marks.js";
 /** `trip` is null while nothing was sent. */
 export function drawSides(layout, tracks, trip) {
   const sides = trip && sidesOf(trip);
-  const drawn = [layout.wide ? instancesAcross(layout, tracks, trip?.journey.turn) : instancesUpright(layout, tracks)];
+  const drawn = [layout.wide ? instancesAcross(layout, tracks, trip?.turn) : instancesUpright(layout, tracks)];
   if (sides?.cache) drawn.push(layout.wide ? cacheAcross(layout, sides.cache) : noteUpright(layout, 56, "Cache (LRU)", sides.cache));
   if (sides?.queue) drawn.push(layout.wide ? queueAcross(layout, sides.queue) : noteUpright(layout, 38, "Kitchen queue", sides.queue));
   return drawn;

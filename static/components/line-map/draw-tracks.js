@@ -35,14 +35,14 @@ export function drawAnswer(layout, trip) {
   const size = Number.isFinite(journey.response_bytes) ? `, ${bytes(journey.response_bytes)}` : "";
   const words = ["The answer: ", span(succeeded(journey) ? "strong" : "trouble", answerOf(journey)), size];
   const { stations, home } = layout;
-  if (trip.stops.length === 0) return drawEnd(layout, journey.turn);
+  if (trip.stops.length === 0) return drawEnd(layout, trip.turn);
   if (!layout.wide) {
     const arrow = svg("path", { class: "arrow", d: `M${home - 7} ${stations.http.y + 34}h14l-7 -12z` });
     return svg("g", { class: "after" }, arrow, text(116, layout.height - 6, "lbl", "start", ...words));
   }
   const arrows = arrowPlaces(layout, trip.furthest).map((x) =>
     svg("path", { class: "arrow", d: `M${x + 6} ${home - 7}v14l-12 -7z` }));
-  const answerX = Math.max(190, (stations.client.x + stations[journey.turn].x) / 4);
+  const answerX = Math.max(190, (stations.client.x + stations[trip.turn].x) / 4);
   return svg("g", { class: "after" }, arrows, text(answerX, home + 26, "lbl halo", "middle", ...words));
 }
 

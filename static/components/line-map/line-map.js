@@ -1,6 +1,6 @@
 // <line-map></line-map>: the line as the subject of the page.
 //   show({ trip, tracks, selected })  draws it; trip null draws the empty line
-//   play(), frame(at_us), rest()      hand the dot over to the player's clock and take it back
+//   play(), frame(at_us), rest()      follow the player's clock; rest() is also how it starts
 // Says "station" (detail: hop) when one is chosen. One tab stop; arrows, Home and End move along the line.
 
 import { svg } from "../../lib/dom.js";
@@ -39,7 +39,7 @@ export class LineMap extends HTMLElement {
     this.#trip = trip;
     this.#tracks = tracks;
     this.#selected = selected;
-    this.#draw();
+    this.rest();
   }
 
   select(hop) {
@@ -95,7 +95,7 @@ export class LineMap extends HTMLElement {
 
   #plan() {
     const chosen = Math.max(0, this.#tracks.findIndex((track) => track.chosen));
-    const turn = this.#trip?.journey.turn ?? "data";
+    const turn = this.#trip?.turn ?? "data";
     return { tracks: this.#tracks.length, chosen, turn, stops: this.#trip?.stops ?? ["api", "balancer", "http", "client"] };
   }
 

@@ -9,7 +9,7 @@ export const bullet = (hop, size = "") =>
 
 export function drawAxis(axis, ticks, later) {
   const labels = ticks.map(({ at_us, left }, index) =>
-    h("span", { style: { left: `${left}%` } }, `${later && index === 0 ? "+" : ""}${at_us === 0 ? "0" : us(at_us)}${index === ticks.length - 1 ? "\u202fµs" : ""}`));
+    h("span", { style: { left: `${left}%` } }, `${later && index === 0 ? "+" : ""}${us(at_us)}${index === ticks.length - 1 ? "\u202fµs" : ""}`));
   axis.replaceChildren(h("span"), h("div", { class: "ticks" }, labels), h("span"));
 }
 

@@ -43,6 +43,7 @@ export class TripWaterfall extends HTMLElement {
     this.#trip = trip;
     this.#selected = selected;
     this.#draw();
+    this.rest();
   }
 
   select(hop) {

@@ -31,7 +31,7 @@ const COLUMNS = [{ label: "Instance" }, { label: "In flight", number: true }, { 
 const candidateRow = ({ id, address, state, in_flight, ewma_us, score, chosen, why }) => ({
   marked: Boolean(chosen),
   cells: [
-    [id, address?.replace(/^.*(?=:)/, "")].filter(Boolean).join(" "),
+    [id, address?.replace(/^.*(?=:)/, "")].filter(Boolean).join("\u00a0"),
     in_flight ?? "—",
     ewma_us === null || ewma_us === undefined ? "—" : us(ewma_us),
     score === null || score === undefined ? "—" : Number(score.toPrecision(3)),

@@ -30,12 +30,13 @@ export function factsOf(trip, hop) {
   const part = partOf(trip, hop);
   const reader = new Reader(spans);
   const sections = TELLERS[hop](reader, trip.journey).filter(Boolean);
-  if (part !== "ran") sections.unshift(note(absence(part, trip.journey.turn)));
+  if (part !== "ran") sections.unshift(note(absence(part, trip.turn)));
   const more = facts(null, reader.rest().map(([name, values]) => [name, code(values.join(", "))]));
   return { sections, more };
 }
 
-const absence = (part, turn) =>
-  part === "not reached"
-    ? `The request turned back at ${layerOf(turn).name}, before it reached this station.`
-    : "Not needed: the connection was already open, so the address was known and the envelope sealed.";
+function absence(part, turn) {
+  if (part === "not reached") return `The request turned back at ${layerOf(turn).name}, before it reached this station.`;
+  if (part === "not seen") return "Not seen from here: this request came from a browser, which keeps its own side to itself.";
+  return "Not needed: the connection was already open, so the address was known and the envelope sealed.";
+}
