@@ -38,7 +38,7 @@ export function drawAnswer(layout, trip) {
   if (trip.stops.length === 0) return drawEnd(layout, trip.turn);
   if (!layout.wide) {
     const arrow = svg("path", { class: "arrow", d: `M${home - 7} ${stations.http.y + 34}h14l-7 -12z` });
-    return svg("g", { class: "after" }, arrow, text(116, layout.height - 6, "lbl", "start", ...words));
+    return svg("g", { class: "after" }, arrow, text(layout.width - 2, layout.height - 6, "lbl", "end", ...words));
   }
   const arrows = arrowPlaces(layout, trip.furthest).map((x) =>
     svg("path", { class: "arrow", d: `M${x + 6} ${home - 7}v14l-12 -7z` }));
