@@ -74,7 +74,7 @@ function upright(width, plan) {
   const trunk = 58;
   const tracks = spread(plan.tracks, trunk, 24);
   const home = 8;
-  const rows = [28, 98, 168, 238, 308, 344 + 20 * (plan.labels ?? plan.tracks) + 36, 0, 0];
+  const rows = [28, 98, 168, 238, 308, 344 + 20 * plan.tracks + 36, 0, 0];
   rows[6] = rows[5] + 90;
   rows[7] = rows[6] + 100;
   const stations = {};

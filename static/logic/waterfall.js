@@ -17,8 +17,9 @@ const NOTABLE_US = 0.05;
  * `open` holds the keys of folds the reader opened.
  */
 export function rowsOf(trip, open) {
-  const rows = listed(trip, open, false);
-  const fitting = rows.length > ROWS_MAX ? listed(trip, open, true) : rows;
+  // Judged with every fold closed: what a reader opens must not close the branch it stands in.
+  const crowded = listed(trip, new Set(), false).length > ROWS_MAX;
+  const fitting = listed(trip, open, crowded);
   return [...fitting, betweenRow(trip), unaccountedRow(trip)].filter(Boolean);
 }
 

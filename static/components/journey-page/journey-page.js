@@ -39,7 +39,7 @@ export class JourneyPage {
     this.history = find("journey-history");
     this.title = find("#map-title");
     this.announcer = find("#announce");
-    this.parts = { acts: find("#acts"), time: find("#time"), before: find("#before"), copy: find("#copy"), export: find("#export"), inspector: find("#inspector") };
+    this.parts = { acts: find("#acts"), time: find("#time"), before: find("#before"), copy: find("#copy"), export: find("#export") };
     this.policy = new PolicySetting(() => this.#drawInspector());
   }
 

@@ -7,7 +7,7 @@ import { moveAt } from "../../logic/moves.js";
 const ARRIVING = 0.38;
 const TAIL_MS = 150;
 // How finely the tail follows a bend, as a share of one track.
-const TAIL_STEP = 0.08;
+const TAIL_STEP = 0.02;
 const RING_RADIUS = 22;
 const RING_LENGTH = 2 * Math.PI * RING_RADIUS;
 // Shorter stays flash by; a ring would only flicker.

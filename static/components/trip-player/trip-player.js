@@ -30,10 +30,6 @@ export class TripPlayer extends HTMLElement {
     this.#paint();
   }
 
-  get playing() {
-    return this.#playing;
-  }
-
   load(total_us) {
     this.#stop();
     this.#total_us = total_us;
