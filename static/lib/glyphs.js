@@ -5,9 +5,6 @@ import { svg } from "./dom.js";
 const drawing = (size, ...children) =>
   svg("svg", { width: size, height: size, viewBox: "0 0 12 12", "aria-hidden": "true" }, ...children);
 
-export const cross = (size = 12) =>
-  drawing(size, svg("path", { d: "M2 2l8 8M10 2l-8 8", stroke: "currentColor", "stroke-width": 2.6 }));
-
 export const play = (size = 12) => drawing(size, svg("path", { d: "M2 1l9 5-9 5z", fill: "currentColor" }));
 
 export const pause = (size = 12) =>

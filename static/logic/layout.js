@@ -7,7 +7,7 @@ import { HOPS } from "../lib/layers.js";
 export const NARROW_BELOW = 760;
 
 /** Stations that every instance passes through: drawn as one pill across all tracks. */
-export const isPill = (hop) => hop === "api" || hop === "service";
+const isPill = (hop) => hop === "api" || hop === "service";
 
 /**
  * `plan` says what must fit: { tracks, chosen, turn, stops }: the number of instance tracks (1 to 3), the

@@ -17,9 +17,11 @@ export function movesOf(pieces, turn) {
   pieces.forEach((piece, index) => {
     const last = moves.at(-1);
     const place = placeOf(piece.hop);
-    // The recipe still shapes its answer after the storeroom's: that is work on the way out.
-    returning ||= index > lastOut && (piece.direction === "back" || (place < turnPlace && piece.hop !== "service" && !piece.between));
+    // Time between the root's steps belongs to no place on the line, unless the trip ends with it.
     const nowhere = piece.unaccounted || (piece.between && index < lastPlaced);
+    // The recipe still shapes its answer after the storeroom's: that is work on the way out.
+    const homeward = piece.direction === "back" || (place < turnPlace && piece.hop !== "service");
+    returning ||= index > lastOut && homeward && !nowhere;
     const wrongWay = returning && last?.returning && place > placeOf(last.hop);
     if (last && (nowhere || wrongWay || (last.hop === piece.hop && last.returning === returning))) {
       last.duration_us += piece.duration_us;

@@ -4,6 +4,9 @@ import { svg } from "../../lib/dom.js";
 import { sidesOf } from "../../logic/instances.js";
 import { brokenAt, slowAt, span, text, track } from "./marks.js";
 
+// Low enough for its label to clear the words under the last station.
+const QUEUE_DROP_PX = 54;
+
 /** `trip` is null while nothing was sent. */
 export function drawSides(layout, tracks, trip) {
   const sides = trip && sidesOf(trip);
@@ -62,11 +65,11 @@ function cacheAcross({ stations, tracks, short }, cache) {
 function queueAcross({ stations, tracks }, queue) {
   const { service } = stations;
   const top = tracks.at(-1) + 2;
-  const x = service.x + 74;
+  const x = service.x + QUEUE_DROP_PX + 29;
   return svg("g", { class: "at", "data-from": queue.from_us },
-    track(`M${service.x + 8} ${top}l45 45H${x - 8}`, "branch later", { "data-layer": "service" }),
-    square(x, top + 45, "service", true),
-    labelled(x + 16, top + 44, "Kitchen queue", queue.say));
+    track(`M${service.x + 8} ${top}l${QUEUE_DROP_PX} ${QUEUE_DROP_PX}H${x - 8}`, "branch later", { "data-layer": "service" }),
+    square(x, top + QUEUE_DROP_PX, "service", true),
+    labelled(x + 16, top + QUEUE_DROP_PX - 1, "Kitchen queue", queue.say));
 }
 
 const noteUpright = ({ stations }, below, title, side) =>
