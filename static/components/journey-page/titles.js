@@ -1,0 +1,31 @@
+// The sentence above the line, in each mood of the page. A sentence that offers something ends in a button.
+
+import { h } from "../../lib/dom.js";
+import { us, withUs } from "../../lib/format.js";
+import { layerOf } from "../../lib/layers.js";
+import { firstHeadline } from "../../logic/headline.js";
+import { answerOf } from "../../logic/trip.js";
+
+const asked = ({ method, path }) => h("span", { class: "mono" }, `${method} ${path}`);
+const aside = (words) => h("span", { class: "aside" }, words);
+const offer = (title, act) => h("button", { class: "btn tiny", type: "button", onclick: act }, title);
+
+export function drawTitle(title, journey, was_us) {
+  title.replaceChildren(asked(journey), aside(journey.status ? " there and back in " : " got no answer after "), withUs(journey.total_us),
+    ...(was_us === null ? [] : [aside(`, was ${us(was_us)}`)]));
+}
+
+export const drawUnderWayTitle = (title, journey) => title.replaceChildren(asked(journey), aside(" on its way"));
+
+export const drawFirstTitle = (title, journey, again) =>
+  title.replaceChildren(`${firstHeadline(journey)} `, offer("Keep the connection open and send again", again));
+
+export const drawEmptyTitle = (title, send) =>
+  title.replaceChildren("Nothing has been sent yet. ", offer("Send the first request", send));
+
+export const drawLostTitle = (title, send) =>
+  title.replaceChildren("Only the latest journeys are kept, and this one has made room. ", offer("Send a new request", send));
+
+/** Said when a journey has arrived, to those who do not see the dot come home. */
+export const arrival = (journey, slowest) =>
+  `${answerOf(journey)} in ${us(journey.total_us)} microseconds. Slowest station: ${layerOf(slowest).name}.`;

@@ -1,0 +1,77 @@
+// Beside the line: what each instance is up to, the cache, the kitchen queue.
+
+import { svg } from "../../lib/dom.js";
+import { sidesOf } from "../../logic/instances.js";
+import { brokenAt, slowAt, span, text, track } from "./marks.js";
+
+// Low enough for its label to clear the words under the last station.
+const QUEUE_DROP_PX = 54;
+
+/** `trip` is null while nothing was sent. */
+export function drawSides(layout, tracks, trip) {
+  const sides = trip && sidesOf(trip);
+  const drawn = [layout.wide ? instancesAcross(layout, tracks, trip?.turn) : instancesUpright(layout, tracks)];
+  if (sides?.cache) drawn.push(layout.wide ? cacheAcross(layout, sides.cache) : noteUpright(layout, 56, "Cache (LRU)", sides.cache));
+  if (sides?.queue) drawn.push(layout.wide ? queueAcross(layout, sides.queue) : noteUpright(layout, 38, "Kitchen queue", sides.queue));
+  return drawn;
+}
+
+const labelled = (x, y, title, say, anchor = "start") => [
+  text(x, y, "lbl halo", anchor, span("strong", title)),
+  text(x, y + 16, "lbl halo", anchor, say),
+];
+
+const square = (x, y, layer, filled) =>
+  svg("rect", { x: x - 8, y: y - 8, width: 16, height: 16, class: filled ? "side on" : "side", "data-layer": layer });
+
+const nameAndState = ({ name, say, trouble }) => [
+  span("strong", name), say && " ", say && span(trouble ? "trouble" : "", say),
+];
+
+function instancesAcross({ stations, tracks: ys, trunk }, tracks, turn) {
+  const { balancer, api, service } = stations;
+  const room = service.x - api.x > 150;
+  // An answer that turns round at the API goes down just there: the words step aside.
+  const middle = (api.x + service.x) / 2 + (turn === "api" ? 24 : 0);
+  return svg("g", {}, tracks.map((each, k) => [
+    text(balancer.x + 82, ys[k] - 10, "lbl halo", "start", ...nameAndState(each)),
+    room && each.detail && text(middle, ys[k] - 10, "lbl halo", "middle", each.detail),
+    each.trouble === "slow" && slowAt(balancer.x + 54, ys[k]),
+    each.trouble === "broken" && brokenAt(balancer.x + 62, ys[k] + Math.sign(trunk - ys[k]) * 8),
+  ]));
+}
+
+function instancesUpright({ stations, tracks: xs }, tracks) {
+  const { balancer } = stations;
+  return svg("g", {}, tracks.map((each, k) => [
+    text(116, balancer.y + 42 + 20 * k, "lbl", "start", ...nameAndState(each), each.detail && `, ${each.detail}`),
+    each.trouble === "slow" && slowAt(xs[k], balancer.y + 62),
+    each.trouble === "broken" && brokenAt(xs[k], balancer.y + 66),
+  ]));
+}
+
+function cacheAcross({ stations, tracks, short }, cache) {
+  const { service, data } = stations;
+  const x = service.x + (data.x - service.x) * (short ? 0.36 : 0.4);
+  const way = `M${x} ${service.y - 5}V58`;
+  // The branch crosses the tracks above the one taken: a paper edge makes it a bridge.
+  return svg("g", { class: "at", "data-from": cache.from_us },
+    tracks[0] < service.y && track(`M${x} ${service.y - 14}V58`, "bridge"),
+    track(way, cache.asked ? "branch asked" : "branch", { "data-layer": "data" }),
+    square(x, 46, "data", cache.hit),
+    labelled(x + 17, 42, "Cache (LRU)", cache.say));
+}
+
+function queueAcross({ stations, tracks }, queue) {
+  const { service } = stations;
+  const top = tracks.at(-1) + 2;
+  const x = service.x + QUEUE_DROP_PX + 29;
+  return svg("g", { class: "at", "data-from": queue.from_us },
+    track(`M${service.x + 8} ${top}l${QUEUE_DROP_PX} ${QUEUE_DROP_PX}H${x - 8}`, "branch later", { "data-layer": "service" }),
+    square(x, top + QUEUE_DROP_PX, "service", true),
+    labelled(x + 16, top + QUEUE_DROP_PX - 1, "Kitchen queue", queue.say));
+}
+
+const noteUpright = ({ stations }, below, title, side) =>
+  svg("g", { class: "at", "data-from": side.from_us },
+    text(116, stations.service.y + below, "lbl", "start", span("strong", title), ` ${side.say}`));

@@ -1,0 +1,82 @@
+// <top-bar current="Journey"></top-bar>: brand, the pages that exist, how many instances serve, theme, account.
+
+import { h } from "../../lib/dom.js";
+import { call } from "../../lib/http.js";
+import { listen } from "../../lib/events.js";
+import { count } from "../../lib/format.js";
+import { brand } from "../../lib/glyphs.js";
+import { onSystemTheme, restoreTheme, switchTheme, theme } from "../../lib/theme.js";
+
+const PAGES = [{ title: "Journey", path: "/" }];
+
+// The server says how the stack is each 2 s; three silent turns, and the figure is called old.
+const OLD_AFTER_MS = 6000;
+
+export class TopBar extends HTMLElement {
+  #serving = h("span", { class: "opt-hide tnum" });
+  #theme = h("button", { class: "btn tiny", type: "button", onclick: () => this.#switchTheme() });
+  #account = h("a", { href: "/account" }, "Account");
+  #stack = null;
+  #heardAt = 0;
+  #timer = 0;
+
+  connectedCallback() {
+    restoreTheme();
+    const current = this.getAttribute("current");
+    const links = PAGES.map(({ title, path }) =>
+      h("a", { href: path, "aria-current": title === current && "page" }, title));
+    this.replaceChildren(h("header", {},
+      h("a", { class: "skip", href: "#main" }, "Skip to content"),
+      h("div", { class: "bar" },
+        h("a", { class: "brand", href: "/" }, brand(), "Roundtrip"),
+        h("nav", { "aria-label": "Main" }, links),
+        h("div", { class: "side" }, this.#serving, this.#theme, this.#account))));
+    onSystemTheme(() => this.#paintTheme());
+    this.#paintTheme();
+    this.#follow();
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.#timer);
+  }
+
+  #switchTheme() {
+    switchTheme();
+    this.#paintTheme();
+  }
+
+  #paintTheme() {
+    const other = theme() === "dark" ? "Light" : "Dark";
+    this.#theme.textContent = other;
+    this.#theme.setAttribute("aria-label", `${other}: switch to the ${other.toLowerCase()} theme`);
+  }
+
+  async #follow() {
+    listen("stack", (stack) => this.#hear(stack));
+    this.#timer = setInterval(() => this.#paintServing(), OLD_AFTER_MS / 2);
+    const [session, stack] = await Promise.allSettled([call("GET", "/api/session"), call("GET", "/api/stack")]);
+    if (session.status === "fulfilled") {
+      this.#account.textContent = session.value.name;
+      this.#account.setAttribute("aria-label", `${session.value.name}: account`);
+    }
+    if (stack.status === "fulfilled") this.#hear(stack.value);
+  }
+
+  #hear(stack) {
+    this.#stack = stack;
+    this.#heardAt = Date.now();
+    this.#paintServing();
+  }
+
+  #paintServing() {
+    if (this.#stack === null) return;
+    const { instances } = this.#stack;
+    const serving = instances.filter((instance) => instance.state === "healthy").length;
+    const age_ms = Date.now() - this.#heardAt;
+    const old = age_ms > OLD_AFTER_MS ? `, ${Math.round(age_ms / 1000)} s ago` : "";
+    this.#serving.textContent = `${serving} of ${count(instances.length, "instance")} serving${old}`;
+    this.#serving.classList.toggle("bad", serving === 0);
+  }
+}
+
+export const registerTopBar = () => customElements.define("top-bar", TopBar);

@@ -1,0 +1,27 @@
+import { bytes } from "../../lib/format.js";
+import { facts, raw, strong } from "./sections.js";
+
+/** The words as they went over the wire. The server has hidden secrets before they came here. */
+export function httpFacts(reader) {
+  const version = reader.take("http.version");
+  const requestSize = reader.take("http.request.size");
+  const responseSize = reader.take("http.response.size");
+  return [
+    facts(null, [
+      ["Version", version && `HTTP/${version}`],
+      ["Connection", connection(reader)],
+      ["Request", requestSize === undefined ? undefined : bytes(requestSize)],
+      ["Answer", responseSize === undefined ? undefined : bytes(responseSize)],
+    ]),
+    raw("Request", reader.take("http.request.raw"), true),
+    raw("Answer", reader.take("http.response.raw"), true),
+  ];
+}
+
+function connection(reader) {
+  const reused = reader.take("http.connection.reused");
+  const requests = reader.take("http.connection.requests");
+  if (reused === undefined) return undefined;
+  if (!reused) return "opened for this request";
+  return strong(requests === undefined ? "kept open" : `kept open, request ${requests} on it`);
+}

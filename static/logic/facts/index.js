@@ -1,0 +1,42 @@
+// What the inspector tells about a station: sections of facts, all of them from the trace.
+
+import { layerOf } from "../../lib/layers.js";
+import { partOf } from "../trip.js";
+import { apiFacts } from "./api.js";
+import { balancerFacts } from "./balancer.js";
+import { clientFacts } from "./client.js";
+import { dataFacts } from "./data.js";
+import { dnsFacts } from "./dns.js";
+import { httpFacts } from "./http.js";
+import { Reader } from "./reader.js";
+import { code, facts, note } from "./sections.js";
+import { serviceFacts } from "./service.js";
+import { tlsFacts } from "./tls.js";
+
+const TELLERS = {
+  client: clientFacts,
+  dns: dnsFacts,
+  tls: tlsFacts,
+  http: httpFacts,
+  balancer: balancerFacts,
+  api: apiFacts,
+  service: serviceFacts,
+  data: dataFacts,
+};
+
+/** Sections for one station; `more` holds the attributes that have no place of their own. */
+export function factsOf(trip, hop) {
+  const spans = trip.journey.spans.filter((span) => span.hop === hop);
+  const part = partOf(trip, hop);
+  const reader = new Reader(spans);
+  const sections = TELLERS[hop](reader, trip.journey).filter(Boolean);
+  if (part !== "ran") sections.unshift(note(absence(part, trip.turn)));
+  const more = facts(null, reader.rest().map(([name, values]) => [name, code(values.join(", "))]));
+  return { sections, more };
+}
+
+function absence(part, turn) {
+  if (part === "not reached") return `The request turned back at ${layerOf(turn).name}, before it reached this station.`;
+  if (part === "not seen") return "Not seen from here: this request came from a browser, which keeps its own side to itself.";
+  return "Not needed: the connection was already open, so the address was known and the envelope sealed.";
+}
