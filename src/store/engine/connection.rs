@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::options::{OpenError, Options};
+use super::options::OpenError;
 use super::{Schema, migrate};
 
 /// The first version without the WAL-reset corruption (shared/specs/security-reliability.md, section 3).
@@ -16,6 +16,9 @@ const VERSION_MIN: i32 = 3_051_003;
 const BUSY_MAX: Duration = Duration::from_secs(5);
 /// Prepared statements kept a connection; the store has about 60.
 const STATEMENTS_MAX: usize = 96;
+
+/// SQLite's own limit (sqlite.org/limits.html).
+const PAGES_MAX: u32 = u32::MAX - 1;
 
 /// For every connection (sqlite.org/pragma.html): constraints hold, a planted schema runs no functions,
 /// broken pages are noticed, and an I/O error is an error code and not a signal (mmap).
@@ -27,7 +30,7 @@ const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; 
                               PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864;";
 
 /// Opens, checks and migrates; the connection returned is the writer's.
-pub fn prepare(path: &Path, schema: Schema, options: &Options) -> Result<Connection, OpenError> {
+pub fn prepare(path: &Path, schema: Schema) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < VERSION_MIN {
         return Err(OpenError::OldEngine(rusqlite::version()));
     }
@@ -39,15 +42,15 @@ pub fn prepare(path: &Path, schema: Schema, options: &Options) -> Result<Connect
     if version > 0 {
         check(&connection).map_err(|report| OpenError::Damaged(path.to_owned(), report))?;
     }
-    configure_writer(&connection, options.pages_max).map_err(failed)?;
+    configure_writer(&connection).map_err(failed)?;
     migrate::run(path, &mut connection, schema, version)?;
     Ok(connection)
 }
 
 /// The writer's connection, anew, after the old one was given up: recovers the log and checks the file.
-pub fn reopen(path: &Path, pages_max: Option<u32>) -> Result<Connection, String> {
+pub fn reopen(path: &Path) -> Result<Connection, String> {
     let connection = open(path).map_err(|error| error.to_string())?;
-    configure_writer(&connection, pages_max).map_err(|error| error.to_string())?;
+    configure_writer(&connection).map_err(|error| error.to_string())?;
     checkpoint(&connection).map_err(|error| error.to_string())?;
     check(&connection)?;
     Ok(connection)
@@ -106,11 +109,14 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(PRAGMAS)
 }
 
-fn configure_writer(connection: &Connection, pages_max: Option<u32>) -> rusqlite::Result<()> {
+fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.execute_batch(WRITER_PRAGMAS)?;
-    if let Some(pages) = pages_max {
-        connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
-    }
     Ok(())
+}
+
+/// How many pages the file may have (sqlite.org/pragma.html#pragma_max_page_count); what it has it keeps.
+pub fn limit_pages(connection: &Connection, pages_max: Option<u32>) -> rusqlite::Result<()> {
+    let pages = pages_max.unwrap_or(PAGES_MAX);
+    connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
 }

@@ -12,6 +12,9 @@ mod options;
 mod readers;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -27,7 +30,7 @@ use crate::observe::span::{Context, Direction, Span, Status, Trace};
 pub use db::{Db, Touched};
 pub use job::{JobError, Transaction};
 pub use migrate::Migration;
-pub use options::{OpenError, Options, PoolThreads};
+pub use options::{OpenError, Options, PageLimit, PoolThreads};
 use readers::Readers;
 pub use writer::Figures;
 use writer::{Counters, Message, Writer};
@@ -63,7 +66,7 @@ impl Engine {
     /// Opens the file, makes it when there is none, checks it, brings it up to date and starts the writer.
     /// Blocks: for the start only.
     pub fn open(path: &Path, schema: Schema, options: Options) -> Result<Self, OpenError> {
-        let connection = connection::prepare(path, schema, &options)?;
+        let connection = connection::prepare(path, schema)?;
         let readers = Arc::new(Readers::open(path, &options)?);
         let (inbox, outbox) = mpsc::channel(options.queue_max);
         let counters = Arc::new(Counters::default());

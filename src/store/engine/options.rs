@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -22,6 +23,22 @@ impl std::fmt::Debug for PoolThreads {
     }
 }
 
+/// How far the file may grow: a full disk that can be had, and ended, at will. Cheap to clone; all
+/// clones are one limit.
+#[derive(Debug, Clone, Default)]
+pub struct PageLimit(Arc<AtomicU32>);
+
+impl PageLimit {
+    /// Pages of 4 KiB from the next commit on; None: as the disk allows.
+    pub fn set(&self, pages_max: Option<u32>) {
+        self.0.store(pages_max.unwrap_or_default(), Relaxed);
+    }
+
+    pub(super) fn current(&self) -> Option<u32> {
+        Some(self.0.load(Relaxed)).filter(|pages| *pages > 0)
+    }
+}
+
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -34,8 +51,7 @@ pub struct Options {
     pub queue_max: usize,
     /// A job that has waited longer is refused when its turn comes.
     pub queue_wait_max: Duration,
-    /// The file may not grow beyond so many pages of 4 KiB; None: as the disk allows.
-    pub pages_max: Option<u32>,
+    pub page_limit: PageLimit,
 }
 
 impl Default for Options {
@@ -46,7 +62,7 @@ impl Default for Options {
             reader_wait_max: Duration::from_secs(1),
             queue_max: 1_024,
             queue_wait_max: Duration::from_secs(5),
-            pages_max: None,
+            page_limit: PageLimit::default(),
         }
     }
 }

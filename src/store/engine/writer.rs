@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::{Cause, StoreError};
 use super::connection;
 use super::job::{Job, Ran};
-use super::options::Options;
+use super::options::{Options, PageLimit};
 use super::readers::Readers;
 use crate::observe::clock::{Tick, micros};
 
@@ -88,7 +88,9 @@ pub struct Writer {
     inbox: mpsc::Receiver<Message>,
     counters: Arc<Counters>,
     queue_wait_max: Duration,
-    pages_max: Option<u32>,
+    page_limit: PageLimit,
+    /// The limit that the connection has.
+    limited_to: Option<u32>,
 }
 
 impl Writer {
@@ -100,8 +102,17 @@ impl Writer {
         counters: Arc<Counters>,
         options: &Options,
     ) -> Self {
-        let (queue_wait_max, pages_max) = (options.queue_wait_max, options.pages_max);
-        Self { path, connection: Some(connection), readers, inbox, counters, queue_wait_max, pages_max }
+        let (queue_wait_max, page_limit) = (options.queue_wait_max, options.page_limit.clone());
+        Self {
+            path,
+            connection: Some(connection),
+            readers,
+            inbox,
+            counters,
+            queue_wait_max,
+            page_limit,
+            limited_to: None,
+        }
     }
 
     /// Until it is told to close, or nobody is left to tell it anything.
@@ -140,9 +151,9 @@ impl Writer {
 
     fn commit_together(&mut self, batch: Batch) {
         let taken = Tick::now();
-        let overdue = |job: &Box<dyn Job>| taken.since(job.queued()) > self.queue_wait_max;
+        let overdue = |queued| taken.since(queued) > self.queue_wait_max;
         let (overdue, mut batch): (Batch, Batch) =
-            batch.into_iter().filter(|job| job.is_wanted()).partition(|job| overdue(job));
+            batch.into_iter().filter(|job| job.is_wanted()).partition(|job| overdue(job.queued()));
         fail_all(overdue, Cause::Busy);
         if batch.is_empty() {
             return;
@@ -155,6 +166,13 @@ impl Writer {
                 .attribute("roundtrip.writer.batch", || size);
         }
         let Some(connection) = &self.connection else { return fail_all(batch, Cause::Broken) };
+        let limit = self.page_limit.current();
+        if limit != self.limited_to {
+            match connection::limit_pages(connection, limit) {
+                Ok(()) => self.limited_to = limit,
+                Err(error) => log::warn!("store: {} keeps its limit: {error}", self.path.display()),
+            }
+        }
         match transact(connection, &mut batch) {
             Ok(kept) => {
                 if kept > 0 {
@@ -166,9 +184,8 @@ impl Writer {
                 batch.into_iter().for_each(Job::answer);
             }
             Err(lost) => {
-                if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
-                    self.fence();
-                } else if lost.fence {
+                let stuck = !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err();
+                if stuck || lost.fence {
                     self.fence();
                 }
                 fail_all(batch, lost.cause);
@@ -184,13 +201,14 @@ impl Writer {
         self.counters.fences.fetch_add(1, Relaxed);
         self.readers.withdraw();
         self.connection = None;
+        self.limited_to = None;
     }
 
     /// Opens the file anew, as often as it takes; jobs that come meanwhile are refused. Returns early
     /// when it is told to close.
     fn recover(&mut self) -> Option<oneshot::Sender<Result<(), StoreError>>> {
         while self.connection.is_none() {
-            let reopened = connection::reopen(&self.path, self.pages_max)
+            let reopened = connection::reopen(&self.path)
                 .and_then(|connection| self.readers.restore().map(|()| connection).map_err(|e| e.to_string()));
             match reopened {
                 Ok(connection) => {
