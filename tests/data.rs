@@ -93,7 +93,8 @@ fn texts<'a>(spans: &'a [Record], key: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn a_new_house_has_forty_dishes_that_can_all_be_had_and_staff_without_a_password() -> Outcome {
-    let bistro = House::new()?.open()?;
+    let house = House::new()?;
+    let bistro = house.open()?;
     let menu = bistro.menu(&span(false)).await?;
     assert_eq!(menu.len(), 40);
     assert!(menu.iter().all(|item| item.available && !item.description.is_empty() && item.price > Money::ZERO));
@@ -123,7 +124,8 @@ async fn an_acknowledged_order_is_there_after_reopening() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_guests_want_the_last_twenty_portions_and_twenty_get_one() -> Outcome {
-    let bistro = House::new()?.open()?;
+    let house = House::new()?;
+    let bistro = house.open()?;
     let guests: Vec<_> = (0..200)
         .map(|_| {
             let bistro = bistro.clone();
@@ -284,7 +286,8 @@ async fn a_person_has_five_sessions_at_most_and_minted_ones_push_none_out() -> O
 
 #[tokio::test]
 async fn a_new_password_ends_the_sessions_of_before() -> Outcome {
-    let bistro = House::new()?.open()?;
+    let house = House::new()?;
+    let bistro = house.open()?;
     let waiter = bistro.staff().await?[0].person;
     let secret = bistro.create_session(&span(false), waiter).await?;
     assert!(bistro.set_staff_password("waiter", "$argon2id$…").await?);
@@ -296,7 +299,8 @@ async fn a_new_password_ends_the_sessions_of_before() -> Outcome {
 
 #[tokio::test]
 async fn every_statement_finds_its_rows_by_an_index_and_says_so() -> Outcome {
-    let bistro = House::new()?.open()?;
+    let house = House::new()?;
+    let bistro = house.open()?;
     let span = span(true);
     let placed = bistro.place_order(&span, order(&[(HOUSE_SALAD, 1)])).await?;
     let owner = placed.order.owner;

@@ -21,8 +21,10 @@ use crate::observe::clock::{Tick, micros};
 
 /// Jobs that share a commit at most; beyond, little is gained (shared/specs/performance.md).
 pub const BATCH_MAX: usize = 64;
-/// Between two attempts to open a file that failed.
-const REOPEN_EVERY: Duration = Duration::from_millis(50);
+/// Between two attempts to open a file that failed; doubles each time.
+const REOPEN_FIRST: Duration = Duration::from_millis(20);
+/// And at most so long: it is also how long a job may wait for its refusal.
+const REOPEN_MAX: Duration = Duration::from_millis(500);
 
 /// What comes in at the writer's door.
 pub enum Message {
@@ -207,6 +209,7 @@ impl Writer {
     /// Opens the file anew, as often as it takes; jobs that come meanwhile are refused. Returns early
     /// when it is told to close.
     fn recover(&mut self) -> Option<oneshot::Sender<Result<(), StoreError>>> {
+        let (mut pause, mut reported) = (REOPEN_FIRST, String::new());
         while self.connection.is_none() {
             let reopened = connection::reopen(&self.path)
                 .and_then(|connection| self.readers.restore().map(|()| connection).map_err(|e| e.to_string()));
@@ -216,7 +219,11 @@ impl Writer {
                     self.connection = Some(connection);
                     return None;
                 }
-                Err(why) => log::error!("store: {} stays fenced: {why}", self.path.display()),
+                Err(why) if why == reported => {}
+                Err(why) => {
+                    log::error!("store: {} stays fenced: {why}", self.path.display());
+                    reported = why;
+                }
             }
             loop {
                 match self.inbox.try_recv() {
@@ -226,7 +233,8 @@ impl Writer {
                     Err(TryRecvError::Disconnected) => return None,
                 }
             }
-            std::thread::sleep(REOPEN_EVERY);
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(REOPEN_MAX);
         }
         None
     }
