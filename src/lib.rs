@@ -13,5 +13,7 @@
 pub mod domain;
 pub mod observe;
 pub mod policy;
+pub mod service;
 pub mod settings;
+pub mod store;
 pub mod web;

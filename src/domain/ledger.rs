@@ -41,6 +41,19 @@ pub struct Entry {
     pub at: OffsetDateTime,
 }
 
+/// What the manager reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// The latest, newest first.
+    pub entries: Vec<Entry>,
+    /// Of all there are.
+    pub count: i64,
+    /// Of all there are: zero, or something is wrong.
+    pub sum: Money,
+    /// Of each account.
+    pub balances: Vec<(Account, Money)>,
+}
+
 /// The entries of a sale.
 pub fn sale(total: Money) -> [(Account, Money); 2] {
     [(Account::Receivable, total), (Account::Sales, -total)]

@@ -53,6 +53,18 @@ pub enum OrderState {
     Placed,
 }
 
+impl OrderState {
+    pub const fn id(self) -> &'static str {
+        match self {
+            OrderState::Placed => "placed",
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<OrderState> {
+        (id == OrderState::Placed.id()).then_some(OrderState::Placed)
+    }
+}
+
 /// What a guest asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRequest {
@@ -81,6 +93,18 @@ pub struct Order {
     pub owner: super::session::PersonId,
 }
 
+/// The answer to somebody who placed an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    pub order: Order,
+    /// The same request had come before: this is its order, nothing was done again.
+    pub replayed: bool,
+    /// Of a guest who came without one.
+    pub new_session: Option<super::session::SessionSecret>,
+    /// Tickets in the kitchen's queue, this one among them.
+    pub queue_waiting: i64,
+}
+
 /// One line, with the name and price of the moment it was placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderLine {
@@ -96,6 +120,18 @@ pub struct OrderLine {
 pub struct Ticket {
     pub id: i64,
     pub state: TicketState,
+}
+
+impl TicketState {
+    pub const fn id(self) -> &'static str {
+        match self {
+            TicketState::Waiting => "waiting",
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<TicketState> {
+        (id == TicketState::Waiting.id()).then_some(TicketState::Waiting)
+    }
 }
 
 /// Where a ticket is. The kitchen's workers come with the queue; until then tickets wait.

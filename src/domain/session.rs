@@ -71,3 +71,68 @@ impl Session {
         now < self.expires_at && now - self.last_seen_at < IDLE_MAX
     }
 }
+
+/// A session of the console: the owner's, since there is nobody else yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsoleSession {
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub last_seen_at: OffsetDateTime,
+}
+
+impl ConsoleSession {
+    /// Whether it still counts at `now`.
+    pub fn is_live(&self, now: OffsetDateTime) -> bool {
+        now < self.expires_at && now - self.last_seen_at < IDLE_MAX
+    }
+}
+
+/// What a session cookie holds: 256 random bits in hex. Shown in no log: its `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionSecret(String);
+
+impl SessionSecret {
+    /// Hex digits of 256 bits.
+    const DIGITS: usize = 64;
+
+    /// None for what can't be a session's secret.
+    pub fn parse(text: &str) -> Option<Self> {
+        let valid = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        (text.len() == Self::DIGITS && text.bytes().all(valid)).then(|| Self(text.to_owned()))
+    }
+
+    /// For the cookie, and for hashing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SessionSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionSecret(…)")
+    }
+}
+
+/// Somebody who works in the restaurant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staff {
+    pub person: PersonId,
+    pub role: Role,
+    pub name: String,
+    /// Whether they can sign in.
+    pub has_password: bool,
+}
+
+/// Who owns this installation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub name: String,
+    /// PHC string.
+    pub password_phc: String,
+}
+
+impl std::fmt::Debug for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Owner").field("name", &self.name).finish_non_exhaustive()
+    }
+}

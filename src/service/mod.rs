@@ -1,0 +1,39 @@
+//! The business: what the restaurant does, step by step, whoever asks. No HTTP above, no SQL below.
+
+mod error;
+mod menu;
+mod orders;
+mod people;
+
+use crate::observe::hop::Hop;
+use crate::observe::span::{Span, Status};
+use crate::settings::runtime::Settings;
+use crate::store::bistro::Bistro;
+use crate::store::cache::MenuCache;
+use crate::store::hasher::Hasher;
+pub use error::ServiceError;
+
+/// One instance's business. The database and the hasher are shared, the cache is its own.
+#[derive(Debug, Clone)]
+pub struct Service {
+    bistro: Bistro,
+    hasher: Hasher,
+    cache: MenuCache,
+    settings: Settings,
+}
+
+impl Service {
+    pub fn new(bistro: Bistro, hasher: Hasher, cache: MenuCache, settings: Settings) -> Self {
+        Self { bistro, hasher, cache, settings }
+    }
+}
+
+/// Carries out `work` in a span of the service named `name`.
+async fn step<T, E>(span: &Span, name: &'static str, work: impl AsyncFnOnce(&Span) -> Result<T, E>) -> Result<T, E> {
+    let step = span.child(Hop::Service, name);
+    let result = work(&step).await;
+    if result.is_err() {
+        step.status(Status::Error);
+    }
+    result
+}

@@ -1,0 +1,94 @@
+//! Numbered migrations: `user_version` says how many a database has had.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::options::OpenError;
+use super::{Schema, connection};
+
+/// One step of a schema, as SQL.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    pub sql: &'static str,
+}
+
+/// The number of migrations that the database has had; 0 for a new one. Refuses what is not ours, or
+/// comes from a later version of the program: reading it wrongly is worse than not at all.
+pub fn version(path: &Path, connection: &Connection, schema: Schema) -> Result<i64, OpenError> {
+    let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
+    let read = || {
+        Ok::<_, rusqlite::Error>((
+            number("PRAGMA user_version")?,
+            number("PRAGMA application_id")?,
+            number("PRAGMA page_count")?,
+        ))
+    };
+    let (found, application, pages) = match read() {
+        Ok(read) => read,
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            return Err(OpenError::Foreign(path.to_owned()));
+        }
+        Err(error) => return Err(OpenError::Sqlite(path.to_owned(), error)),
+    };
+    let new = pages == 0 && found == 0;
+    if !new && application != i64::from(schema.application_id) {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let known = schema.migrations.len() as i64;
+    if found > known {
+        return Err(OpenError::Future { path: path.to_owned(), found, known });
+    }
+    Ok(found)
+}
+
+/// Runs what is missing in one transaction; copies the file before, when there is something to lose.
+pub fn run(path: &Path, connection: &mut Connection, schema: Schema, found: i64) -> Result<(), OpenError> {
+    let missing = schema.migrations.get(found as usize..).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if found > 0 {
+        let copy = back_up(path, connection, found)?;
+        log::info!("store: {} copied to {} before its migration", path.display(), copy.display());
+    }
+    let migrate = |connection: &mut Connection| {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for migration in missing {
+            transaction.execute_batch(migration.sql)?;
+        }
+        if let (0, Some(seed)) = (found, schema.seed) {
+            transaction.execute_batch(seed)?;
+        }
+        transaction.execute_batch(&format!(
+            "PRAGMA application_id = {}; PRAGMA user_version = {};",
+            schema.application_id,
+            schema.migrations.len()
+        ))?;
+        transaction.commit()
+    };
+    migrate(connection).map_err(|error| OpenError::Sqlite(path.to_owned(), error))
+}
+
+/// A checked copy beside the file, named after the version it holds (sqlite.org/backup.html).
+fn back_up(path: &Path, connection: &Connection, version: i64) -> Result<PathBuf, OpenError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".v{version}.backup"));
+    let copy = path.with_file_name(name);
+    let io = |error| OpenError::Io(copy.clone(), error);
+    // An older copy of the same version would be written over page by page: begin with an empty file.
+    connection::create(&copy).and_then(|file| file.set_len(0)).map_err(io)?;
+    let sqlite = |error| OpenError::Sqlite(copy.clone(), error);
+    connection.backup("main", &copy, None).map_err(sqlite)?;
+    let copied = Connection::open_with_flags(&copy, connection::flags()).map_err(sqlite)?;
+    connection::report(&copied, "PRAGMA integrity_check(5)").map_err(|why| OpenError::Damaged(copy.clone(), why))?;
+    copied.close().map_err(|(_, error)| sqlite(error))?;
+    File::open(&copy).and_then(|file| file.sync_all()).map_err(io)?;
+    // The name must last too, not only the bytes (fsync(2)).
+    #[cfg(unix)]
+    if let Some(folder) = copy.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+    }
+    Ok(copy)
+}

@@ -1,0 +1,166 @@
+//! A database file with a pool of readers and one writer.
+//!
+//! Reads run inline on the calling worker: a point read costs less than a hop to another thread
+//! (shared/specs/performance.md). Writes queue for one thread that commits whatever waits together:
+//! one fsync for up to [`BATCH_MAX`](writer::BATCH_MAX) requests. A write is answered only once its COMMIT succeeded.
+
+mod connection;
+mod db;
+mod job;
+mod migrate;
+mod options;
+mod readers;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Cause, StoreError};
+use crate::observe::clock::Tick;
+use crate::observe::hop::Hop;
+use crate::observe::ids::SpanId;
+use crate::observe::span::{Context, Direction, Span, Status, Trace};
+pub use db::{Db, Touched};
+pub use job::{JobError, Transaction};
+pub use migrate::Migration;
+pub use options::{OpenError, Options, PageLimit, PoolThreads};
+use readers::Readers;
+pub use writer::Figures;
+use writer::{Counters, Message, Writer};
+
+/// A caller waits at most this long for its COMMIT; then it may have happened or not.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// What a kind of database is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    /// Marks the file as this kind (sqlite.org/pragma.html#pragma_application_id).
+    pub application_id: i32,
+    /// Numbered from 1, in order.
+    pub migrations: &'static [Migration],
+    /// Carried out in a new database, in the transaction that makes it.
+    pub seed: Option<&'static str>,
+}
+
+/// A database file under management. Cheap to clone; without [`close`](Engine::close) the writer still
+/// finishes its queue once the last clone is gone, but nobody waits for it.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    readers: Arc<Readers>,
+    inbox: mpsc::Sender<Message>,
+    counters: Arc<Counters>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Opens the file, makes it when there is none, checks it, brings it up to date and starts the writer.
+    /// Blocks: for the start only.
+    pub fn open(path: &Path, schema: Schema, options: Options) -> Result<Self, OpenError> {
+        let connection = connection::prepare(path, schema)?;
+        let readers = Arc::new(Readers::open(path, &options)?);
+        let (inbox, outbox) = mpsc::channel(options.queue_max);
+        let counters = Arc::new(Counters::default());
+        let writer =
+            Writer::new(path.to_owned(), connection, Arc::clone(&readers), outbox, Arc::clone(&counters), &options);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| OpenError::Io(path.to_owned(), error))?;
+        Ok(Self(Arc::new(Inner { readers, inbox, counters, thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// Carries out `work` on one of the reader connections, here and now. Blocks up to the pool's bound
+    /// when all are in use: their holders are at work on other threads and never suspend.
+    pub fn read<T>(
+        &self,
+        span: &Span,
+        work: impl FnOnce(&mut Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let started = Tick::now();
+        let lease = self.0.readers.lease();
+        let wait = span.record(Hop::Data, "Wait for a connection", started, Tick::now());
+        let lease = lease.inspect_err(|_| {
+            wait.status(Status::Error);
+        })?;
+        wait.attribute("roundtrip.pool.wait_us", || lease.waited_us(started))
+            .attribute("roundtrip.pool.size", || lease.size)
+            .attribute("roundtrip.pool.in_use", || lease.in_use);
+        work(&mut Db::new(&lease.connection, span))
+    }
+
+    /// Queues `work` for the writer and waits until it is committed (or refused). `name` is the span that
+    /// its steps hang beneath. Dropping the future before the writer took the job up takes it back.
+    pub async fn write<T, E, W>(&self, span: &Span, name: &'static str, work: W) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: JobError,
+        W: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let queued = Tick::now();
+        let (reply, answer) = oneshot::channel();
+        let job = job::pending(span.child_at(Hop::Data, name, queued), queued, work, reply);
+        if let Err(refused) = self.0.inbox.try_send(Message::Job(job)) {
+            let cause = match refused {
+                mpsc::error::TrySendError::Full(_) => Cause::Busy,
+                mpsc::error::TrySendError::Closed(_) => Cause::Closed,
+            };
+            span.record(Hop::Data, "Wait for the writer", queued, Tick::now()).status(Status::Error);
+            return Err(StoreError::unavailable(cause).into());
+        }
+        match tokio::time::timeout(ANSWER_MAX, answer).await {
+            Ok(Ok((result, answered))) => {
+                span.record(Hop::Data, "Wake the request", answered, Tick::now()).direction(Direction::Back);
+                result
+            }
+            // The writer is gone without an answer: it was closed with this job still queued.
+            Ok(Err(_)) => Err(StoreError::unavailable(Cause::Closed).into()),
+            Err(_) => Err(StoreError::unavailable(Cause::Busy).into()),
+        }
+    }
+
+    /// Queues `work` and goes on: for what may be lost, such as when somebody was last seen.
+    pub fn write_later<W>(&self, name: &'static str, work: W)
+    where
+        W: FnOnce(&mut Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
+    {
+        let job = job::unanswered(unwatched(name), Tick::now(), work);
+        if self.0.inbox.try_send(Message::Job(job)).is_err() {
+            log::debug!("store: no room for {name:?}, left out");
+        }
+    }
+
+    /// What the writer has done since the start.
+    pub fn figures(&self) -> Figures {
+        self.0.counters.figures()
+    }
+
+    /// Finishes the queue, empties the write-ahead log into the file and ends the writer. Later calls
+    /// of anything are refused with [`Cause::Closed`].
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if self.0.inbox.send(Message::Close(reply)).await.is_err() {
+            return Ok(());
+        }
+        let result = answer.await.unwrap_or(Err(StoreError::unavailable(Cause::Closed)));
+        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            return Err(StoreError::Internal("the writer's thread panicked".to_owned()));
+        }
+        result
+    }
+}
+
+/// A span of a trace that nobody reads: for work that belongs to no request.
+pub fn unwatched(name: &'static str) -> Span {
+    Trace::start(Context::new_root(), SpanId::random(), Hop::Data, name, Tick::now())
+}

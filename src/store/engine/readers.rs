@@ -1,0 +1,91 @@
+//! The connections that read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use r2d2::{Pool, PooledConnection};
+use r2d2_sqlite::SqliteConnectionManager;
+
+use super::super::{Cause, StoreError};
+use super::connection;
+use super::options::{OpenError, Options};
+use crate::observe::clock::Tick;
+
+/// How long a fence waits for reads under way before it goes on without them.
+const EMPTYING_MAX: Duration = Duration::from_secs(1);
+
+/// A pool that can be taken away while the store is fenced, and put back.
+#[derive(Debug)]
+pub struct Readers {
+    path: PathBuf,
+    options: Options,
+    pool: ArcSwapOption<Pool<SqliteConnectionManager>>,
+}
+
+/// A connection on loan, with the state of the pool when it was lent.
+pub struct Lease {
+    pub connection: PooledConnection<SqliteConnectionManager>,
+    pub size: u32,
+    pub in_use: u32,
+    lent: Tick,
+}
+
+impl Lease {
+    pub fn waited_us(&self, since: Tick) -> f64 {
+        crate::observe::clock::micros(self.lent.since(since))
+    }
+}
+
+impl Readers {
+    pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let readers = Self { path: path.to_owned(), options: options.clone(), pool: ArcSwapOption::empty() };
+        readers.restore().map_err(|error| OpenError::Pool(path.to_owned(), error))?;
+        Ok(readers)
+    }
+
+    /// A connection, at once or within the bound.
+    pub fn lease(&self) -> Result<Lease, StoreError> {
+        let pool = self.pool.load();
+        let pool = pool.as_ref().ok_or(StoreError::unavailable(Cause::Broken))?;
+        let lent = match pool.try_get() {
+            Some(connection) => Some(connection),
+            None => pool.get_timeout(self.options.reader_wait_max).ok(),
+        };
+        let connection = lent.ok_or(StoreError::unavailable(Cause::Busy))?;
+        let state = pool.state();
+        Ok(Lease {
+            connection,
+            size: state.connections,
+            in_use: state.connections - state.idle_connections,
+            lent: Tick::now(),
+        })
+    }
+
+    /// Opens the pool (again). Its connections don't expire: they are files, not sockets.
+    pub fn restore(&self) -> Result<(), r2d2::Error> {
+        let manager = SqliteConnectionManager::file(&self.path)
+            .with_flags(connection::flags())
+            .with_init(connection::configure_reader);
+        let pool = Pool::builder()
+            .max_size(self.options.readers)
+            .thread_pool(Arc::clone(&self.options.threads.0))
+            .connection_timeout(self.options.reader_wait_max)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .test_on_check_out(false)
+            .build(manager)?;
+        self.pool.store(Some(Arc::new(pool)));
+        Ok(())
+    }
+
+    /// Takes the pool away: new reads are refused, those under way are waited for, connections are closed.
+    pub fn withdraw(&self) {
+        let Some(pool) = self.pool.swap(None) else { return };
+        let until = Instant::now() + EMPTYING_MAX;
+        while pool.state().idle_connections < pool.state().connections && Instant::now() < until {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The writer's promises, with jobs that block and break on purpose.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::*;
+
+const SCHEMA: Schema = Schema {
+    application_id: 7,
+    migrations: &[Migration {
+        sql: "CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT; \
+              CREATE TABLE child (parent_id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED) STRICT;",
+    }],
+    seed: Some("INSERT INTO parent VALUES (1);"),
+};
+const LATER: Schema = Schema {
+    migrations: &[SCHEMA.migrations[0], Migration { sql: "ALTER TABLE parent ADD COLUMN name TEXT;" }],
+    ..SCHEMA
+};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn sql(transaction: &mut Transaction<'_>, statement: &'static str) -> Result<usize, StoreError> {
+    transaction.db.step("test", &[], |connection| {
+        let rows = connection.execute(statement, [])?;
+        Ok((rows, Touched::Changed(rows)))
+    })
+}
+
+fn parents(engine: &Engine) -> Result<i64, StoreError> {
+    engine.read(&unwatched("test"), |db| {
+        db.step("test", &[], |connection| {
+            Ok((connection.query_row("SELECT count(*) FROM parent", [], |row| row.get(0))?, Touched::Returned(1)))
+        })
+    })
+}
+
+async fn write(engine: &Engine, statement: &'static str) -> Result<usize, StoreError> {
+    engine.write(&unwatched("test"), "test", move |transaction| sql(transaction, statement)).await
+}
+
+/// Occupies the writer until the sender is used; returns once it is at work.
+async fn occupy(engine: &Engine) -> Result<(Sender<()>, tokio::task::JoinHandle<Result<(), StoreError>>), StoreError> {
+    let (release, released): (Sender<()>, Receiver<()>) = channel();
+    let (begin, begun) = oneshot::channel();
+    let engine = engine.clone();
+    let busy = tokio::spawn(async move {
+        engine
+            .write(&unwatched("test"), "test", move |_| {
+                let _ = begin.send(());
+                let _ = released.recv();
+                Ok::<_, StoreError>(())
+            })
+            .await
+    });
+    begun.await.map_err(|_| StoreError::Internal("the writer never began".to_owned()))?;
+    Ok((release, busy))
+}
+
+fn open(folder: &Path, options: Options) -> Result<Engine, OpenError> {
+    Engine::open(&folder.join("test.db"), SCHEMA, options)
+}
+
+/// Polls each future once, so that all are queued.
+async fn queue<F: Future>(futures: &mut [std::pin::Pin<Box<F>>]) -> usize {
+    std::future::poll_fn(|context| {
+        let ready = futures.iter_mut().filter_map(|future| future.as_mut().poll(context).is_ready().then_some(()));
+        std::task::Poll::Ready(ready.count())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_waits_for_the_writer_shares_one_commit() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options::default())?;
+    let (release, busy) = occupy(&engine).await?;
+    let before = engine.figures();
+    let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(write(&engine, "INSERT INTO parent DEFAULT VALUES"))).collect();
+    assert_eq!(queue(&mut waiting).await, 0);
+    release.send(())?;
+    for job in waiting {
+        assert_eq!(job.await, Ok(1));
+    }
+    busy.await??;
+    let after = engine.figures();
+    // The one that occupied the writer, and one for all twenty.
+    assert_eq!((after.commits - before.commits, after.jobs - before.jobs, after.batch_max), (2, 21, 20));
+    assert_eq!(parents(&engine)?, 21);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options { queue_max: 2, ..Options::default() })?;
+    let (release, busy) = occupy(&engine).await?;
+    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(write(&engine, "INSERT INTO parent DEFAULT VALUES"))).collect();
+    assert_eq!(queue(&mut waiting[..2]).await, 0);
+    let refused = waiting.pop().ok_or("three were queued")?.await;
+    assert_eq!(refused, Err(StoreError::unavailable(Cause::Busy)));
+    release.send(())?;
+    for job in waiting {
+        assert_eq!(job.await, Ok(1));
+    }
+    busy.await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_waited_beyond_its_bound_is_refused_and_does_nothing() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options { queue_wait_max: Duration::ZERO, ..Options::default() })?;
+    let late = write(&engine, "INSERT INTO parent DEFAULT VALUES").await;
+    assert_eq!(late, Err(StoreError::unavailable(Cause::Busy)));
+    assert_eq!(parents(&engine)?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_leaves_before_their_turn_takes_the_job_back() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options::default())?;
+    let (release, busy) = occupy(&engine).await?;
+    let mut left = vec![Box::pin(write(&engine, "INSERT INTO parent DEFAULT VALUES"))];
+    assert_eq!(queue(&mut left).await, 0);
+    drop(left);
+    release.send(())?;
+    busy.await??;
+    engine.close().await?;
+    let engine = open(folder.path(), Options::default())?;
+    assert_eq!(parents(&engine)?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_fails_or_panics_undoes_itself_alone() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options::default())?;
+    let (release, busy) = occupy(&engine).await?;
+    let first = write(&engine, "INSERT INTO parent DEFAULT VALUES");
+    let span = unwatched("test");
+    let panics = engine.write(&span, "test", |transaction| {
+        sql(transaction, "INSERT INTO parent DEFAULT VALUES")?;
+        if transaction.db.at() > Tick::default() {
+            panic!("on purpose");
+        }
+        Ok::<_, StoreError>(())
+    });
+    let duplicate = write(&engine, "INSERT INTO parent VALUES (1)");
+    let release = async {
+        let _ = release.send(());
+    };
+    let (first, panics, duplicate, ()) = tokio::join!(first, panics, duplicate, release);
+    assert_eq!(first, Ok(1));
+    assert!(matches!(panics, Err(StoreError::Internal(_))), "{panics:?}");
+    assert!(matches!(duplicate, Err(StoreError::Internal(_))), "{duplicate:?}");
+    busy.await??;
+    assert_eq!(parents(&engine)?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_acknowledges_nobody_and_fences_until_the_file_is_checked() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options::default())?;
+    let (release, busy) = occupy(&engine).await?;
+    // A deferred constraint is checked at COMMIT: the one thing that a job can break there.
+    let mut doomed: Vec<_> = ["INSERT INTO parent VALUES (2)", "INSERT INTO child VALUES (99)"]
+        .map(|statement| Box::pin(write(&engine, statement)))
+        .into();
+    assert_eq!(queue(&mut doomed).await, 0);
+    release.send(())?;
+    for job in doomed {
+        assert_eq!(job.await, Err(StoreError::unavailable(Cause::Broken)));
+    }
+    busy.await??;
+    // Refused while it is fenced, accepted after: nobody has to do anything for it.
+    while let Err(refused) = write(&engine, "INSERT INTO parent VALUES (3)").await {
+        assert_eq!(refused, StoreError::unavailable(Cause::Broken));
+    }
+    assert_eq!(engine.figures().fences, 1);
+    assert_eq!(parents(&engine)?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn closing_finishes_the_queue_and_leaves_one_file() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options::default())?;
+    let (release, busy) = occupy(&engine).await?;
+    let mut waiting = vec![Box::pin(write(&engine, "INSERT INTO parent DEFAULT VALUES"))];
+    assert_eq!(queue(&mut waiting).await, 0);
+    let close = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.close().await })
+    };
+    release.send(())?;
+    for job in waiting {
+        assert_eq!(job.await, Ok(1));
+    }
+    busy.await??;
+    close.await??;
+    assert_eq!(write(&engine, "SELECT 1").await, Err(StoreError::unavailable(Cause::Closed)));
+    let files: Vec<_> = std::fs::read_dir(folder.path())?.flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(files, ["test.db"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_migration_copies_the_file_first_and_a_file_of_the_future_is_left_alone() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("test.db");
+    open(folder.path(), Options::default())?.close().await?;
+    Engine::open(&path, LATER, Options::default())?.close().await?;
+    let copy = folder.path().join("test.db.v1.backup");
+    assert_eq!(rusqlite::Connection::open(&copy)?.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))?, 1);
+
+    let before = std::fs::read(&path)?;
+    let refused = open(folder.path(), Options::default());
+    assert!(matches!(refused, Err(OpenError::Future { found: 2, known: 1, .. })), "{refused:?}");
+    assert_eq!(std::fs::read(&path)?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_is_none_of_ours_is_refused_unchanged() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("test.db");
+    let other = Schema { application_id: 8, ..SCHEMA };
+    Engine::open(&path, other, Options::default())?.close().await?;
+    assert!(matches!(open(folder.path(), Options::default()), Err(OpenError::Foreign(_))));
+    let text = "this is a diary and not a database; nobody may write into it. ".repeat(20);
+    std::fs::write(&path, &text)?;
+    assert!(matches!(open(folder.path(), Options::default()), Err(OpenError::Foreign(_))));
+    assert_eq!(std::fs::read_to_string(&path)?, text);
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_of_the_machine_account_can_read_the_files() -> Outcome {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options::default())?;
+    write(&engine, "INSERT INTO parent DEFAULT VALUES").await?;
+    for entry in std::fs::read_dir(folder.path())? {
+        let entry = entry?;
+        assert_eq!(entry.metadata()?.permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
+    }
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! The one writer: commits what waits together, and fences the store when the file fails.
+//!
+//! `synchronous=FULL` costs an fsync a commit; shared by the requests that wait anyway it costs each
+//! a fraction (33 µs in place of 127, shared/specs/performance.md).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::{Cause, StoreError};
+use super::connection;
+use super::job::{Job, Ran};
+use super::options::{Options, PageLimit};
+use super::readers::Readers;
+use crate::observe::clock::{Tick, micros};
+
+/// Jobs that share a commit at most; beyond, little is gained (shared/specs/performance.md).
+pub const BATCH_MAX: usize = 64;
+/// Between two attempts to open a file that failed; doubles each time.
+const REOPEN_FIRST: Duration = Duration::from_millis(20);
+/// And at most so long: it is also how long a job may wait for its refusal.
+const REOPEN_MAX: Duration = Duration::from_millis(500);
+
+/// What comes in at the writer's door.
+pub enum Message {
+    Job(Box<dyn Job>),
+    /// Finish what came before, then close.
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// What the writer has done since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    pub commits: u64,
+    /// Jobs whose work is in one of those commits.
+    pub jobs: u64,
+    pub batch_max: u64,
+    /// Times that the file failed and was opened anew.
+    pub fences: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Counters {
+    commits: AtomicU64,
+    jobs: AtomicU64,
+    batch_max: AtomicU64,
+    fences: AtomicU64,
+}
+
+impl Counters {
+    pub fn figures(&self) -> Figures {
+        Figures {
+            commits: self.commits.load(Relaxed),
+            jobs: self.jobs.load(Relaxed),
+            batch_max: self.batch_max.load(Relaxed),
+            fences: self.fences.load(Relaxed),
+        }
+    }
+}
+
+/// Why a batch came to nothing.
+struct Lost {
+    cause: Cause,
+    /// Whether the file is to be opened anew before anything else is done with it.
+    fence: bool,
+}
+
+impl Lost {
+    /// A statement of the batch itself failed: full and busy pass, the rest is the file's fault.
+    fn of(error: rusqlite::Error) -> Self {
+        match StoreError::from(error) {
+            StoreError::Unavailable { cause: cause @ (Cause::Busy | Cause::Full), .. } => Self { cause, fence: false },
+            _ => Self { cause: Cause::Broken, fence: true },
+        }
+    }
+}
+
+type Batch = Vec<Box<dyn Job>>;
+
+pub struct Writer {
+    path: PathBuf,
+    /// None while fenced.
+    connection: Option<Connection>,
+    readers: Arc<Readers>,
+    inbox: mpsc::Receiver<Message>,
+    counters: Arc<Counters>,
+    queue_wait_max: Duration,
+    page_limit: PageLimit,
+    /// The limit that the connection has.
+    limited_to: Option<u32>,
+}
+
+impl Writer {
+    pub fn new(
+        path: PathBuf,
+        connection: Connection,
+        readers: Arc<Readers>,
+        inbox: mpsc::Receiver<Message>,
+        counters: Arc<Counters>,
+        options: &Options,
+    ) -> Self {
+        let (queue_wait_max, page_limit) = (options.queue_wait_max, options.page_limit.clone());
+        Self {
+            path,
+            connection: Some(connection),
+            readers,
+            inbox,
+            counters,
+            queue_wait_max,
+            page_limit,
+            limited_to: None,
+        }
+    }
+
+    /// Until it is told to close, or nobody is left to tell it anything.
+    pub fn run(mut self) {
+        while let Some(message) = self.inbox.blocking_recv() {
+            let (batch, close) = self.gather(message);
+            if !batch.is_empty() {
+                self.commit_together(batch);
+            }
+            let close = close.or_else(|| self.recover());
+            if let Some(reply) = close {
+                self.inbox.close();
+                let closed = self.shut();
+                let _ = reply.send(closed);
+                return;
+            }
+        }
+        if let Err(error) = self.shut() {
+            log::warn!("store: {} was not closed in order: {error}", self.path.display());
+        }
+    }
+
+    /// The first job and what else waits already.
+    fn gather(&mut self, first: Message) -> (Batch, Option<oneshot::Sender<Result<(), StoreError>>>) {
+        let mut batch = Batch::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Job(job) => batch.push(job),
+                Message::Close(reply) => return (batch, Some(reply)),
+            }
+            next = if batch.len() < BATCH_MAX { self.inbox.try_recv().ok() } else { None };
+        }
+        (batch, None)
+    }
+
+    fn commit_together(&mut self, batch: Batch) {
+        let taken = Tick::now();
+        let overdue = |queued| taken.since(queued) > self.queue_wait_max;
+        let (overdue, mut batch): (Batch, Batch) =
+            batch.into_iter().filter(|job| job.is_wanted()).partition(|job| overdue(job.queued()));
+        fail_all(overdue, Cause::Busy);
+        if batch.is_empty() {
+            return;
+        }
+        let size = batch.len();
+        for job in &mut batch {
+            let waited = taken.since(job.queued());
+            job.lap("Wait for the writer", taken)
+                .attribute("roundtrip.writer.wait_us", || micros(waited))
+                .attribute("roundtrip.writer.batch", || size);
+        }
+        let Some(connection) = &self.connection else { return fail_all(batch, Cause::Broken) };
+        let limit = self.page_limit.current();
+        if limit != self.limited_to {
+            match connection::limit_pages(connection, limit) {
+                Ok(()) => self.limited_to = limit,
+                Err(error) => log::warn!("store: {} keeps its limit: {error}", self.path.display()),
+            }
+        }
+        match transact(connection, &mut batch) {
+            Ok(kept) => {
+                if kept > 0 {
+                    self.counters.commits.fetch_add(1, Relaxed);
+                    self.counters.jobs.fetch_add(kept as u64, Relaxed);
+                    self.counters.batch_max.fetch_max(kept as u64, Relaxed);
+                }
+                batch.iter_mut().for_each(|job| job.committed());
+                batch.into_iter().for_each(Job::answer);
+            }
+            Err(lost) => {
+                let stuck = !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err();
+                if stuck || lost.fence {
+                    self.fence();
+                }
+                fail_all(batch, lost.cause);
+            }
+        }
+    }
+
+    /// After a failed fsync what the page cache holds is no longer what the disk holds, and a second
+    /// fsync that succeeds proves nothing (Rebello et al., "Can Applications Recover from fsync
+    /// Failures?", USENIX ATC 2020). So all connections go, and with them all they remember.
+    fn fence(&mut self) {
+        log::error!("store: {} failed; fenced until it is checked", self.path.display());
+        self.counters.fences.fetch_add(1, Relaxed);
+        self.readers.withdraw();
+        self.connection = None;
+        self.limited_to = None;
+    }
+
+    /// Opens the file anew, as often as it takes; jobs that come meanwhile are refused. Returns early
+    /// when it is told to close.
+    fn recover(&mut self) -> Option<oneshot::Sender<Result<(), StoreError>>> {
+        let (mut pause, mut reported) = (REOPEN_FIRST, String::new());
+        while self.connection.is_none() {
+            let reopened = connection::reopen(&self.path)
+                .and_then(|connection| self.readers.restore().map(|()| connection).map_err(|e| e.to_string()));
+            match reopened {
+                Ok(connection) => {
+                    log::warn!("store: {} checked, accepted again", self.path.display());
+                    self.connection = Some(connection);
+                    return None;
+                }
+                Err(why) if why == reported => {}
+                Err(why) => {
+                    log::error!("store: {} stays fenced: {why}", self.path.display());
+                    reported = why;
+                }
+            }
+            loop {
+                match self.inbox.try_recv() {
+                    Ok(Message::Job(job)) => job.fail(StoreError::unavailable(Cause::Broken)),
+                    Ok(Message::Close(reply)) => return Some(reply),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return None,
+                }
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(REOPEN_MAX);
+        }
+        None
+    }
+
+    /// Refuses what still waits and empties the log into the file.
+    fn shut(&mut self) -> Result<(), StoreError> {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                Message::Job(job) => job.fail(StoreError::unavailable(Cause::Closed)),
+                Message::Close(reply) => drop(reply.send(Ok(()))),
+            }
+        }
+        // Readers first: the log can't be emptied while one of them stands in it.
+        self.readers.withdraw();
+        let connection = self.connection.take().ok_or(StoreError::unavailable(Cause::Broken))?;
+        connection::checkpoint(&connection)?;
+        connection.close().map_err(|(_, error)| error.into())
+    }
+}
+
+/// All jobs in one transaction, each in its savepoint. Returns how many of them stand.
+fn transact(connection: &Connection, batch: &mut Batch) -> Result<usize, Lost> {
+    let size = batch.len();
+    execute(connection, "BEGIN IMMEDIATE").map_err(Lost::of)?;
+    let begun = Tick::now();
+    let mut kept = 0;
+    for job in batch.iter_mut() {
+        job.lap("BEGIN IMMEDIATE", begun).attribute("roundtrip.writer.batch", || size);
+    }
+    for (index, job) in batch.iter_mut().enumerate() {
+        if index > 0 {
+            job.lap("Wait for others in the batch", Tick::now());
+        }
+        execute(connection, "SAVEPOINT job").map_err(Lost::of)?;
+        job.lap("Open a savepoint", Tick::now());
+        let ran = job.run(connection);
+        // SQLITE_FULL, IOERR, NOMEM and BUSY may have rolled back the whole transaction, not the
+        // statement alone: only autocommit tells (sqlite.org/lang_transaction.html, section 3).
+        if connection.is_autocommit() || ran == Ran::Broken {
+            let fence = ran == Ran::Broken;
+            return Err(Lost { cause: if fence { Cause::Broken } else { Cause::Full }, fence });
+        }
+        if ran == Ran::Kept {
+            kept += 1;
+            execute(connection, "RELEASE job").map_err(Lost::of)?;
+            job.lap("Release the savepoint", Tick::now());
+        } else {
+            execute(connection, "ROLLBACK TO job").map_err(Lost::of)?;
+            execute(connection, "RELEASE job").map_err(Lost::of)?;
+            job.lap("Roll back to the savepoint", Tick::now());
+        }
+    }
+    let finishing = Tick::now();
+    let (sql, name) = if kept > 0 { ("COMMIT", "COMMIT to the WAL") } else { ("ROLLBACK", "ROLLBACK") };
+    execute(connection, sql).map_err(Lost::of)?;
+    let finished = Tick::now();
+    for job in batch.iter_mut() {
+        if size > 1 {
+            job.lap("Wait for others in the batch", finishing);
+        }
+        job.lap(name, finished)
+            .attribute("db.system.name", || "sqlite")
+            .attribute("db.query.text", || sql)
+            .attribute("roundtrip.writer.batch", || size);
+    }
+    Ok(kept)
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+fn fail_all(batch: Batch, cause: Cause) {
+    batch.into_iter().for_each(|job| job.fail(StoreError::unavailable(cause)));
+}

@@ -1,0 +1,257 @@
+//! The service hop: the restaurant's rules as a visitor meets them, over a real database.
+
+use std::error::Error;
+use std::time::Duration;
+
+use roundtrip::domain::money::Money;
+use roundtrip::domain::order::{LineRequest, OrderId, OrderRequest};
+use roundtrip::domain::permission::Role;
+use roundtrip::domain::session::Visitor;
+use roundtrip::observe::clock::Tick;
+use roundtrip::observe::hop::Hop;
+use roundtrip::observe::ids::SpanId;
+use roundtrip::observe::span::{Context, Direction, Record, Span, Status, Trace};
+use roundtrip::service::{Service, ServiceError};
+use roundtrip::settings::runtime::Settings;
+use roundtrip::store::bistro::{Bistro, Options};
+use roundtrip::store::cache::MenuCache;
+use roundtrip::store::hasher::{Cost, Hasher};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+const PASSWORD: &str = "plate knife fork spoon";
+
+/// One instance of the application over a database of its own.
+struct House {
+    _folder: tempfile::TempDir,
+    bistro: Bistro,
+    hasher: Hasher,
+    service: Service,
+}
+
+impl House {
+    fn open() -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let bistro = Bistro::open(&folder.path().join("bistro.db"), Options::default())?;
+        let hasher = Hasher::start(Cost::LEAST)?;
+        let service = instance(&bistro, &hasher);
+        Ok(Self { _folder: folder, bistro, hasher, service })
+    }
+
+    async fn order(&self, visitor: &Visitor, request: OrderRequest) -> Result<(Visitor, OrderId), Box<dyn Error>> {
+        let placed = self.service.place_order(&span(), visitor, request, None).await?;
+        let secret = placed.new_session.ok_or("a stranger gets a session")?;
+        let visitor = self.service.visitor(&span(), Some(secret.expose())).await?;
+        Ok((visitor, placed.order.id))
+    }
+}
+
+fn instance(bistro: &Bistro, hasher: &Hasher) -> Service {
+    Service::new(bistro.clone(), hasher.clone(), MenuCache::new(bistro.invalidation()), Settings::default())
+}
+
+fn span_with(detail: bool, bypass_caches: bool) -> Span {
+    let context = Context { detail, bypass_caches, ..Context::new_root() };
+    Trace::start(context, SpanId::random(), Hop::Api, "Test", Tick::now())
+}
+
+fn span() -> Span {
+    span_with(false, false)
+}
+
+fn table(table: u16, lines: &[(i64, u32)]) -> OrderRequest {
+    let lines = lines.iter().map(|&(menu_item_id, quantity)| LineRequest { menu_item_id, quantity }).collect();
+    OrderRequest { table, lines }
+}
+
+fn attribute<'a>(spans: &'a [Record], name: &str, key: &str) -> Option<&'a serde_json::Value> {
+    let span = spans.iter().find(|span| span.name == name)?;
+    span.attributes.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+}
+
+#[tokio::test]
+async fn a_second_read_of_the_menu_comes_from_the_cache_unless_the_source_is_asked_for() -> Outcome {
+    let house = House::open()?;
+    let first = house.service.menu(&span()).await?;
+    assert_eq!(first.len(), 40);
+    let again = span_with(true, false);
+    assert_eq!(house.service.menu(&again).await?, first);
+    let spans = again.trace().finish();
+    assert_eq!(attribute(&spans, "Look in the cache", "roundtrip.cache.hit"), Some(&true.into()));
+    assert!(!spans.iter().any(|span| span.name == "Wait for a connection"));
+
+    let bypass = span_with(true, true);
+    house.service.menu(&bypass).await?;
+    let spans = bypass.trace().finish();
+    assert_eq!(attribute(&spans, "Look in the cache", "roundtrip.cache.bypassed"), Some(&true.into()));
+    assert!(spans.iter().any(|span| span.name == "Look in the cache" && span.status == Status::Skipped));
+    assert!(attribute(&spans, "Wait for a connection", "roundtrip.pool.size").is_some());
+    assert!(spans.iter().any(|span| span.hop == Hop::Data && span.name == "Read the menu"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_sells_out_is_sold_out_at_every_instance_at_once() -> Outcome {
+    let house = House::open()?;
+    let other = instance(&house.bistro, &house.hasher);
+    assert!(other.menu_item(&span(), 15).await?.available);
+    assert!(other.menu(&span()).await?.iter().all(|item| item.available));
+    house.service.place_order(&span(), &Visitor::stranger(), table(1, &[(15, 20)]), None).await?;
+    assert!(!other.menu_item(&span(), 15).await?.available);
+    let menu = other.menu(&span()).await?;
+    let sold_out: Vec<_> = menu.iter().filter(|item| !item.available).map(|item| item.id).collect();
+    assert_eq!(sold_out, [15]);
+    let refused = other.place_order(&span(), &Visitor::stranger(), table(1, &[(1, 1), (15, 1)]), None).await;
+    assert_eq!(refused, Err(ServiceError::OutOfStock { line: 1, name: "Truffle Risotto".into() }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_of_another_table_is_not_found_and_the_waiter_sees_it() -> Outcome {
+    let house = House::open()?;
+    let (mine, my_order) = house.order(&Visitor::stranger(), table(4, &[(12, 2), (31, 1)])).await?;
+    let (yours, your_order) = house.order(&Visitor::stranger(), table(5, &[(1, 1)])).await?;
+    assert_ne!(mine.person, yours.person);
+    let not_found = Err(ServiceError::NotFound { what: "order" });
+    assert_eq!(house.service.order(&span(), &mine, &your_order).await, not_found);
+    assert_eq!(house.service.order(&span(), &mine, &OrderId::from_bits(1)).await, not_found);
+    assert_eq!(house.service.order(&span(), &Visitor::stranger(), &my_order).await, not_found);
+    assert_eq!(house.service.order(&span(), &mine, &my_order).await?.total, Money::from_cents(1950));
+    assert_eq!(house.service.orders(&span(), &mine).await?.len(), 1);
+    assert_eq!(house.service.orders(&span(), &Visitor::stranger()).await?, []);
+
+    let secret = house.bistro.mint_session(Role::Waiter).await?;
+    let waiter = house.service.visitor(&span(), Some(secret.expose())).await?;
+    assert_eq!(house.service.order(&span(), &waiter, &my_order).await?.id, my_order);
+    let all: Vec<_> = house.service.orders(&span(), &waiter).await?.into_iter().map(|order| order.id).collect();
+    assert_eq!(all, [your_order, my_order], "newest first");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_one_order_and_a_changed_one_is_a_conflict() -> Outcome {
+    let house = House::open()?;
+    let (guest, _) = house.order(&Visitor::stranger(), table(4, &[(1, 1)])).await?;
+    let place = async |request| house.service.place_order(&span(), &guest, request, Some("breakfast")).await;
+    let first = place(table(4, &[(36, 2)])).await?;
+    let second = place(table(4, &[(36, 2)])).await?;
+    assert_eq!((first.replayed, second.replayed), (false, true));
+    assert_eq!(first.order, second.order);
+    assert_eq!(place(table(4, &[(36, 3)])).await, Err(ServiceError::IdempotencyConflict));
+    assert_eq!(house.bistro.counts().await?.orders, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_no_restaurant_could_serve_is_refused_with_the_place_of_the_mistake() -> Outcome {
+    let house = House::open()?;
+    let crowd = vec![(1, 1); 41];
+    let cases: [(OrderRequest, Option<&str>, &str); 7] = [
+        (table(0, &[(1, 1)]), None, "/table"),
+        (table(21, &[(1, 1)]), None, "/table"),
+        (table(1, &[]), None, "/lines"),
+        (table(1, &crowd), None, "/lines"),
+        (table(1, &[(1, 1), (1, 0)]), None, "/lines/1/quantity"),
+        (table(1, &[(1, 51)]), None, "/lines/0/quantity"),
+        (table(1, &[(1, 1)]), Some(""), "idempotency-key"),
+    ];
+    for (request, key, expected) in cases {
+        match house.service.place_order(&span(), &Visitor::stranger(), request, key).await {
+            Err(ServiceError::Invalid { pointer, .. }) => assert_eq!(pointer, expected),
+            other => panic!("{expected}: {other:?}"),
+        }
+    }
+    let unknown = house.service.place_order(&span(), &Visitor::stranger(), table(1, &[(1, 1), (77, 1)]), None).await;
+    assert_eq!(unknown, Err(ServiceError::UnknownDish { line: 1, id: 77 }));
+    let dish = house.service.menu_item(&span(), 41).await;
+    assert_eq!(dish, Err(ServiceError::NotFound { what: "dish" }));
+    assert_eq!(house.bistro.counts().await?.orders, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sign_in_fails_alike_for_a_wrong_name_a_wrong_password_and_none_set() -> Outcome {
+    let house = House::open()?;
+    let phc = house.hasher.hash(PASSWORD).await?;
+    assert!(house.bistro.set_staff_password("manager", &phc).await?);
+    for (name, password) in [("nobody", PASSWORD), ("manager", "plate knife fork spork"), ("chef", PASSWORD)] {
+        let failed = house.service.sign_in(&span(), name, password).await;
+        assert_eq!(failed, Err(ServiceError::SignInFailed), "{name}");
+    }
+    // The failure of a moment ago is remembered, for that name alone.
+    match house.service.sign_in(&span(), "manager", PASSWORD).await {
+        Err(ServiceError::Throttled { retry_after }) => assert!(retry_after <= Duration::from_secs(1)),
+        other => panic!("{other:?}"),
+    }
+    let phc = house.hasher.hash(PASSWORD).await?;
+    assert!(house.bistro.set_staff_password("waiter", &phc).await?);
+    let (visitor, secret) = house.service.sign_in(&span(), "waiter", PASSWORD).await?;
+    assert_eq!((visitor.role, visitor.name.as_deref()), (Role::Waiter, Some("waiter")));
+    assert_eq!(house.service.visitor(&span(), Some(secret.expose())).await?, visitor);
+    house.service.sign_in(&span(), "waiter", PASSWORD).await?;
+    house.service.sign_out(&span(), secret.expose()).await?;
+    assert_eq!(house.service.visitor(&span(), Some(secret.expose())).await?, Visitor::stranger());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_made_up_session_is_a_stranger() -> Outcome {
+    let house = House::open()?;
+    for secret in [None, Some(""), Some("waiter"), Some(&*"0".repeat(64)), Some("' OR 1=1 --")] {
+        assert_eq!(house.service.visitor(&span(), secret).await?, Visitor::stranger());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_trace_of_an_order_tells_each_step_once_and_adds_up() -> Outcome {
+    let house = House::open()?;
+    let span = span_with(true, false);
+    let begun = Tick::now();
+    house.service.place_order(&span, &Visitor::stranger(), table(4, &[(12, 2), (31, 1)]), None).await?;
+    let ended = Tick::now();
+    let spans = span.trace().finish();
+    for name in [
+        "Place the order",
+        "Wait for the writer",
+        "BEGIN IMMEDIATE",
+        "Price the dishes",
+        "Check the stock through the recipes",
+        "Take stock from the pantry",
+        "Write the order",
+        "Queue the ticket",
+        "Book the ledger",
+        "COMMIT to the WAL",
+        "Wake the request",
+    ] {
+        assert_eq!(spans.iter().filter(|span| span.name == name).count(), 1, "{name}");
+    }
+    let fact = attribute(&spans, "Price the dishes", "roundtrip.service.fact");
+    assert_eq!(fact, Some(&"2 x 7.50 + 4.50 = 19.50".into()));
+    assert_eq!(attribute(&spans, "COMMIT to the WAL", "roundtrip.writer.batch"), Some(&1.into()));
+    assert_eq!(attribute(&spans, "Write the order", "db.rows_changed"), Some(&3.into()));
+    assert!(spans.iter().any(|span| span.name == "Wake the request" && span.direction == Direction::Back));
+
+    let leaves = spans.iter().filter(|span| !spans.iter().any(|other| other.parent == Some(span.id)));
+    let sum: Duration = leaves.map(|leaf| leaf.end.since(leaf.start)).sum();
+    let whole = ended.since(begun);
+    assert!(sum <= whole, "leaves overlap: {sum:?} of {whole:?}");
+    assert!(sum >= whole.mul_f64(0.95), "leaves have gaps: {sum:?} of {whole:?}");
+    for child in &spans {
+        if let Some(parent) = spans.iter().find(|span| Some(span.id) == child.parent) {
+            assert!(parent.start <= child.start && child.end <= parent.end, "{} leaves {}", child.name, parent.name);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_manager_reads_a_ledger_that_sums_to_zero() -> Outcome {
+    let house = House::open()?;
+    house.service.place_order(&span(), &Visitor::stranger(), table(4, &[(12, 2), (31, 1)]), None).await?;
+    let ledger = house.service.ledger(&span()).await?;
+    assert_eq!((ledger.count, ledger.sum), (2, Money::ZERO));
+    let cents: Vec<_> = ledger.balances.iter().map(|(_, balance)| balance.cents()).collect();
+    assert_eq!(cents, [1950, -1950]);
+    Ok(())
+}
