@@ -10,8 +10,11 @@
 //! Above the hops: [`stack`] builds one backend out of them, `lab` sends journeys through it, `console`
 //! shows them, `cli` starts it all.
 
+pub mod client;
+pub mod dns;
 pub mod domain;
 pub mod observe;
 pub mod policy;
 pub mod settings;
+pub mod tls;
 pub mod web;
