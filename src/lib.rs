@@ -7,13 +7,23 @@
 //! The hops, in the order of a request's way; they meet at sockets and don't know each other:
 //! [`client`] → [`dns`] → [`tls`] → [`edge`] → [`balancer`] → [`api`] → [`service`] → [`store`].
 //!
-//! Above the hops: [`stack`] builds one backend out of them, `lab` sends journeys through it, `console`
-//! shows them, `cli` starts it all.
+//! Above the hops: [`stack`] builds one backend out of them, [`lab`] sends journeys through it, [`console`]
+//! shows them, [`cli`] starts it all.
 
+pub mod api;
+pub mod balancer;
+pub mod cli;
+pub mod client;
+pub mod console;
+pub mod dns;
 pub mod domain;
+pub mod edge;
+pub mod lab;
 pub mod observe;
 pub mod policy;
 pub mod service;
 pub mod settings;
+pub mod stack;
 pub mod store;
+pub mod tls;
 pub mod web;
