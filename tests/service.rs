@@ -268,3 +268,28 @@ async fn the_leaves_of_an_order_s_trace_add_up_to_its_time() -> Outcome {
     assert!(best >= 0.95, "leaves have gaps: {best}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_guests_at_several_instances_leave_books_that_agree() -> Outcome {
+    let house = House::open()?;
+    let guests: Vec<_> = (0..60_i64)
+        .map(|number| {
+            let service = instance(&house.bistro, &house.hasher);
+            tokio::spawn(async move {
+                let request = table(1 + (number % 20) as u16, &[(1 + number % 14, 2), (16 + number % 25, 1)]);
+                let placed = service.place_order(&span(), &Visitor::stranger(), request, None).await?;
+                let secret = placed.new_session.as_ref().map(|secret| secret.expose());
+                let guest = service.visitor(&span(), secret).await?;
+                service.order(&span(), &guest, &placed.order.id).await
+            })
+        })
+        .collect();
+    for guest in guests {
+        let order = guest.await??;
+        assert_eq!(order.total, order.lines.iter().map(|line| line.line_total).sum());
+    }
+    let audit = house.bistro.audit().await?;
+    assert_eq!((audit.orders, audit.ledger_sum, audit.wrong), (60, Money::ZERO, Vec::new()));
+    assert_eq!(house.bistro.figures().jobs, 60);
+    Ok(())
+}
