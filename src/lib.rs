@@ -10,7 +10,9 @@
 //! Above the hops: [`stack`] builds one backend out of them, `lab` sends journeys through it, `console`
 //! shows them, `cli` starts it all.
 
+pub mod balancer;
 pub mod domain;
+
 pub mod observe;
 pub mod policy;
 pub mod settings;
