@@ -12,6 +12,7 @@
 
 pub mod balancer;
 pub mod domain;
+pub mod edge;
 
 pub mod observe;
 pub mod policy;

@@ -14,6 +14,9 @@ pub enum Failure {
     Unreachable { tried: usize },
     #[error("{upstream} broke off before it answered: {reason}")]
     Broken { upstream: String, reason: String },
+    /// The request's own body ended early or badly: no upstream is to blame.
+    #[error("the body of the request broke off")]
+    Upload,
     #[error("{upstream} did not answer within {waited:?}")]
     TooSlow { upstream: String, waited: Duration },
 }
@@ -25,6 +28,7 @@ impl Failure {
             Failure::NoneLeft => "no_instance",
             Failure::Unreachable { .. } => "connect",
             Failure::Broken { .. } => "broken",
+            Failure::Upload => "upload",
             Failure::TooSlow { .. } => "timeout",
         }
     }
@@ -47,6 +51,13 @@ impl Failure {
                 "broken-answer",
                 "An instance broke off",
                 format!("{self}. Whether the request took effect is not known."),
+            ),
+            Failure::Upload => Problem::new(
+                Hop::Http,
+                400,
+                "broken-body",
+                "The body broke off",
+                "The request's body ended before its announced end, or its framing was wrong.",
             ),
             Failure::TooSlow { .. } => Problem::new(
                 hop,

@@ -150,6 +150,8 @@ fn describe(choosing: &Span, choice: &super::choice::Choice) {
 enum Failed {
     Unsent(Request<Upload>),
     Broken(String),
+    /// The request's body failed, not the upstream.
+    Upload,
     TooSlow,
 }
 
@@ -163,6 +165,8 @@ async fn exchange(
         Ok(Ok(response)) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
         Ok(Ok(response)) => Ok((connection, response)),
         Ok(Err(SendError::Unsent(request))) => Err(Failed::Unsent(*request)),
+        // hyper calls an error of the body that it was given the user's.
+        Ok(Err(SendError::Broken(error))) if error.is_user() => Err(Failed::Upload),
         Ok(Err(SendError::Broken(error))) => {
             log::debug!(target: "balancer", "{} broke off: {error}", upstream.id);
             Err(Failed::Broken(error.to_string()))
@@ -203,6 +207,7 @@ fn blame(failed: Failed, upstream: &Upstream, started: Tick, spare: Whole) -> (F
             upstream.failed(took);
             (Failure::Broken { upstream: upstream.id.clone(), reason }, spare)
         }
+        Failed::Upload => (Failure::Upload, None),
         Failed::TooSlow => {
             upstream.failed(took);
             (Failure::TooSlow { upstream: upstream.id.clone(), waited: HEAD_TIMEOUT }, None)

@@ -6,7 +6,7 @@ pub mod answer;
 mod choice;
 mod connection;
 pub mod failure;
-pub mod forward;
+mod forward;
 mod health;
 mod pool;
 pub mod upload;
