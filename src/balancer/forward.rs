@@ -32,7 +32,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static(traceparent::NAME);
 const HOP: HeaderName = HeaderName::from_static(probe::HOP);
 
 /// A request that is still whole after a failed attempt, so that another may have it.
-type Whole = Option<Request<Upload>>;
+type Whole = Option<Box<Request<Upload>>>;
 
 impl Balancer {
     /// Sends `request` (target in origin-form, `Host` set, hop-by-hop fields gone) and returns as soon as
@@ -65,7 +65,7 @@ impl Balancer {
                         other => other,
                     };
                     match whole {
-                        Some(whole) => request = whole,
+                        Some(whole) => request = *whole,
                         None => break,
                     }
                 }
@@ -90,9 +90,9 @@ impl Balancer {
             let spare = copy(&request);
             request = match (exchange(connection, request, upstream).await, spare) {
                 (Ok((connection, response)), _) => return Ok(accept(connection, response, in_flight, started)),
-                (Err(Failed::Unsent(whole)), _) => whole,
+                (Err(Failed::Unsent(whole)), _) => *whole,
                 // It was closed while the request was on its way: so are the others, most likely.
-                (Err(Failed::Broken(_)), Some(spare)) => spare,
+                (Err(Failed::Broken(_)), Some(spare)) => *spare,
                 (Err(failed), _) => return Err(blame(failed, upstream, started, None)),
             };
             upstream.pool.clear();
@@ -104,7 +104,7 @@ impl Balancer {
             Err(error) => {
                 opening.status(Status::Error).attribute("error.message", || error.to_string());
                 upstream.connect_failed(Tick::now().since(started));
-                return Err((Failure::Unreachable { tried: 1 }, Some(request)));
+                return Err((Failure::Unreachable { tried: 1 }, Some(Box::new(request))));
             }
         };
         opening.end();
@@ -148,7 +148,7 @@ fn describe(choosing: &Span, choice: &super::choice::Choice) {
 }
 
 enum Failed {
-    Unsent(Request<Upload>),
+    Unsent(Box<Request<Upload>>),
     Broken(String),
     /// The request's body failed, not the upstream.
     Upload,
@@ -164,7 +164,7 @@ async fn exchange(
         // We ask for no upgrade, so 101 makes no sense (RFC 9110, section 15.2.2).
         Ok(Ok(response)) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
         Ok(Ok(response)) => Ok((connection, response)),
-        Ok(Err(SendError::Unsent(request))) => Err(Failed::Unsent(*request)),
+        Ok(Err(SendError::Unsent(request))) => Err(Failed::Unsent(request)),
         // hyper calls an error of the body that it was given the user's.
         Ok(Err(SendError::Broken(error))) if error.is_user() => Err(Failed::Upload),
         Ok(Err(SendError::Broken(error))) => {
@@ -224,5 +224,5 @@ fn copy(request: &Request<Upload>) -> Whole {
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+    Some(Box::new(copy))
 }

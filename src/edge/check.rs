@@ -15,14 +15,14 @@ use crate::web::problem::Problem;
 /// Why a request goes no further.
 #[derive(Debug)]
 pub struct Refusal {
-    pub problem: Problem,
+    pub problem: Box<Problem>,
     /// Whether the connection is of no use any more: where a request ends is in doubt, or its body is unread.
     pub close: bool,
 }
 
 impl Refusal {
     pub fn new(status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self { problem: Problem::new(Hop::Http, status, kind, title, detail), close: false }
+        Self { problem: Box::new(Problem::new(Hop::Http, status, kind, title, detail)), close: false }
     }
 
     fn closing(self) -> Self {

@@ -100,7 +100,7 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, shared: &Shared) -> R
     match progress.and_then(Progress::trouble) {
         Some(Trouble::TooLarge) => check::too_large(&shared.limits),
         Some(Trouble::TooSlow) => check::too_slow(&shared.limits),
-        None => Refusal { problem: failure.problem(), close: matches!(failure, Failure::Upload) },
+        None => Refusal { problem: Box::new(failure.problem()), close: matches!(failure, Failure::Upload) },
     }
 }
 
