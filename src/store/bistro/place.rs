@@ -16,6 +16,7 @@ use crate::domain::order::{Order, OrderId, OrderRequest, OrderState, Placed, Tic
 use crate::domain::order_rule::{self, DishFact, Facts, PantryFact, Plan, Refusal};
 use crate::domain::pantry::Take;
 use crate::domain::session::{PersonId, SessionSecret};
+use crate::observe::hop::Hop;
 use crate::observe::span::Span;
 use crate::web::secret::random_bytes;
 
@@ -87,7 +88,7 @@ struct Job {
     new: NewOrder,
     id: OrderId,
     /// For a guest without a session.
-    secret: SessionSecret,
+    secret: Option<SessionSecret>,
     now: OffsetDateTime,
     invalidation: Invalidation,
 }
@@ -95,8 +96,11 @@ struct Job {
 impl Bistro {
     /// Places an order, or finds the one that the same idempotency key has placed.
     pub async fn place_order(&self, span: &Span, new: NewOrder) -> Result<Placed, PlaceError> {
+        let draw = span.child(Hop::Data, "Draw an id");
         let id = OrderId::from_bits(u128::from_be_bytes(random_bytes::<16>().map_err(StoreError::from)?));
-        let job = Job { new, id, secret: new_secret()?, now: self.clock.now(), invalidation: self.invalidation() };
+        let secret = if new.person.is_none() { Some(new_secret()?) } else { None };
+        draw.end();
+        let job = Job { new, id, secret, now: self.clock.now(), invalidation: self.invalidation() };
         self.engine.write(span, "Commit the order", move |transaction| job.run(transaction)).await
     }
 }
@@ -170,14 +174,16 @@ impl Job {
     }
 
     fn person(&self, transaction: &mut Transaction<'_>) -> Result<(PersonId, Option<SessionSecret>), StoreError> {
-        if let Some(person) = self.new.person {
-            return Ok((person, None));
-        }
+        let secret = match (self.new.person, &self.secret) {
+            (Some(person), _) => return Ok((person, None)),
+            (None, Some(secret)) => secret,
+            (None, None) => return Err(StoreError::Internal("a guest without a secret".to_owned())),
+        };
         let person = transaction.db.step("Welcome the guest", &sessions::WELCOME_ALL, |connection| {
-            let (person, changed) = sessions::welcome(connection, &self.secret, false, self.now)?;
+            let (person, changed) = sessions::welcome(connection, secret, false, self.now)?;
             Ok((person, Touched::Changed(changed)))
         })?;
-        Ok((person, Some(self.secret.clone())))
+        Ok((person, Some(secret.clone())))
     }
 
     fn write_order(&self, transaction: &mut Transaction<'_>, person: PersonId, plan: &Plan) -> Result<i64, StoreError> {

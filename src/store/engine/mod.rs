@@ -2,7 +2,7 @@
 //!
 //! Reads run inline on the calling worker: a point read costs less than a hop to another thread
 //! (shared/specs/performance.md). Writes queue for one thread that commits whatever waits together:
-//! one fsync for up to [`BATCH_MAX`](writer::BATCH_MAX) requests. A write is answered only once its COMMIT succeeded.
+//! one fsync for up to 64 requests. A write is answered only once its COMMIT succeeded.
 
 mod connection;
 mod db;

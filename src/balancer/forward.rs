@@ -1,0 +1,228 @@
+//! One request to one upstream after another, until one answers.
+//!
+//! What may be sent again is decided from what is known, never hoped: anything of which nothing was
+//! written; a safe request without a body also when the connection broke before the first byte of an
+//! answer (RFC 9110, section 9.2.2). Each instance is asked at most once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Request, Response};
+
+use super::Balancer;
+use super::answer::{Answer, AnswerBody};
+use super::connection::{Connection, SendError};
+use super::failure::Failure;
+use super::upload::Upload;
+use super::upstream::{InFlight, Upstream};
+use crate::observe::clock::Tick;
+use crate::observe::hop::Hop;
+use crate::observe::part::CANDIDATES;
+use crate::observe::span::{Span, Status};
+use crate::web::probe::{self, HopClaim};
+use crate::web::traceparent::{self, TraceParent};
+
+/// Instances asked for one request.
+const ATTEMPTS_MAX: usize = 3;
+/// How long an upstream may take until its answer's head is there.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+const TRACEPARENT: HeaderName = HeaderName::from_static(traceparent::NAME);
+const HOP: HeaderName = HeaderName::from_static(probe::HOP);
+
+/// A request that is still whole after a failed attempt, so that another may have it.
+type Whole = Option<Box<Request<Upload>>>;
+
+impl Balancer {
+    /// Sends `request` (target in origin-form, `Host` set, hop-by-hop fields gone) and returns as soon as
+    /// an answer's head is there. Spans hang beneath `parent`. Dropping the future ends the work upstream.
+    pub async fn forward(&self, request: Request<Upload>, parent: &Span) -> Result<Answer, Failure> {
+        let mut request = request;
+        let mut tried: Vec<usize> = Vec::with_capacity(ATTEMPTS_MAX);
+        let mut failure = Failure::NoneLeft;
+        while tried.len() < ATTEMPTS_MAX {
+            let choosing = parent.child(Hop::Balancer, "Choose an instance");
+            let Some(choice) = self.choose(&tried, parent.detailed()) else {
+                choosing.status(Status::Error);
+                break;
+            };
+            describe(&choosing, &choice);
+            choosing.end();
+            tried.push(choice.position);
+
+            let span = parent.child(Hop::Balancer, "Forward to an instance");
+            let upstream = &choice.upstream;
+            span.attribute("roundtrip.instance", || upstream.id.clone())
+                .attribute("roundtrip.balancer.attempt", || tried.len())
+                .attribute("server.address", || upstream.address().to_string());
+            match self.attempt(upstream, request, &span).await {
+                Ok(answer) => return Ok(answer),
+                Err((failed, whole)) => {
+                    span.status(Status::Error).attribute("error.type", || failed.kind());
+                    failure = match failed {
+                        Failure::Unreachable { .. } => Failure::Unreachable { tried: tried.len() },
+                        other => other,
+                    };
+                    match whole {
+                        Some(whole) => request = *whole,
+                        None => break,
+                    }
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// Asks one upstream: over a kept connection, and if that turns out dead, over a new one.
+    async fn attempt(
+        &self,
+        upstream: &Arc<Upstream>,
+        mut request: Request<Upload>,
+        span: &Span,
+    ) -> Result<Answer, (Failure, Whole)> {
+        self.address_to(upstream, &mut request, span);
+        let in_flight = InFlight::new(upstream);
+        let started = Tick::now();
+        if let Some(connection) = upstream.pool.take() {
+            span.record(Hop::Balancer, "Take a kept connection", started, Tick::now());
+            span.attribute("http.connection.reused", || true);
+            let spare = copy(&request);
+            request = match (exchange(connection, request, upstream).await, spare) {
+                (Ok((connection, response)), _) => return Ok(accept(connection, response, in_flight, started)),
+                (Err(Failed::Unsent(whole)), _) => *whole,
+                // It was closed while the request was on its way: so are the others, most likely.
+                (Err(Failed::Broken(_)), Some(spare)) => *spare,
+                (Err(failed), _) => return Err(blame(failed, upstream, started, None)),
+            };
+            upstream.pool.clear();
+        }
+        let opening = span.child(Hop::Balancer, "Open a connection");
+        span.attribute("http.connection.reused", || false);
+        let connection = match Connection::open(upstream.address()).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                opening.status(Status::Error).attribute("error.message", || error.to_string());
+                upstream.connect_failed(Tick::now().since(started));
+                return Err((Failure::Unreachable { tried: 1 }, Some(Box::new(request))));
+            }
+        };
+        opening.end();
+        let spare = copy(&request);
+        match exchange(connection, request, upstream).await {
+            Ok((connection, response)) => Ok(accept(connection, response, in_flight, started)),
+            Err(failed) => Err(blame(failed, upstream, started, spare)),
+        }
+    }
+
+    /// Writes what this upstream is to know: the span it works beneath, and to our own, whose request it is.
+    fn address_to(&self, upstream: &Upstream, request: &mut Request<Upload>, span: &Span) {
+        let context = span.trace().context();
+        let parent = TraceParent { trace_id: context.trace_id, parent: span.id(), sampled: context.detail };
+        let headers = request.headers_mut();
+        set(headers, TRACEPARENT, &parent.to_string());
+        if upstream.own {
+            let claim = HopClaim { key: context.key, detail: context.detail, bypass_caches: context.bypass_caches };
+            set(headers, HOP, &claim.to_header(&self.0.hop_secret));
+        } else {
+            // A retry may go from an instance of ours to a foreign one.
+            headers.remove(HOP);
+        }
+    }
+}
+
+fn set(headers: &mut hyper::HeaderMap, name: HeaderName, value: &str) {
+    // Hex, dots and dashes only; a secret that is no header value reaches nobody.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn describe(choosing: &Span, choice: &super::choice::Choice) {
+    if let Some(shown) = &choice.shown {
+        choosing
+            .attribute("roundtrip.balancer.policy", || choice.policy.id())
+            .attribute(CANDIDATES, || serde_json::to_value(&shown.candidates).unwrap_or_default())
+            .attribute("roundtrip.balancer.why", || shown.why.clone());
+    }
+}
+
+enum Failed {
+    Unsent(Box<Request<Upload>>),
+    Broken(String),
+    /// The request's body failed, not the upstream.
+    Upload,
+    TooSlow,
+}
+
+async fn exchange(
+    mut connection: Connection,
+    request: Request<Upload>,
+    upstream: &Upstream,
+) -> Result<(Connection, Response<hyper::body::Incoming>), Failed> {
+    match tokio::time::timeout(HEAD_TIMEOUT, connection.send(request)).await {
+        // We ask for no upgrade, so 101 makes no sense (RFC 9110, section 15.2.2).
+        Ok(Ok(response)) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
+        Ok(Ok(response)) => Ok((connection, response)),
+        Ok(Err(SendError::Unsent(request))) => Err(Failed::Unsent(request)),
+        // hyper calls an error of the body that it was given the user's.
+        Ok(Err(SendError::Broken(error))) if error.is_user() => Err(Failed::Upload),
+        Ok(Err(SendError::Broken(error))) => {
+            log::debug!(target: "balancer", "{} broke off: {error}", upstream.id);
+            Err(Failed::Broken(error.to_string()))
+        }
+        Err(_) => Err(Failed::TooSlow),
+    }
+}
+
+/// The answer, its cost noted. A gateway's error statuses count as failures of the upstream's own; other
+/// statuses may be what the request deserves.
+fn accept(
+    connection: Connection,
+    response: Response<hyper::body::Incoming>,
+    in_flight: InFlight,
+    started: Tick,
+) -> Answer {
+    let head_at = Tick::now();
+    let (head, incoming) = response.into_parts();
+    let upstream = Arc::clone(in_flight.upstream());
+    upstream.answered(head_at.since(started), !matches!(head.status.as_u16(), 502..=504));
+    Answer {
+        head,
+        body: AnswerBody::new(incoming, connection, in_flight),
+        head_at,
+        own: upstream.own,
+        upstream: upstream.id.clone(),
+    }
+}
+
+fn blame(failed: Failed, upstream: &Upstream, started: Tick, spare: Whole) -> (Failure, Whole) {
+    let took = Tick::now().since(started);
+    match failed {
+        Failed::Unsent(whole) => {
+            upstream.connect_failed(took);
+            (Failure::Unreachable { tried: 1 }, Some(whole))
+        }
+        Failed::Broken(reason) => {
+            upstream.failed(took);
+            (Failure::Broken { upstream: upstream.id.clone(), reason }, spare)
+        }
+        Failed::Upload => (Failure::Upload, None),
+        Failed::TooSlow => {
+            upstream.failed(took);
+            (Failure::TooSlow { upstream: upstream.id.clone(), waited: HEAD_TIMEOUT }, None)
+        }
+    }
+}
+
+/// A second copy of what may be sent twice: a safe request without a body.
+fn copy(request: &Request<Upload>) -> Whole {
+    if !request.method().is_safe() || !request.body().is_empty() {
+        return None;
+    }
+    let mut copy = Request::new(Upload::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(Box::new(copy))
+}

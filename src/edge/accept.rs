@@ -1,0 +1,50 @@
+//! The accept loop. It never waits for a client: handshakes are spawned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::admission::Admission;
+use super::{Shared, connection};
+
+/// After accept(2) failed, mostly for want of file descriptors: long enough for some to be given back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until told to stop, then drains for as long as was said, then cuts.
+pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<Option<Duration>>) {
+    let admission = Admission::default();
+    let mut connections = JoinSet::new();
+    while stop.borrow().is_none() {
+        tokio::select! {
+            biased;
+            changed = stop.changed() => if changed.is_err() { break },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => match admission.admit(peer.ip(), &shared.limits) {
+                    Some(place) => {
+                        let served = connection::serve(stream, peer, Arc::clone(&shared), stop.clone());
+                        connections.spawn(async move {
+                            served.await;
+                            drop(place);
+                        });
+                    }
+                    None => log::debug!(target: "edge", "{peer}: too many connections"),
+                },
+                Err(error) => {
+                    log::warn!(target: "edge", "accept: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let drain = stop.borrow().unwrap_or_default();
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, drained).await.is_err() {
+        log::info!(target: "edge", "{} connections did not end in time and are cut", connections.len());
+    }
+    connections.shutdown().await;
+}

@@ -1,0 +1,71 @@
+//! How many connections there may be, in all and from one address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::limits::EdgeLimits;
+
+#[derive(Debug, Clone, Default)]
+pub struct Admission(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// A place, given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    admission: Admission,
+    address: IpAddr,
+}
+
+impl Admission {
+    /// A place for a connection from `address`; None when there is none left.
+    pub fn admit(&self, address: IpAddr, limits: &EdgeLimits) -> Option<Place> {
+        let mut counts = self.counts();
+        let from_here = counts.by_address.get(&address).copied().unwrap_or(0);
+        if counts.total >= limits.connections_max || from_here >= limits.connections_per_address_max {
+            return None;
+        }
+        counts.total += 1;
+        counts.by_address.insert(address, from_here + 1);
+        Some(Place { admission: self.clone(), address })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.admission.counts();
+        counts.total -= 1;
+        if let Some(count) = counts.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_share_and_gives_it_back() {
+        let limits = EdgeLimits { connections_max: 3, connections_per_address_max: 2, ..EdgeLimits::default() };
+        let (admission, a, b) = (Admission::default(), IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let (first, second) = (admission.admit(a, &limits), admission.admit(a, &limits));
+        assert!(first.is_some() && second.is_some() && admission.admit(a, &limits).is_none());
+        let third = admission.admit(b, &limits);
+        assert!(third.is_some() && admission.admit(b, &limits).is_none(), "three in all");
+        drop(first);
+        assert!(admission.admit(a, &limits).is_some());
+    }
+}

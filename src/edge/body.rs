@@ -1,0 +1,176 @@
+//! The two bodies of a request: what the client sends, counted and bounded, and what it is sent.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::limits::EdgeLimits;
+use super::record::Exchange;
+use crate::balancer::answer::AnswerBody;
+use crate::balancer::upload::BoxError;
+
+/// What went wrong with an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    #[error("the body is larger than it may be")]
+    TooLarge,
+    #[error("the body took longer than it may")]
+    TooSlow,
+}
+
+/// How an upload is going; shared, since the body itself is away at the upstream's connection.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bytes: AtomicU64,
+    trouble: AtomicU8,
+}
+
+impl Progress {
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self.trouble.load(Ordering::Acquire) {
+            1 => Some(Trouble::TooLarge),
+            2 => Some(Trouble::TooSlow),
+            _ => None,
+        }
+    }
+
+    fn fail(&self, trouble: Trouble) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.trouble.store(if trouble == Trouble::TooLarge { 1 } else { 2 }, Ordering::Release);
+        Poll::Ready(Some(Err(Box::new(trouble))))
+    }
+}
+
+/// The client's body. Ends with an error where it becomes too large or too slow, whatever it announced.
+#[derive(Debug)]
+pub struct UploadBody {
+    incoming: Incoming,
+    progress: Arc<Progress>,
+    bytes_max: u64,
+    timeout: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl UploadBody {
+    pub fn new(incoming: Incoming, limits: &EdgeLimits) -> (Self, Arc<Progress>) {
+        let progress = Arc::new(Progress::default());
+        let (bytes_max, timeout) = (limits.body_bytes_max, limits.body_timeout);
+        (Self { incoming, progress: Arc::clone(&progress), bytes_max, timeout, deadline: None }, progress)
+    }
+}
+
+impl Body for UploadBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let body = self.get_mut();
+        let Poll::Ready(frame) = Pin::new(&mut body.incoming).poll_frame(cx) else {
+            let timeout = body.timeout;
+            let deadline = body.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+            ready!(deadline.as_mut().poll(cx));
+            return body.progress.fail(Trouble::TooSlow);
+        };
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            if body.progress.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > body.bytes_max {
+                return body.progress.fail(Trouble::TooLarge);
+            }
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// What the client is sent. When it has been handed over, or nobody wants it any more, the exchange is over.
+#[derive(Debug)]
+pub struct EdgeBody {
+    source: Source,
+    exchange: Option<Exchange>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Whole(Option<Bytes>),
+    Stream(AnswerBody),
+}
+
+impl EdgeBody {
+    pub fn whole(bytes: Bytes, exchange: Exchange) -> Self {
+        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)), exchange: Some(exchange) }
+    }
+
+    pub fn stream(body: AnswerBody, exchange: Exchange) -> Self {
+        Self { source: Source::Stream(body), exchange: Some(exchange) }
+    }
+
+    fn over(&mut self) {
+        if let Some(exchange) = self.exchange.take() {
+            exchange.delivered();
+        }
+    }
+}
+
+impl Body for EdgeBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let body = self.get_mut();
+        let frame = match &mut body.source {
+            Source::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Source::Stream(stream) => ready!(Pin::new(stream).poll_frame(cx)),
+        };
+        match (&frame, &mut body.exchange) {
+            (Some(Ok(frame)), Some(exchange)) => exchange.count(frame.data_ref().map_or(0, Bytes::len)),
+            // hyper aborts the client's message too: a cut answer never ends as if it were whole.
+            (Some(Err(error)), Some(exchange)) => exchange.truncated(error),
+            _ => {}
+        }
+        if frame.is_none() || body.is_end_stream() {
+            body.over();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Whole(bytes) => bytes.is_none(),
+            Source::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl Drop for EdgeBody {
+    fn drop(&mut self) {
+        // An answer without a body is never polled: it is over with its head. What is left in an
+        // exchange that isn't over was not wanted any more, and its own drop says so.
+        if self.is_end_stream() {
+            self.over();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! One exchange, from the request's head to the answer's last byte: its spans, its facts, and the one part
+//! that the recorder gets of it, however it ends.
+
+use std::sync::Arc;
+
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Version};
+use time::OffsetDateTime;
+
+use super::Shared;
+use super::body::Progress;
+use super::connection::ConnInfo;
+use crate::observe::clock::{Tick, micros};
+use crate::observe::hop::Hop;
+use crate::observe::ids::{SpanId, TraceId};
+use crate::observe::part::{EdgePart, Part};
+use crate::observe::span::{Context, Direction, Span, Status, Trace};
+use crate::web::probe::{self, Probe};
+use crate::web::traceparent::{self, TraceParent};
+
+/// The client left before its answer was complete (nginx's status; never sent).
+const CLIENT_GONE: u16 = 499;
+
+#[derive(Debug)]
+pub struct Exchange {
+    shared: Arc<Shared>,
+    info: Arc<ConnInfo>,
+    open: Option<Open>,
+}
+
+/// What is known while it is under way.
+#[derive(Debug)]
+struct Open {
+    root: Span,
+    /// The last leaf, from the head's handing over on.
+    sending: Option<Span>,
+    started: Tick,
+    started_at: OffsetDateTime,
+    probe: bool,
+    method: String,
+    path: String,
+    status: u16,
+    instance_parts: usize,
+    upload: Option<Arc<Progress>>,
+    response_bytes: u64,
+    /// The upstream broke off in the middle of the body.
+    truncated: bool,
+}
+
+impl Exchange {
+    pub fn begin(shared: &Arc<Shared>, info: &Arc<ConnInfo>, request: &Parts, started: Tick) -> Self {
+        let started_at = OffsetDateTime::now_utc();
+        let first = SpanId::random();
+        let (context, probe) = context(&request.headers, first, started_at, shared);
+        let root = Trace::start(context, first, Hop::Http, "Serve the request", started);
+        let streams = info.begin();
+        if let Some(handshake) = info.first_handshake() {
+            handshake.record(&root);
+        }
+        root.attribute("http.request.method", || request.method.as_str())
+            .attribute("url.path", || request.uri.path())
+            .attribute("network.peer.address", || info.peer.ip().to_string())
+            .attribute("network.protocol.version", || protocol_version(request.version));
+        if request.version == Version::HTTP_2 {
+            root.attribute("roundtrip.http.streams", || streams);
+        }
+        Self {
+            shared: Arc::clone(shared),
+            info: Arc::clone(info),
+            open: Some(Open {
+                root,
+                sending: None,
+                started,
+                started_at,
+                probe,
+                method: request.method.as_str().to_owned(),
+                path: request.uri.path().to_owned(),
+                status: CLIENT_GONE,
+                instance_parts: 0,
+                upload: None,
+                response_bytes: 0,
+                truncated: false,
+            }),
+        }
+    }
+
+    /// The root span; None only after the end.
+    pub fn root(&self) -> Option<&Span> {
+        self.open.as_ref().map(|open| &open.root)
+    }
+
+    pub fn uploads(&mut self, progress: Arc<Progress>) {
+        if let Some(open) = &mut self.open {
+            open.upload = Some(progress);
+        }
+    }
+
+    /// Whether times may be told: not where a secret is checked, since times tell about secrets.
+    pub fn tells_times(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| !open.path.ends_with("/session"))
+    }
+
+    /// The times so far, as `Server-Timing` says them (milliseconds).
+    pub fn server_timing(&self) -> String {
+        let times = self.root().map(|root| root.trace().time_by_hop()).unwrap_or_default();
+        let entries = times.into_iter().map(|(hop, time)| format!("{};dur={:.3}", hop.id(), micros(time) / 1_000.0));
+        entries.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The head is on its way. `own`: an instance of ours writes a part of this trace.
+    pub fn head_sent(&mut self, status: u16, own: bool) {
+        if let Some(open) = &mut self.open {
+            open.status = status;
+            open.instance_parts = usize::from(own);
+            open.root.attribute("http.response.status_code", || status);
+            if status >= 500 {
+                open.root.status(Status::Error);
+            }
+            let sending = open.root.child(Hop::Http, "Send the answer");
+            sending.direction(Direction::Back);
+            open.sending = Some(sending);
+        }
+    }
+
+    pub fn count(&mut self, bytes: usize) {
+        if let Some(open) = &mut self.open {
+            open.response_bytes += bytes as u64;
+        }
+    }
+
+    /// The upstream broke off; so will the answer.
+    pub fn truncated(&mut self, error: &hyper::Error) {
+        if let Some(open) = &mut self.open {
+            open.truncated = true;
+            open.root.status(Status::Error).attribute("error.type", || "truncated");
+            log::info!(target: "edge", "{} {}: the upstream broke off: {error}", open.method, open.path);
+        }
+    }
+
+    /// All of the answer has been handed over.
+    pub fn delivered(mut self) {
+        self.close(true);
+    }
+
+    fn close(&mut self, complete: bool) {
+        let Some(mut open) = self.open.take() else { return };
+        let end = Tick::now();
+        if !complete && !open.truncated {
+            open.status = CLIENT_GONE;
+            open.root.status(Status::Error).attribute("error.type", || "client_gone");
+        }
+        if let Some(sending) = open.sending.take() {
+            sending.end_at(end);
+        }
+        let trace = open.root.trace().clone();
+        open.root.end_at(end);
+        let Context { trace_id, key, .. } = trace.context();
+        log::debug!(
+            target: "access",
+            "{} {} {} {} {} B {:.0} us {trace_id}",
+            self.info.peer, open.method, open.path, open.status, open.response_bytes, micros(end.since(open.started)),
+        );
+        self.shared.recorder.submit(Part::Edge(EdgePart {
+            trace_id,
+            key,
+            probe: open.probe,
+            started_at: open.started_at,
+            method: open.method,
+            path: open.path,
+            status: open.status,
+            instance_parts: open.instance_parts,
+            request_bytes: open.upload.map_or(0, |upload| upload.bytes()),
+            response_bytes: open.response_bytes,
+            spans: trace.finish(),
+        }));
+        self.info.end();
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.close(false);
+    }
+}
+
+/// Whose trace it is, and whether a probe of ours asks for a full recording. An outsider's sampled flag
+/// buys nothing.
+fn context(headers: &HeaderMap, first: SpanId, now: OffsetDateTime, shared: &Shared) -> (Context, bool) {
+    let parent = trace_parent(headers);
+    let trace_id = parent.map_or_else(TraceId::random, |parent| parent.trace_id);
+    let claim = headers.get(probe::PROBE).and_then(|value| value.to_str().ok());
+    let now_unix_s = u64::try_from(now.unix_timestamp()).unwrap_or(0);
+    let probe = claim.and_then(|claim| Probe::verify(claim, trace_id, now_unix_s, &shared.probe_key));
+    let context = Context {
+        trace_id,
+        parent: parent.map(|parent| parent.parent),
+        key: probe.map_or(first, |probe| probe.key),
+        detail: probe.is_some(),
+        bypass_caches: probe.is_some_and(|probe| probe.bypass_caches),
+    };
+    (context, probe.is_some())
+}
+
+/// The one valid `traceparent`; two are none (W3C Trace Context, section 3.2).
+pub fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all(traceparent::NAME).iter();
+    let (first, second) = (values.next()?, values.next());
+    if second.is_some() { None } else { TraceParent::parse(first.to_str().ok()?) }
+}
+
+fn protocol_version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
+}
