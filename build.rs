@@ -1,6 +1,8 @@
 //! Embeds `static/`, compressed once, with one hash of the whole tree for caching.
 //! `data/` needs no step of its own: `include_str!` takes it as it is.
 
+#![allow(clippy::disallowed_methods, reason = "cargo speaks to a build script through the environment")]
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -11,9 +11,12 @@ use crate::observe::span::{Direction, Span};
 use crate::service::ServiceError;
 use crate::web::problem::Problem;
 
-/// The span in which an answer is made.
+/// The name of the span in which an answer is made.
+pub const WRITING: &str = "Write the answer";
+
+/// That span.
 pub fn writing(parent: &Span) -> Span {
-    let span = parent.child(Hop::Api, "Write the answer");
+    let span = parent.child(Hop::Api, WRITING);
     span.direction(Direction::Back);
     span
 }
@@ -28,21 +31,39 @@ pub fn json(call: &Call, status: StatusCode, value: &impl Serialize) -> HttpResp
 pub fn of_service(error: &ServiceError) -> Problem {
     let seconds = |wait: &std::time::Duration| wait.as_secs_f64().ceil().max(1.0) as u64;
     match error {
-        ServiceError::NotFound { what } => {
-            Problem::new(Hop::Service, 404, "not-found", "Not found", format!("There is no such {what}, or it is not yours to see."))
-        }
-        ServiceError::UnknownDish { line, id } => {
-            Problem::new(Hop::Service, 422, "unknown-dish", "Unknown dish", "The order names a dish that is not on the menu; nothing was ordered.")
-                .field(format!("/lines/{line}/menu_item_id"), format!("There is no dish {id} on the menu."))
-        }
-        ServiceError::OutOfStock { line, name } => {
-            Problem::new(Hop::Service, 409, "out-of-stock", "Out of stock", format!("The pantry has too little left for {name}; nothing was ordered. Order less of it, or something else."))
-                .field(format!("/lines/{line}/quantity"), format!("Too little is left for {name}."))
-        }
-        ServiceError::Invalid { pointer, detail } => {
-            Problem::new(Hop::Service, 422, "invalid", "Not valid", "The request breaks a rule of the house; nothing was changed.")
-                .field(pointer.clone(), detail.clone())
-        }
+        ServiceError::NotFound { what } => Problem::new(
+            Hop::Service,
+            404,
+            "not-found",
+            "Not found",
+            format!("There is no such {what}, or it is not yours to see."),
+        ),
+        ServiceError::UnknownDish { line, id } => Problem::new(
+            Hop::Service,
+            422,
+            "unknown-dish",
+            "Unknown dish",
+            "The order names a dish that is not on the menu; nothing was ordered.",
+        )
+        .field(format!("/lines/{line}/menu_item_id"), format!("There is no dish {id} on the menu.")),
+        ServiceError::OutOfStock { line, name } => Problem::new(
+            Hop::Service,
+            409,
+            "out-of-stock",
+            "Out of stock",
+            format!(
+                "The pantry has too little left for {name}; nothing was ordered. Order less of it, or something else."
+            ),
+        )
+        .field(format!("/lines/{line}/quantity"), format!("Too little is left for {name}.")),
+        ServiceError::Invalid { pointer, detail } => Problem::new(
+            Hop::Service,
+            422,
+            "invalid",
+            "Not valid",
+            "The request breaks a rule of the house; nothing was changed.",
+        )
+        .field(pointer.clone(), detail.clone()),
         ServiceError::IdempotencyConflict => Problem::new(
             Hop::Service,
             422,
@@ -59,8 +80,14 @@ pub fn of_service(error: &ServiceError) -> Problem {
         ),
         ServiceError::Throttled { retry_after } => {
             let wait = seconds(retry_after);
-            Problem::new(Hop::Api, 429, "too-many-attempts", "Too many attempts", format!("Wait {wait} s before the next attempt."))
-                .retry_after(wait)
+            Problem::new(
+                Hop::Api,
+                429,
+                "too-many-attempts",
+                "Too many attempts",
+                format!("Wait {wait} s before the next attempt."),
+            )
+            .retry_after(wait)
         }
         ServiceError::Unavailable { retry_after } => Problem::new(
             Hop::Data,

@@ -1,24 +1,21 @@
 //! The body of a request: read, checked field by field, and on the trace.
 
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use serde_json::json;
 
 use super::call::Call;
 use crate::observe::hop::Hop;
 use crate::observe::span::Status;
 use crate::web::fields::{self, Fields};
+use crate::web::problem::Problem;
 use crate::web::respond::{self, header};
 
 /// What actix could read of a body.
 pub type Body = Result<web::Bytes, actix_web::Error>;
 
 /// Reads a body with `read`, or answers with what is wrong with it.
-pub fn parse<T>(
-    call: &Call,
-    body: Body,
-    read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
-) -> Result<T, HttpResponse> {
+pub fn parse<T>(call: &Call, body: Body, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Problem> {
     let span = call.span().child(Hop::Api, "Is it well formed?");
     let media_type = header(call.request().headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
     let outcome = match body {
@@ -33,6 +30,6 @@ pub fn parse<T>(
     outcome.map_err(|problem| {
         span.status(Status::Error);
         span.end();
-        call.refused(&problem)
+        call.refused(problem)
     })
 }

@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde_json::json;
 
 use super::guard::Root;
@@ -16,7 +16,7 @@ use crate::observe::span::{Span, Status};
 use crate::service::{Service, ServiceError};
 use crate::web::cookie;
 use crate::web::problem::Problem;
-use crate::web::respond::{self, header};
+use crate::web::respond::header;
 
 /// A call of one handler.
 pub struct Call {
@@ -60,7 +60,7 @@ impl Call {
     }
 
     /// Who sent it.
-    pub async fn visitor(&self) -> Result<Visitor, HttpResponse> {
+    pub async fn visitor(&self) -> Result<Visitor, Problem> {
         let secret = self.session_secret();
         let span = self.span().child(Hop::Api, "Who are you?");
         let visitor = self.state.service.visitor(&span, secret).await.map_err(|error| self.failed(&error))?;
@@ -75,7 +75,7 @@ impl Call {
     }
 
     /// Who sent it, if that role has `permission`.
-    pub async fn allowed(&self, permission: Permission) -> Result<Visitor, HttpResponse> {
+    pub async fn allowed(&self, permission: Permission) -> Result<Visitor, Problem> {
         let visitor = self.visitor().await?;
         let span = self.span().child(Hop::Api, "May you do this?");
         let granted = visitor.role.may(permission);
@@ -93,24 +93,27 @@ impl Call {
         }
         span.status(Status::Error);
         drop(span);
-        Err(self.refused(&if visitor.name.is_none() {
-            Problem::new(Hop::Api, 401, "sign-in-first", "Sign in first", format!("This needs the right {}; guests don't have it. Sign in as somebody who has.", permission.id()))
+        let right = permission.id();
+        Err(self.refused(if visitor.name.is_none() {
+            let detail = format!("This needs the right {right}; guests don't have it. Sign in as somebody who has.");
+            Problem::new(Hop::Api, 401, "sign-in-first", "Sign in first", detail)
         } else {
-            Problem::new(Hop::Api, 403, "not-allowed", "Not allowed", format!("This needs the right {}; the role {} doesn't have it.", permission.id(), visitor.role.id()))
+            let detail = format!("This needs the right {right}; the role {} doesn't have it.", visitor.role.id());
+            Problem::new(Hop::Api, 403, "not-allowed", "Not allowed", detail)
         }))
     }
 
     /// The answer for what the service refused.
-    pub fn failed(&self, error: &ServiceError) -> HttpResponse {
+    pub fn failed(&self, error: &ServiceError) -> Problem {
         if let ServiceError::Internal(reason) = error {
             log::error!("{} {}: {reason}", self.request.method(), self.request.path());
         }
-        self.refused(&answer::of_service(error))
+        self.refused(answer::of_service(error))
     }
 
-    /// A problem document, with its making on the trace.
-    pub fn refused(&self, problem: &Problem) -> HttpResponse {
-        let _span = answer::writing(self.span());
-        respond::problem(problem)
+    /// From here on it is only a matter of writing the problem down.
+    pub fn refused(&self, problem: Problem) -> Problem {
+        self.root.refused_at.set(Some(Tick::now()));
+        problem
     }
 }

@@ -6,6 +6,7 @@ use super::answer;
 use super::call::Call;
 use crate::observe::hop::Hop;
 use crate::service::ServiceError;
+use crate::web::problem::Problem;
 use crate::web::respond;
 
 /// For the balancer's checks: this instance takes requests.
@@ -20,10 +21,10 @@ pub async fn page(call: Call) -> HttpResponse {
 }
 
 /// A file of the front.
-pub async fn asset(call: Call, path: web::Path<(String, String)>) -> HttpResponse {
+pub async fn asset(call: Call, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let (hash, path) = path.into_inner();
     let span = call.span().child(Hop::Api, "Read the embedded file");
     let found = respond::asset(call.request(), &hash, &path);
     span.end();
-    found.unwrap_or_else(|| call.failed(&ServiceError::NotFound { what: "file" }))
+    found.ok_or_else(|| call.failed(&ServiceError::NotFound { what: "file" }))
 }

@@ -2,22 +2,24 @@
 //! may act for the person whose cookie it carries, opens the instance's part of the trace, and
 //! sends that off when the answer is made.
 
+use std::cell::Cell;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
-use super::{Shared, State};
+use super::{Shared, State, answer};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
 use crate::observe::part::{InstancePart, Part};
-use crate::observe::span::{Context, Span, Trace};
+use crate::observe::span::{Context, Direction, Span, Trace};
+use crate::web::cookie;
 use crate::web::origin::{Provenance, may_act};
 use crate::web::probe::{HOP, HopClaim};
 use crate::web::problem::Problem;
-use crate::web::cookie;
 use crate::web::respond::{self, header};
 use crate::web::traceparent::{NAME as TRACEPARENT, TraceParent};
 
@@ -25,6 +27,8 @@ use crate::web::traceparent::{NAME as TRACEPARENT, TraceParent};
 pub struct Root {
     pub span: Span,
     pub started: Tick,
+    /// When a handler refused: what follows is writing the problem document.
+    pub refused_at: Cell<Option<Tick>>,
 }
 
 pub async fn guard(
@@ -46,7 +50,8 @@ pub async fn guard(
         );
         return Ok(finish_headers(request.into_response(respond::problem(&problem))));
     };
-    let root = Shared::new(Root { span: open(&request, &claim, started, &state.id), started });
+    let root =
+        Shared::new(Root { span: open(&request, &claim, started, &state.id), started, refused_at: Cell::new(None) });
     request.extensions_mut().insert(Shared::clone(&root));
 
     let response = if forged(&request) {
@@ -62,6 +67,10 @@ pub async fn guard(
         next.call(request).await?.map_into_boxed_body()
     };
     let mut response = finish_headers(response);
+    if let Some(at) = root.refused_at.get() {
+        let writing = root.span.record(Hop::Api, answer::WRITING, at, Tick::now());
+        writing.direction(Direction::Back);
+    }
     root.span.attribute("http.response.status_code", || response.status().as_u16());
     let trace = root.span.trace().clone();
     if !response.request().path().ends_with("/session")
@@ -113,5 +122,8 @@ fn finish_headers(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<Box
 /// `Server-Timing` (W3C), so that the browser's own network panel shows the hops.
 fn server_timing(trace: &Trace) -> String {
     let entries = trace.time_by_hop().into_iter();
-    entries.map(|(hop, time)| format!("{};dur={:.3}", hop.id(), time.as_secs_f64() * 1e3)).collect::<Vec<_>>().join(", ")
+    entries
+        .map(|(hop, time)| format!("{};dur={:.3}", hop.id(), time.as_secs_f64() * 1e3))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -9,12 +9,13 @@ use super::answer;
 use super::call::Call;
 use crate::domain::money::CURRENCY;
 use crate::domain::permission::Permission;
+use crate::web::problem::Problem;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LedgerView {
     currency: &'static str,
     /// Entries in all; the latest are listed.
-    count: u64,
+    count: i64,
     /// Of all entries. Zero, always: each sale is booked twice.
     sum_cents: i64,
     balances: Vec<BalanceView>,
@@ -48,7 +49,7 @@ pub struct EntryView {
         (status = 403, description = "Not a manager (problem document)")
     )
 )]
-pub async fn read(call: Call) -> Result<HttpResponse, HttpResponse> {
+pub async fn read(call: Call) -> Result<HttpResponse, Problem> {
     call.allowed(Permission::LedgerRead).await?;
     let ledger = call.service().ledger(call.span()).await.map_err(|error| call.failed(&error))?;
     let view = LedgerView {

@@ -11,6 +11,7 @@ use crate::domain::menu::MenuItem;
 use crate::domain::money::CURRENCY;
 use crate::domain::permission::Permission;
 use crate::service::ServiceError;
+use crate::web::problem::Problem;
 
 /// A dish as the API shows it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,7 +50,7 @@ impl<'a> From<&'a MenuItem> for MenuItemView<'a> {
 
 /// Everything on the menu.
 #[utoipa::path(get, path = "/api/v1/menu", tag = "menu", responses((status = 200, body = MenuView)))]
-pub async fn list(call: Call) -> Result<HttpResponse, HttpResponse> {
+pub async fn list(call: Call) -> Result<HttpResponse, Problem> {
     call.allowed(Permission::MenuRead).await?;
     let items = call.service().menu(call.span()).await.map_err(|error| call.failed(&error))?;
     Ok(answer::json(&call, StatusCode::OK, &MenuView { items: items.iter().map(MenuItemView::from).collect() }))
@@ -63,7 +64,7 @@ pub async fn list(call: Call) -> Result<HttpResponse, HttpResponse> {
     params(("id" = i64, Path, description = "The dish's number")),
     responses((status = 200, body = MenuItemView), (status = 404, description = "No such dish (problem document)"))
 )]
-pub async fn one(call: Call, id: web::Path<String>) -> Result<HttpResponse, HttpResponse> {
+pub async fn one(call: Call, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     call.allowed(Permission::MenuRead).await?;
     // What is no number is no dish: the address doesn't exist either way.
     let id = id.parse().map_err(|_| call.failed(&ServiceError::NotFound { what: "dish" }))?;

@@ -12,8 +12,15 @@ use super::{ledger, menu, orders, session};
 #[openapi(
     info(title = "Bistro", description = "The restaurant behind Roundtrip. Errors are problem documents (RFC 9457)."),
     paths(
-        menu::list, menu::one, orders::place, orders::list, orders::one, ledger::read,
-        session::who, session::sign_in, session::sign_out
+        menu::list,
+        menu::one,
+        orders::place,
+        orders::list,
+        orders::one,
+        ledger::read,
+        session::who,
+        session::sign_in,
+        session::sign_out
     )
 )]
 struct Document;

@@ -6,11 +6,13 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::call::Call;
-use super::body::{self, Body};
 use super::answer;
+use super::body::{self, Body};
+use super::call::Call;
 use crate::domain::money::CURRENCY;
-use crate::domain::order::{LINES_MAX, LineRequest, Order, OrderId, OrderRequest, OrderState, QUANTITY_MAX, TABLES, TicketState};
+use crate::domain::order::{
+    LINES_MAX, LineRequest, Order, OrderId, OrderRequest, OrderState, QUANTITY_MAX, TABLES, TicketState,
+};
 use crate::domain::permission::Permission;
 use crate::domain::session::ABSOLUTE_MAX;
 use crate::observe::hop::Hop;
@@ -120,7 +122,7 @@ impl From<&Order> for OrderView {
         (status = 503, description = "The data layer is busy; try again after Retry-After (problem document)")
     )
 )]
-pub async fn place(call: Call, body: Body) -> Result<HttpResponse, HttpResponse> {
+pub async fn place(call: Call, body: Body) -> Result<HttpResponse, Problem> {
     let visitor = call.allowed(Permission::OrderPlace).await?;
     let request = body::parse(&call, body, |fields| {
         let table = fields.integer("table", 1..=i64::from(TABLES));
@@ -149,7 +151,7 @@ pub async fn place(call: Call, body: Body) -> Result<HttpResponse, HttpResponse>
     Ok(response)
 }
 
-fn idempotency_key(call: &Call) -> Result<Option<&str>, HttpResponse> {
+fn idempotency_key(call: &Call) -> Result<Option<&str>, Problem> {
     let name = "idempotency-key";
     if !call.request().headers().contains_key(name) {
         return Ok(None);
@@ -157,7 +159,7 @@ fn idempotency_key(call: &Call) -> Result<Option<&str>, HttpResponse> {
     let key = header(call.request().headers(), name);
     match key.filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())) {
         Some(key) => Ok(Some(key)),
-        None => Err(call.refused(&Problem::new(
+        None => Err(call.refused(Problem::new(
             Hop::Api,
             400,
             "bad-idempotency-key",
@@ -169,7 +171,7 @@ fn idempotency_key(call: &Call) -> Result<Option<&str>, HttpResponse> {
 
 /// One's own orders, newest first; staff see everybody's.
 #[utoipa::path(get, path = "/api/v1/orders", tag = "orders", responses((status = 200, body = OrdersView)))]
-pub async fn list(call: Call) -> Result<HttpResponse, HttpResponse> {
+pub async fn list(call: Call) -> Result<HttpResponse, Problem> {
     let visitor = call.allowed(Permission::OrderReadOwn).await?;
     let orders = call.service().orders(call.span(), &visitor).await.map_err(|error| call.failed(&error))?;
     Ok(answer::json(&call, StatusCode::OK, &OrdersView { orders: orders.iter().map(OrderView::from).collect() }))
@@ -183,7 +185,7 @@ pub async fn list(call: Call) -> Result<HttpResponse, HttpResponse> {
     params(("id" = String, Path, description = "The order's id, ord_…")),
     responses((status = 200, body = OrderView), (status = 404, description = "No such order, or not yours (problem document)"))
 )]
-pub async fn one(call: Call, id: web::Path<String>) -> Result<HttpResponse, HttpResponse> {
+pub async fn one(call: Call, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let visitor = call.allowed(Permission::OrderReadOwn).await?;
     let id = OrderId::parse(&id).ok_or_else(|| call.failed(&ServiceError::NotFound { what: "order" }))?;
     let order = call.service().order(call.span(), &visitor, &id).await.map_err(|error| call.failed(&error))?;

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::{front, ledger, menu, openapi, orders, session};
 use crate::observe::hop::Hop;
 use crate::web::problem::Problem;
-use crate::web::respond::get;
+use crate::web::respond::{self, get};
 
 pub fn configure(app: &mut web::ServiceConfig) {
     app.service(resource("/api/v1/menu", "GET, HEAD").route(get().to(menu::list)))
@@ -37,18 +37,18 @@ fn resource(path: &'static str, allow: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move |call: Call| async move {
         let detail = format!("{} is not for this address; it takes {allow}.", call.request().method());
         let problem = Problem::new(Hop::Api, 405, "method-not-allowed", "Method not allowed", detail);
-        let mut response = call.refused(&problem);
+        let mut response = respond::problem(&call.refused(problem));
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         response
     }))
 }
 
-async fn not_found(call: Call) -> HttpResponse {
-    call.refused(&Problem::new(
+async fn not_found(call: Call) -> Result<HttpResponse, Problem> {
+    Err(call.refused(Problem::new(
         Hop::Api,
         404,
         "no-such-address",
         "No such address",
         "Nothing answers here. /api/openapi.json lists every address.",
-    ))
+    )))
 }

@@ -1,16 +1,17 @@
 //! Sign-in and sign-out of the restaurant's staff.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::SET_COOKIE;
-use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::call::Call;
 use super::answer;
 use super::body::{self, Body};
+use super::call::Call;
 use crate::domain::session::{ABSOLUTE_MAX, PASSWORD_CHARS_MAX, Visitor};
 use crate::web::cookie;
+use crate::web::problem::Problem;
 
 /// Length of a name.
 const NAME_CHARS_MAX: usize = 64;
@@ -38,7 +39,7 @@ impl From<Visitor> for VisitorView {
 
 /// Who am I?
 #[utoipa::path(get, path = "/api/v1/session", tag = "session", responses((status = 200, body = VisitorView)))]
-pub async fn who(call: Call) -> Result<HttpResponse, HttpResponse> {
+pub async fn who(call: Call) -> Result<HttpResponse, Problem> {
     let visitor = call.visitor().await?;
     Ok(answer::json(&call, StatusCode::OK, &VisitorView::from(visitor)))
 }
@@ -55,7 +56,7 @@ pub async fn who(call: Call) -> Result<HttpResponse, HttpResponse> {
         (status = 429, description = "Too many attempts; wait for Retry-After (problem document)")
     )
 )]
-pub async fn sign_in(call: Call, body: Body) -> Result<HttpResponse, HttpResponse> {
+pub async fn sign_in(call: Call, body: Body) -> Result<HttpResponse, Problem> {
     let (name, password) = body::parse(&call, body, |fields| {
         let name = fields.text("name", NAME_CHARS_MAX).map(str::to_owned);
         let password = fields.text("password", PASSWORD_CHARS_MAX).map(str::to_owned);
@@ -74,7 +75,7 @@ pub async fn sign_in(call: Call, body: Body) -> Result<HttpResponse, HttpRespons
 
 /// Sign out.
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session", responses((status = 204)))]
-pub async fn sign_out(call: Call) -> Result<HttpResponse, HttpResponse> {
+pub async fn sign_out(call: Call) -> Result<HttpResponse, Problem> {
     if let Some(secret) = call.session_secret() {
         call.service().sign_out(call.span(), secret).await.map_err(|error| call.failed(&error))?;
     }

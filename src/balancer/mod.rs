@@ -37,7 +37,7 @@ pub struct UpstreamConfig {
 }
 
 /// An upstream as the balancer sees it now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct InstanceView {
     pub id: String,
     pub address: SocketAddr,

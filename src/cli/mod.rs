@@ -4,6 +4,7 @@ mod data_dir;
 mod listen;
 mod owner;
 mod probe;
+mod remote;
 mod run_file;
 mod serve;
 mod trust;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::data_dir::{DataDir, write_private};
 use super::CliError;
+use super::data_dir::{DataDir, write_private};
 
 pub const NAME: &str = "run.json";
 
@@ -43,7 +43,10 @@ impl RunFile {
     pub fn read(folder: &Path) -> Result<RunFile, CliError> {
         let path = folder.join(NAME);
         let text = fs::read_to_string(&path).map_err(|_| {
-            CliError::new(format!("no server runs on {}; start it, or name its folder with --data-dir", folder.display()))
+            CliError::new(format!(
+                "no server runs on {}; start it, or name its folder with --data-dir",
+                folder.display()
+            ))
         })?;
         serde_json::from_str(&text).map_err(|error| CliError::new(format!("{}: {error}", path.display())))
     }

@@ -9,14 +9,11 @@ use super::signing::hasher_failed;
 use crate::domain::permission::Permission;
 use crate::domain::session::{PASSWORD_CHARS_MAX, password_refusal};
 use crate::web::problem::Problem;
-use crate::web::respond;
 
 pub async fn staff(call: Call) -> Answer {
     call.owner(Permission::StaffManage)?;
     let staff = call.state.stack.staff().await.map_err(unavailable)?;
-    let member = |member: crate::domain::session::Staff| {
-        json!({ "name": member.name, "role": member.role.id(), "has_password": member.has_password })
-    };
+    let member = |member: crate::domain::session::Staff| json!({ "name": member.name, "role": member.role.id(), "has_password": member.has_password });
     Ok(json_answer(&json!({ "staff": staff.into_iter().map(member).collect::<Vec<_>>() })))
 }
 
@@ -25,13 +22,13 @@ pub async fn set_password(call: Call, name: web::Path<String>, body: Body) -> An
     let password = call.parse(body, |fields| fields.text("password", PASSWORD_CHARS_MAX).map(str::to_owned))?;
     if let Some(reason) = password_refusal(&password) {
         let problem = Problem::new(None, 422, "invalid-body", "Not taken", "The password was not changed.");
-        return Err(respond::problem(&problem.field("/password", reason)));
+        return Err(problem.field("/password", reason));
     }
     let phc = call.state.hasher.hash(&password).await.map_err(hasher_failed)?;
-    if call.state.stack.set_staff_password(&name, phc).await.map_err(unavailable)? {
+    if call.state.stack.set_staff_password(&name, &phc).await.map_err(unavailable)? {
         Ok(HttpResponse::NoContent().finish())
     } else {
         let detail = "Nobody of that name works here.";
-        Err(respond::problem(&Problem::new(None, 404, "no-such-person", "Nobody of that name", detail)))
+        Err(Problem::new(None, 404, "no-such-person", "Nobody of that name", detail))
     }
 }

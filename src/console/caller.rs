@@ -20,7 +20,10 @@ use crate::web::respond::{self, header};
 #[derive(Clone)]
 pub enum Caller {
     Nobody,
-    Owner { name: String, secret: SessionSecret },
+    Owner {
+        name: String,
+        secret: SessionSecret,
+    },
     /// A command that proved it can read the data folder.
     Command,
 }
@@ -35,7 +38,7 @@ pub struct Call {
 /// What actix could read of a body.
 pub type Body = Result<web::Bytes, actix_web::Error>;
 /// Refusals are answers too.
-pub type Answer = Result<HttpResponse, HttpResponse>;
+pub type Answer = Result<HttpResponse, Problem>;
 
 impl FromRequest for Call {
     type Error = actix_web::Error;
@@ -53,37 +56,37 @@ impl FromRequest for Call {
 
 impl Call {
     /// The owner's name, if the owner has `permission`.
-    pub fn owner(&self, permission: Permission) -> Result<&str, HttpResponse> {
+    pub fn owner(&self, permission: Permission) -> Result<&str, Problem> {
         match &self.caller {
             Caller::Owner { name, .. } if Role::Owner.may(permission) => Ok(name),
             _ => {
                 let detail = "Sign in at /sign-in, then try again.";
-                Err(respond::problem(&Problem::new(None, 401, "sign-in-first", "Sign in first", detail)))
+                Err(Problem::new(None, 401, "sign-in-first", "Sign in first", detail))
             }
         }
     }
 
     /// Only for commands.
-    pub fn command(&self) -> Result<(), HttpResponse> {
+    pub fn command(&self) -> Result<(), Problem> {
         match self.caller {
             Caller::Command => Ok(()),
             _ => {
                 let detail = "This address is for commands that can read the data folder.";
-                Err(respond::problem(&Problem::new(None, 401, "commands-only", "Commands only", detail)))
+                Err(Problem::new(None, 401, "commands-only", "Commands only", detail))
             }
         }
     }
 
     /// Reads the body with `read`.
-    pub fn parse<T>(&self, body: Body, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, HttpResponse> {
+    pub fn parse<T>(&self, body: Body, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Problem> {
         let bytes = whole(body)?;
-        fields::parse(None, self.media_type(), &bytes, read).map_err(|problem| respond::problem(&problem))
+        fields::parse(None, self.media_type(), &bytes, read)
     }
 
     /// Reads the body as any JSON.
-    pub fn json(&self, body: Body) -> Result<Value, HttpResponse> {
+    pub fn json(&self, body: Body) -> Result<Value, Problem> {
         let bytes = whole(body)?;
-        fields::json(None, self.media_type(), &bytes).map_err(|problem| respond::problem(&problem))
+        fields::json(None, self.media_type(), &bytes)
     }
 
     fn media_type(&self) -> &str {
@@ -91,12 +94,12 @@ impl Call {
     }
 }
 
-fn whole(body: Body) -> Result<web::Bytes, HttpResponse> {
-    body.map_err(|error| respond::problem(&respond::unreadable(None, &error)))
+fn whole(body: Body) -> Result<web::Bytes, Problem> {
+    body.map_err(|error| respond::unreadable(None, &error))
 }
 
 /// What the store refused, as a problem document.
-pub fn store_failed(error: &StoreError) -> Problem {
+pub fn unavailable(error: StoreError) -> Problem {
     match error {
         StoreError::Unavailable { retry_after, .. } => {
             let detail = "The database can't take this now; nothing was changed. Try again shortly.";
@@ -109,9 +112,4 @@ pub fn store_failed(error: &StoreError) -> Problem {
             Problem::new(None, 500, "internal", "Something went wrong here", detail)
         }
     }
-}
-
-/// For `map_err`: the same as an answer.
-pub fn unavailable(error: StoreError) -> HttpResponse {
-    respond::problem(&store_failed(&error))
 }

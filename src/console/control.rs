@@ -2,26 +2,25 @@
 
 use actix_web::HttpResponse;
 use serde_json::json;
-use time::OffsetDateTime;
 
 use super::caller::{Answer, Body, Call, unavailable};
 use super::journeys::json_answer;
 use super::setup::refused;
 use super::signing::{NAME_CHARS_MAX, hasher_failed};
 use crate::domain::permission::Role;
-use crate::domain::session::PASSWORD_CHARS_MAX;
+use crate::domain::session::{Owner, PASSWORD_CHARS_MAX};
 use crate::observe::part::ClientPart;
+use crate::web::cookie;
 use crate::web::problem::Problem;
-use crate::web::{cookie, respond};
 
 /// A new link for set-up.
 pub async fn setup_link(call: Call) -> Answer {
     call.command()?;
     if call.state.control.owner().await.map_err(unavailable)?.is_some() {
         let detail = "There is an owner already. To set a new password: roundtrip owner reset";
-        return Err(respond::problem(&Problem::new(None, 409, "owner-exists", "Set up already", detail)));
+        return Err(Problem::new(None, 409, "owner-exists", "Set up already", detail));
     }
-    let token = call.state.control.create_setup_token(OffsetDateTime::now_utc()).await.map_err(unavailable)?;
+    let token = call.state.control.create_setup_token().await.map_err(unavailable)?;
     Ok(json_answer(&json!({ "url": format!("{}/#{token}", call.state.door_url) })))
 }
 
@@ -35,26 +34,27 @@ pub async fn owner(call: Call, body: Body) -> Answer {
         Some((name?, password?, reset?))
     })?;
     if let Some(problem) = refused(&name, &password) {
-        return Err(respond::problem(&problem));
+        return Err(problem);
     }
-    let phc = call.state.hasher.hash(&password).await.map_err(hasher_failed)?;
-    let now = OffsetDateTime::now_utc();
-    let made = if reset {
-        call.state.control.reset_owner(&name, phc, now).await.map_err(unavailable)?
-    } else {
-        call.state.control.create_owner(&name, phc, now).await.map_err(unavailable)?
-    };
-    match (made, reset) {
-        (true, _) => Ok(HttpResponse::NoContent().finish()),
-        (false, true) => {
-            let detail = "There is no owner yet. Run: roundtrip owner create";
-            Err(respond::problem(&Problem::new(None, 409, "no-owner", "No owner yet", detail)))
-        }
-        (false, false) => {
+    let exists = call.state.control.owner().await.map_err(unavailable)?.is_some();
+    if exists != reset {
+        return Err(if exists {
             let detail = "There is an owner already. Run: roundtrip owner reset";
-            Err(respond::problem(&Problem::new(None, 409, "owner-exists", "Set up already", detail)))
-        }
+            Problem::new(None, 409, "owner-exists", "Set up already", detail)
+        } else {
+            let detail = "There is no owner yet. Run: roundtrip owner create";
+            Problem::new(None, 409, "no-owner", "No owner yet", detail)
+        });
     }
+    let password_phc = call.state.hasher.hash(&password).await.map_err(hasher_failed)?;
+    let owner = Owner { name, password_phc };
+    if reset {
+        call.state.control.reset_owner(owner).await.map_err(unavailable)?;
+    } else if !call.state.control.create_owner(owner).await.map_err(unavailable)? {
+        let detail = "Somebody became the owner a moment ago.";
+        return Err(Problem::new(None, 409, "owner-exists", "Set up already", detail));
+    }
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// A session of five minutes for a role, as a cookie; none for a guest.
@@ -73,7 +73,7 @@ pub async fn journey(call: Call, body: Body) -> Answer {
     call.command()?;
     let part: ClientPart = serde_json::from_value(call.json(body)?).map_err(|error| {
         let detail = format!("The client's spans can't be read: {error}.");
-        respond::problem(&Problem::new(None, 400, "bad-part", "Not a client's part", detail))
+        Problem::new(None, 400, "bad-part", "Not a client's part", detail)
     })?;
     Ok(json_answer(&*call.state.stack.recorder().finish(part).await))
 }

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use actix_web::dev::{Service, ServerHandle};
+use actix_web::dev::{ServerHandle, Service};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderName, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::json;
@@ -96,12 +96,12 @@ async fn icon() -> HttpResponse {
     respond::icon()
 }
 
-async fn page(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpResponse> {
+async fn page(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     admit(&request, &state)?;
     Ok(respond::page("door", &format!("http://{NAME}:{}", state.port)))
 }
 
-async fn facts(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpResponse> {
+async fn facts(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     admit(&request, &state)?;
     let owner = state.config.control.owner().await.map_err(super::caller::unavailable)?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({
@@ -115,7 +115,7 @@ async fn facts(request: HttpRequest, state: web::Data<State>) -> Result<HttpResp
     })))
 }
 
-async fn ca(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpResponse> {
+async fn ca(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     admit(&request, &state)?;
     Ok(HttpResponse::Ok()
         .content_type("application/x-pem-file")
@@ -124,7 +124,7 @@ async fn ca(request: HttpRequest, state: web::Data<State>) -> Result<HttpRespons
         .body(state.config.ca_pem.clone()))
 }
 
-async fn here(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, HttpResponse> {
+async fn here(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     admit(&request, &state)?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
@@ -141,10 +141,11 @@ async fn not_found() -> HttpResponse {
     respond::problem(&Problem::new(None, 404, "no-such-address", "No such address", "Nothing answers here."))
 }
 
-fn admit(request: &HttpRequest, state: &State) -> Result<(), HttpResponse> {
+fn admit(request: &HttpRequest, state: &State) -> Result<(), Problem> {
     if state.config.hosts.allows(header(request.headers(), "host").unwrap_or_default()) {
         return Ok(());
     }
-    let detail = format!("This server answers to {}, not to the name that was asked for.", state.config.hosts.canonical());
-    Err(respond::problem(&Problem::new(None, 421, "wrong-host", "Wrong host", detail)))
+    let detail =
+        format!("This server answers to {}, not to the name that was asked for.", state.config.hosts.canonical());
+    Err(Problem::new(None, 421, "wrong-host", "Wrong host", detail))
 }

@@ -16,7 +16,6 @@ use super::journeys::value;
 use super::stack::state_of;
 use crate::domain::permission::Permission;
 use crate::web::problem::Problem;
-use crate::web::respond;
 
 /// How often the stack's state is told when nothing else happens.
 const EVERY: Duration = Duration::from_secs(2);
@@ -27,7 +26,7 @@ pub async fn stream(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
     let Ok(place) = call.state.listeners.clone().try_acquire_owned() else {
         let detail = "Too many pages listen already. Close one.";
-        return Err(respond::problem(&Problem::new(None, 503, "too-many-pages", "Too many pages", detail)));
+        return Err(Problem::new(None, 503, "too-many-pages", "Too many pages", detail));
     };
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     actix_web::rt::spawn(async move {

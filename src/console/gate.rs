@@ -6,10 +6,9 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
-use time::OffsetDateTime;
 
 use super::State;
-use super::caller::Caller;
+use super::caller::{Caller, unavailable};
 use crate::domain::session::SessionSecret;
 use crate::web::cookie;
 use crate::web::origin::{Provenance, may_act};
@@ -76,11 +75,11 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
     }
     let secret = cookie::find(cookies, cookie::CONSOLE).and_then(SessionSecret::parse);
     let Some(secret) = secret else { return Ok(Caller::Nobody) };
-    match state.control.session(&secret, OffsetDateTime::now_utc()).await {
-        Ok(Some(name)) => Ok(Caller::Owner { name, secret }),
-        Ok(None) => Ok(Caller::Nobody),
-        Err(error) => Err(super::caller::store_failed(&error)),
+    if state.control.session(&secret).await.map_err(unavailable)?.is_none() {
+        return Ok(Caller::Nobody);
     }
+    let owner = state.control.owner().await.map_err(unavailable)?;
+    Ok(owner.map_or(Caller::Nobody, |owner| Caller::Owner { name: owner.name, secret }))
 }
 
 /// Host, or `:authority` under h2.

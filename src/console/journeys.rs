@@ -12,7 +12,6 @@ use crate::lab::presets::{self, PRESETS};
 use crate::lab::{self};
 use crate::observe::ids::TraceId;
 use crate::web::problem::Problem;
-use crate::web::respond;
 
 /// Journeys that a list shows.
 const RECENT_MAX: usize = 100;
@@ -62,9 +61,9 @@ pub async fn send(call: Call, body: Body) -> Answer {
     Ok(json_answer(&json!({ "journeys": summaries, "journey": shown })))
 }
 
-fn not_sent(error: SendError) -> HttpResponse {
+fn not_sent(error: SendError) -> Problem {
     let problem = Problem::new(None, 503, "not-sent", "Nothing was sent", format!("{error}. Try again shortly."));
-    respond::problem(&problem.retry_after(1))
+    problem.retry_after(1)
 }
 
 /// The latest, newest first.
@@ -82,7 +81,7 @@ pub async fn one(call: Call, trace_id: web::Path<String>) -> Answer {
         Some(journey) => Ok(json_answer(&*journey)),
         None => {
             let detail = "Only the latest journeys are kept, in memory; this one is gone, or never was.";
-            Err(respond::problem(&Problem::new(None, 404, "journey-gone", "The journey is gone", detail)))
+            Err(Problem::new(None, 404, "journey-gone", "The journey is gone", detail))
         }
     }
 }

@@ -8,7 +8,6 @@ use super::journeys::json_answer;
 use crate::domain::permission::Permission;
 use crate::store::StoreError;
 use crate::web::problem::Problem;
-use crate::web::respond;
 
 pub async fn view(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
@@ -23,7 +22,7 @@ pub async fn state_of(state: &State) -> Result<Value, StoreError> {
         "app_url": state.stack.browser_url(),
         "instances": state.stack.instances(),
         "policy": policy.id(),
-        "queue": { "waiting": counts.tickets_waiting },
+        "queue": { "waiting": counts.waiting },
         "orders": counts.orders,
         "menu_items": counts.menu_items,
     }))
@@ -40,7 +39,7 @@ pub async fn change(call: Call, body: Body) -> Answer {
     let body = call.json(body)?;
     let changes = body.as_object().ok_or_else(|| {
         let detail = "An object of keys and values is expected.";
-        respond::problem(&Problem::new(None, 422, "bad-setting", "Not a valid setting", detail))
+        Problem::new(None, 422, "bad-setting", "Not a valid setting", detail)
     })?;
     let settings = call.state.stack.settings();
     if let Err(refused) = settings.change(changes.iter().map(|(key, value)| (key.as_str(), value))) {
@@ -49,7 +48,7 @@ pub async fn change(call: Call, body: Body) -> Answer {
         for refused in refused {
             problem = problem.field(format!("/{}", refused.key), refused.reason);
         }
-        return Err(respond::problem(&problem));
+        return Err(problem);
     }
     log::info!("{name} changed {}", body);
     Ok(json_answer(&json!({ "settings": settings.list() })))

@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::presets::Preset;
-use crate::client::{Answer, Connection, Failure, Outgoing};
+use crate::client::{Connection, Outgoing};
 use crate::domain::order::OrderId;
 use crate::domain::permission::Role;
+use crate::domain::session::SessionSecret;
 use crate::observe::journey::Journey;
 use crate::stack::Stack;
 use crate::store::StoreError;
 use crate::web::cookie;
-use crate::domain::session::SessionSecret;
 
 /// Longest that one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,8 +52,7 @@ pub async fn send(stack: &Stack, sending: Sending) -> Result<Vec<Arc<Journey>>, 
     };
     if sending.kept {
         // Kept means that it is there already. What opens it is not the request that people look at.
-        let opening = Outgoing { detail: false, ..outgoing(stack, "GET", "/healthz", None, None) };
-        drop(stack.client().send(opening).await);
+        drop(stack.client().send(outgoing(stack, "GET", "/healthz", None, None)).await);
     }
     let mut journeys = Vec::with_capacity(sending.count);
     for _ in 0..sending.count {
@@ -66,7 +65,7 @@ pub async fn send(stack: &Stack, sending: Sending) -> Result<Vec<Arc<Journey>>, 
         let part = match stack.client().send(request).await {
             Ok(answer) => answer.part,
             // The journey shows where it ended.
-            Err(failure) => failure.part,
+            Err(failure) => *failure.part,
         };
         journeys.push(stack.recorder().finish(part).await);
     }
@@ -84,14 +83,10 @@ fn outgoing(stack: &Stack, method: &str, path: &str, body: Option<&str>, session
     }
     Outgoing {
         method: method.to_owned(),
-        url: format!("{}{path}", stack.app_url()),
         headers,
         body: body.map_or_else(Default::default, |body| body.to_owned().into()),
-        connection: Connection::Kept,
-        bypass_caches: false,
-        detail: true,
-        sent_as: None,
         timeout: TIMEOUT,
+        ..Outgoing::get(format!("{}{path}", stack.app_url()))
     }
 }
 
@@ -99,9 +94,8 @@ fn outgoing(stack: &Stack, method: &str, path: &str, body: Option<&str>, session
 async fn somebody_elses_order(stack: &Stack) -> Result<OrderId, SendError> {
     let failed = |reason: String| SendError::OtherOrder(reason);
     let body = r#"{"table":7,"lines":[{"menu_item_id":1,"quantity":1}]}"#;
-    let order = Outgoing { detail: false, ..outgoing(stack, "POST", "/api/v1/orders", Some(body), None) };
-    let answer: Result<Answer, Failure> = stack.client().send(order).await;
-    let answer = answer.map_err(|failure| failed(failure.message))?;
+    let order = outgoing(stack, "POST", "/api/v1/orders", Some(body), None);
+    let answer = stack.client().send(order).await.map_err(|failure| failed(failure.message))?;
     let document: Value = serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))?;
     let id = document["id"].as_str().and_then(OrderId::parse);
     id.ok_or_else(|| failed(document["detail"].as_str().unwrap_or("the answer names no order").to_owned()))

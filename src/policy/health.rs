@@ -2,7 +2,8 @@
 //! condemns nor acquits.
 
 /// What is known about an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// Not known yet; the first success suffices.
     Starting,

@@ -12,17 +12,17 @@ use std::time::Duration;
 
 use crate::api::Instance;
 use crate::balancer::{Balancer, InstanceView};
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::dns::DnsServer;
 use crate::domain::permission::Role;
-use crate::domain::session::Visitor;
+use crate::domain::session::{SessionSecret, Staff};
 use crate::edge::Edge;
 use crate::observe::recorder::Recorder;
 use crate::settings::runtime::Settings;
 use crate::store::StoreError;
-use crate::store::bistro::{Bistro, Counts, StaffMember};
+use crate::store::bistro::{Bistro, Counts};
+use crate::store::engine::OpenError;
 use crate::store::hasher::Hasher;
-use crate::domain::session::SessionSecret;
 
 /// The app's name in the embedded DNS.
 pub const APP_NAME: &str = "bistro.roundtrip.test";
@@ -58,16 +58,16 @@ pub struct StackConfig {
 /// Why a stack did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    #[error("the data layer did not open: {0}")]
-    Store(#[from] StoreError),
-    #[error("the DNS server did not start: {0}")]
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error(transparent)]
     Dns(#[from] crate::dns::DnsError),
     #[error("the edge did not start: {0}")]
     Edge(#[from] crate::edge::EdgeError),
     #[error("instance {id} did not start: {reason}")]
     Instance { id: String, reason: std::io::Error },
-    #[error("the stack's client could not be made: {0}")]
-    Client(String),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     #[error(transparent)]
     NoRandomness(#[from] crate::web::secret::NoRandomness),
 }
@@ -136,18 +136,18 @@ impl Stack {
         self.bistro.counts().await
     }
 
-    pub async fn staff(&self) -> Result<Vec<StaffMember>, StoreError> {
+    pub async fn staff(&self) -> Result<Vec<Staff>, StoreError> {
         self.bistro.staff().await
     }
 
     /// Sets the password hash of a member of staff; false when there is nobody of that name.
-    pub async fn set_staff_password(&self, name: &str, phc: String) -> Result<bool, StoreError> {
+    pub async fn set_staff_password(&self, name: &str, phc: &str) -> Result<bool, StoreError> {
         self.bistro.set_staff_password(name, phc).await
     }
 
     /// A real session of five minutes for the staff of `role`; None for a guest, who needs none.
     pub async fn mint_session(&self, role: Role) -> Result<Option<SessionSecret>, StoreError> {
-        if role == Visitor::stranger().role {
+        if role == Role::Guest {
             return Ok(None);
         }
         self.bistro.mint_session(role).await.map(Some)
@@ -172,13 +172,17 @@ impl Stack {
 
     /// Orderly: no new connections, what is under way ends (at most `drain`), then commit and checkpoint.
     pub async fn stop(self, drain: Duration) -> Result<(), StoreError> {
-        self.edge.stop(drain).await;
-        let instances = std::mem::take(&mut *self.running());
-        for instance in instances {
+        let Stack { edge, dns, instances, bistro, .. } = self;
+        edge.stop(drain).await;
+        for instance in instances.into_inner().unwrap_or_else(PoisonError::into_inner) {
             instance.stop().await;
         }
-        self.dns.stop().await;
-        self.balancer.stop();
+        dns.stop().await;
+        bistro.close().await
+    }
+
+    /// For one who holds the stack with others: what was taken is committed, and no more is.
+    pub async fn close(&self) -> Result<(), StoreError> {
         self.bistro.close().await
     }
 

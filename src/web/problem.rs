@@ -8,7 +8,8 @@ use crate::observe::hop::Hop;
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error as a client reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{status} {title}: {detail}")]
 pub struct Problem {
     /// A stable id of the kind of problem, a relative reference: `/problems/unknown-dish`.
     #[serde(rename = "type")]
@@ -60,6 +61,7 @@ impl Problem {
         self
     }
 
+    /// The document.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
     }

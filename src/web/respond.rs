@@ -6,7 +6,7 @@ use actix_web::http::header::{
     HeaderValue, RETRY_AFTER, VARY,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, Route, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 
 use super::problem::{self, Problem};
 use super::{assets, headers, secret};
@@ -19,13 +19,23 @@ pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// A problem document (RFC 9457).
 pub fn problem(problem: &Problem) -> HttpResponse {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = HttpResponse::build(status);
+    let mut response = HttpResponse::build(problem.status_code());
     response.insert_header((CONTENT_TYPE, problem::MEDIA_TYPE)).insert_header((CACHE_CONTROL, "no-store"));
     if let Some(seconds) = problem.retry_after_s {
         response.insert_header((RETRY_AFTER, seconds));
     }
     response.body(problem.to_json())
+}
+
+/// Handlers return a problem as their error.
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        problem(self)
+    }
 }
 
 /// The body did not arrive whole, or is larger than what is taken.

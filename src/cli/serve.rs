@@ -1,0 +1,248 @@
+//! `roundtrip serve`: everything, from an empty folder to an orderly stop.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::data_dir::DataDir;
+use super::run_file::RunFile;
+use super::{CliError, listen};
+use crate::console::door::{Door, DoorConfig};
+use crate::console::{self, Console, ConsoleConfig};
+use crate::settings::runtime::Settings;
+use crate::settings::startup::{ServeFlags, Startup};
+use crate::stack::{APP_LOCAL_NAME, APP_NAME, Stack, StackConfig};
+use crate::store::control::{self, Control};
+use crate::store::hasher::{Cost, Hasher};
+use crate::tls::{Authority, LeafResolver, server_config, spawn_renewal};
+use crate::web::host::HostList;
+
+/// How long what is under way may take at an orderly stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// File of the console's database.
+pub const CONTROL_FILE: &str = "control.db";
+
+pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
+    let startup = Startup::resolve(flags, Path::new(".")).map_err(|error| CliError::new(error.to_string()))?;
+    // Registered first: a signal during the start is an orderly stop, too.
+    let stopped = stop_signal()?;
+    let folder = DataDir::open(&startup.data_dir)?;
+    let server = Server::start(&startup, &folder).await?;
+    server.announce(&startup, &folder).await?;
+    stopped.await;
+    server.stop(&folder).await
+}
+
+/// Everything that runs.
+struct Server {
+    stack: Arc<Stack>,
+    console: Console,
+    door: Door,
+    control: Control,
+    renewal: tokio::task::JoinHandle<()>,
+    run: RunFile,
+}
+
+fn failed(error: impl std::fmt::Display) -> CliError {
+    CliError::new(error.to_string())
+}
+
+impl Server {
+    async fn start(startup: &Startup, folder: &DataDir) -> Result<Server, CliError> {
+        let control = Control::open(&folder.path().join(CONTROL_FILE), control::Options::default()).map_err(failed)?;
+        let owner = control.owner().await.map_err(failed)?;
+        if !startup.bind.is_loopback() && owner.is_none() {
+            return Err(CliError::new(
+                "others may reach this machine only once it has an owner; run: roundtrip owner create",
+            ));
+        }
+        let console_socket = listen::tcp("the console", "--console-port", startup.bind, startup.console_port)?;
+        let app_socket = listen::tcp("the app", "--app-port", startup.bind, startup.app_port)?;
+        let http_socket = listen::tcp("the plain page", "--http-port", startup.bind, startup.http_port)?;
+        let dns = listen::dns(startup.bind, startup.dns_port)?;
+        let ports = [&console_socket, &app_socket, &http_socket].map(|socket| socket.local_addr().map(|a| a.port()));
+        let [console_port, app_port, http_port] = ports;
+        let (console_port, app_port) = (console_port.map_err(failed)?, app_port.map_err(failed)?);
+        let http_port = http_port.map_err(failed)?;
+
+        let now = OffsetDateTime::now_utc();
+        let authority = Authority::load_or_create(folder.path(), now).map_err(failed)?;
+        let lan: Vec<String> = (!startup.bind.is_loopback()).then(|| startup.bind.to_string()).into_iter().collect();
+        let names = certificate_names(&lan);
+        let resolver = Arc::new(LeafResolver::new(authority.clone(), &names, now).map_err(failed)?);
+        let control_key = folder.make_control_key()?;
+        let hasher = Hasher::start(Cost::default()).map_err(failed)?;
+
+        let stack = Stack::start(StackConfig {
+            data_dir: folder.path().to_owned(),
+            instances: startup.instances,
+            app: app_socket,
+            app_names: lan.clone(),
+            dns,
+            app_addresses: vec![reachable(startup.bind)],
+            tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
+            ca_pem: authority.ca_pem().as_bytes().to_vec(),
+            ca_path: authority.ca_path(),
+            control_key,
+            hasher: hasher.clone(),
+            settings: Settings::default(),
+        });
+        let stack = Arc::new(stack.await.map_err(failed)?);
+
+        let door_url = format!("http://localhost:{http_port}");
+        let hosts = |names: &[&str], port, default_port| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).chain(lan.clone()).collect();
+            HostList::new(&names, port, default_port)
+        };
+        let console = Console::start(ConsoleConfig {
+            listener: console_socket,
+            tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
+            hosts: hosts(&[console::NAME, "localhost", "127.0.0.1", "console.roundtrip.test"], console_port, 443),
+            stack: Arc::clone(&stack),
+            control: control.clone(),
+            hasher,
+            control_key,
+            door_url: door_url.clone(),
+        })
+        .map_err(failed)?;
+        let console_url = format!("https://{}:{console_port}", console::NAME);
+        let door = Door::start(DoorConfig {
+            listener: http_socket,
+            hosts: hosts(&["localhost", console::NAME, "127.0.0.1"], http_port, 80),
+            control: control.clone(),
+            ca_pem: authority.ca_pem().to_owned(),
+            ca_fingerprint: authority.fingerprint(),
+            console_url: console_url.clone(),
+            console_fallback_url: format!("https://localhost:{console_port}"),
+            app_url: stack.browser_url(),
+        })
+        .map_err(failed)?;
+        stack.ready().await;
+
+        let setup_url = match owner {
+            Some(_) => None,
+            None => Some(format!("{door_url}/#{}", control.create_setup_token().await.map_err(failed)?)),
+        };
+        let run = RunFile {
+            console: console_url,
+            app: format!("https://{APP_LOCAL_NAME}:{app_port}"),
+            http: door_url,
+            dns: stack.dns(),
+            ca: authority.ca_path(),
+            setup_url,
+            data_dir: folder.path().to_owned(),
+            pid: std::process::id(),
+            control: SocketAddr::new(reachable(startup.bind), console_port),
+            app_named: stack.app_url(),
+        };
+        run.write(folder)?;
+        Ok(Server { stack, console, door, control, renewal: spawn_renewal(resolver), run })
+    }
+
+    /// Says where it is: for a person, or as one JSON object for a script.
+    async fn announce(&self, startup: &Startup, folder: &DataDir) -> Result<(), CliError> {
+        if startup.json {
+            let line = serde_json::to_string(&self.run).map_err(failed)?;
+            println!("{line}");
+        } else {
+            println!("{}", self.greeting(folder.new).await?);
+        }
+        if startup.open {
+            let url = self.run.setup_url.as_deref().unwrap_or(&self.run.http);
+            if let Err(error) = open::that_detached(url) {
+                eprintln!("The browser could not be opened ({error}); open the address yourself.");
+            }
+        }
+        Ok(())
+    }
+
+    async fn greeting(&self, new: bool) -> Result<String, CliError> {
+        let program = std::env::args().next().unwrap_or_else(|| "roundtrip".to_owned());
+        let folder = self.run.data_dir.display();
+        let (address, hint) = match (&self.run.setup_url, self.control.owner().await.map_err(failed)?) {
+            (Some(url), _) => (url.clone(), "works once, for 15 minutes".to_owned()),
+            (None, Some(owner)) => (self.run.console.clone(), format!("(sign in as {})", owner.name)),
+            (None, None) => (self.run.http.clone(), String::new()),
+        };
+        let orders = self.stack.counts().await.map_err(failed)?.orders;
+        let data = if new {
+            "new; delete it to start again".to_owned()
+        } else {
+            format!("found, {orders} order{}", if orders == 1 { "" } else { "s" })
+        };
+        let mut text = format!(
+            "Roundtrip {}: nothing leaves this machine\n\n  Open  {address}     {hint}\n  Data  {folder}     {data}\n\n  \
+             No browser?    {program} probe /api/v1/menu\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        if self.run.setup_url.is_some() {
+            text.push_str(&format!("  Link expired?  {program} owner link\n"));
+        }
+        text.push_str("  Stop           Ctrl-C");
+        Ok(text)
+    }
+
+    /// Unready, drain, commit, checkpoint; then the proofs of this run go.
+    async fn stop(self, folder: &DataDir) -> Result<(), CliError> {
+        let Server { stack, console, door, control, renewal, .. } = self;
+        renewal.abort();
+        door.stop().await;
+        console.stop().await;
+        match Arc::try_unwrap(stack) {
+            Ok(stack) => stack.stop(DRAIN).await.map_err(failed)?,
+            // A page's event stream may hold it for a moment longer; what was acknowledged is on disk.
+            Err(stack) => stack.close().await.map_err(failed)?,
+        }
+        control.close().await.map_err(failed)?;
+        folder.forget_run();
+        Ok(())
+    }
+}
+
+/// Names and addresses that the server's certificate stands for.
+fn certificate_names(lan: &[String]) -> Vec<String> {
+    let own = [
+        "localhost",
+        console::NAME,
+        APP_LOCAL_NAME,
+        "127.0.0.1",
+        "::1",
+        APP_NAME,
+        "www.bistro.roundtrip.test",
+        "console.roundtrip.test",
+    ];
+    let host = crate::tls::host_name();
+    let host_names = host.iter().flat_map(|host| [host.clone(), format!("{host}.local")]);
+    own.map(str::to_owned).into_iter().chain(host_names).chain(lan.iter().cloned()).collect()
+}
+
+/// Where this machine reaches a server that listens on `bind`.
+fn reachable(bind: IpAddr) -> IpAddr {
+    if bind.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { bind }
+}
+
+/// Ends at Ctrl-C, or when the system asks to stop.
+fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            log::error!("Ctrl-C can't be heard: {error}");
+            std::future::pending::<()>().await;
+        }
+    })
+}

@@ -1,0 +1,132 @@
+//! Puts a stack together: the data first, the edge last, so that nothing answers before it can.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+
+use super::{APP_LOCAL_NAME, APP_NAME, Stack, StackConfig, StackError};
+use crate::api::{Instance, InstanceConfig};
+use crate::balancer::{Balancer, UpstreamConfig};
+use crate::client::{Client, ClientConfig, Resolver, Roots};
+use crate::dns::{DnsConfig, DnsServer};
+use crate::edge::limits::EdgeLimits;
+use crate::edge::{Edge, EdgeConfig};
+use crate::observe::part::Part;
+use crate::observe::recorder::Recorder;
+use crate::service::Service;
+use crate::store::bistro::{self, Bistro};
+use crate::store::cache::MenuCache;
+use crate::web::host::HostList;
+use crate::web::probe::ProbeKey;
+use crate::web::secret;
+
+/// The edge's name in `Via`.
+const VIA: &str = "roundtrip";
+/// File of the restaurant's database in the data folder.
+const BISTRO_FILE: &str = "bistro.db";
+
+pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
+    let recorder = Recorder::default();
+    let hop_secret = secret::random_hex_256()?;
+    let probe_key = ProbeKey::new(&config.control_key);
+    let bistro = Bistro::open(&config.data_dir.join(BISTRO_FILE), bistro::Options::default())?;
+
+    let instances = start_instances(&config, &bistro, &recorder, &hop_secret)?;
+    let addresses: Vec<(String, SocketAddr)> =
+        instances.iter().map(|instance| (instance.id().to_owned(), instance.address())).collect();
+    let balancer = Balancer::new(upstreams(&addresses), config.settings.clone(), hop_secret);
+
+    let app_port = config.app.local_addr().map_err(crate::edge::EdgeError::from)?.port();
+    let edge = Edge::start(
+        EdgeConfig {
+            listener: config.app,
+            tls: Some(config.tls),
+            hosts: app_hosts(config.app_names, app_port),
+            probe_key: probe_key.clone(),
+            limits: EdgeLimits::default(),
+            via: VIA.to_owned(),
+        },
+        balancer.clone(),
+        recorder.clone(),
+    )?;
+
+    let log = recorder.clone();
+    let names = dns_names(config.dns, &config.app_addresses, &addresses);
+    let dns = DnsServer::start(names, Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
+    let client = Client::new(ClientConfig {
+        resolver: Resolver::at(dns.address()),
+        roots: Roots::Pem(config.ca_pem),
+        probe_key: Some(probe_key),
+        ca_path: Some(config.ca_path),
+        detail: true,
+    })?;
+    Ok(Stack {
+        app: edge.address(),
+        edge,
+        dns,
+        balancer,
+        instances: Mutex::new(instances),
+        bistro,
+        client,
+        recorder,
+        settings: config.settings,
+    })
+}
+
+/// `i1` to `iN`, each with a cache of its own over the one database.
+fn start_instances(
+    config: &StackConfig,
+    bistro: &Bistro,
+    recorder: &Recorder,
+    hop_secret: &str,
+) -> Result<Vec<Instance>, StackError> {
+    let instance = |number: usize| {
+        let id = format!("i{number}");
+        let service = Service::new(
+            bistro.clone(),
+            config.hasher.clone(),
+            MenuCache::new(bistro.invalidation()),
+            config.settings.clone(),
+        );
+        let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
+            Instance::start(InstanceConfig {
+                id: id.clone(),
+                listener,
+                hop_secret: hop_secret.to_owned(),
+                recorder: recorder.clone(),
+                service,
+            })
+        });
+        started.map_err(|reason| StackError::Instance { id, reason })
+    };
+    (1..=config.instances).map(instance).collect()
+}
+
+fn upstreams(addresses: &[(String, SocketAddr)]) -> Vec<UpstreamConfig> {
+    let upstream = |(id, address): &(String, SocketAddr)| UpstreamConfig {
+        id: id.clone(),
+        address: *address,
+        own: true,
+        health_path: None,
+    };
+    addresses.iter().map(upstream).collect()
+}
+
+fn app_hosts(more: Vec<String>, port: u16) -> HostList {
+    let own = [APP_LOCAL_NAME, APP_NAME, "localhost", "127.0.0.1"].map(str::to_owned);
+    let names: Vec<String> = own.into_iter().chain(more).collect();
+    HostList::new(&names, port, 443)
+}
+
+/// What the stack's DNS server knows.
+fn dns_names(bind: SocketAddr, app: &[IpAddr], instances: &[(String, SocketAddr)]) -> DnsConfig {
+    let mut names = DnsConfig::new(bind).alias("www.bistro.roundtrip.test", APP_NAME);
+    for ip in app {
+        for name in [APP_NAME, APP_LOCAL_NAME, "console.roundtrip.test", "roundtrip.localhost"] {
+            names = names.address(name, *ip);
+        }
+    }
+    for (id, address) in instances {
+        names = names.address(&format!("{id}.roundtrip.test"), address.ip());
+    }
+    names
+}
