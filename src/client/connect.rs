@@ -164,9 +164,10 @@ fn record(parent: &Span, start: Tick, passed: &Passed, checked: Checked, end: Ti
     let keys_end = checked.start.unwrap_or(end).clamp(answered, end);
     let keys = parent.record(Hop::Tls, "Derive the keys", answered, keys_end);
     let (Some(_), Some(check_end)) = (checked.start, checked.end) else { return keys };
-    let check_end = check_end.clamp(keys_end, end);
+    // A refusal ends with the alert that tells the server of it.
+    let check_end = if checked.refused { end } else { check_end.clamp(keys_end, end) };
     let check = parent.record(Hop::Tls, "Check the certificate", keys_end, check_end);
-    if check_end == end {
+    if checked.refused {
         return check;
     }
     parent.record(Hop::Tls, "Finished, both ways", check_end, end)
@@ -238,7 +239,8 @@ fn explain(url: &Url, error: &io::Error) -> String {
     let host = &url.host;
     match tls {
         Some(rustls::Error::InvalidCertificate(why)) => match why {
-            CertificateError::UnknownIssuer => format!(
+            // A bad signature: by another authority of the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
                 "The certificate of {host} was made by an authority that this client does not trust. \
                  If it is your own, give its file: --ca ca.pem."
             ),
