@@ -216,6 +216,7 @@ async fn the_facts_of_the_connection_are_recorded() {
     assert_eq!(said(tls, "tls.server.chain")[0]["subject"], "CN=Roundtrip");
     let dns = span(&answer.part, "Ask the DNS server");
     assert!(said(dns, "dns.id").is_u64() && said(dns, "network.local.port").is_u64());
+    assert_eq!((said(dns, "dns.response_code"), said(dns, "dns.ttl_s")), ("NOERROR".into(), 30.into()));
     assert!(said(dns, "dns.question.hex").as_str().is_some_and(|hex| hex.len() > 40));
     let root = &answer.part.spans[0];
     assert_eq!(said(root, "http.response.status_code"), 200);
