@@ -311,3 +311,9 @@ async fn an_answer_too_long_for_a_datagram_is_asked_for_again_by_tcp() {
         .collect();
     assert_eq!(transports, [Some("udp".into()), Some("tcp".into())]);
 }
+
+#[tokio::test]
+async fn the_system_knows_localhost() {
+    let found = Resolver::system().resolve("localhost").await.expect("addresses");
+    assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
+}

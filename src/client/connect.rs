@@ -36,6 +36,23 @@ pub(super) struct Connected {
     pub stream: Box<dyn Stream>,
     pub peer: SocketAddr,
     pub local: SocketAddr,
+    /// None for plain HTTP.
+    pub sealed: Option<Sealed>,
+}
+
+/// A handshake that is over, to be described later: reading certificates must not count as the next step.
+pub(super) struct Sealed {
+    span: Span,
+    end: Tick,
+    server_name: Option<String>,
+    version: Option<ProtocolVersion>,
+    cipher: Option<&'static str>,
+    key_exchange: Option<String>,
+    protocol: Option<String>,
+    resumed: bool,
+    chain: Vec<CertificateDer<'static>>,
+    peer: SocketAddr,
+    local: SocketAddr,
 }
 
 /// Opens a connection to the first of `addresses` that takes it, beneath `root`, from `at` on.
@@ -49,26 +66,25 @@ pub(super) async fn open(
 ) -> Result<Connected, Trouble> {
     if !url.https {
         let (stream, peer, local) = dial(root, Hop::Http, at, url, addresses, deadline).await?;
-        return Ok(Connected { stream: Box::new(stream), peer, local });
+        return Ok(Connected { stream: Box::new(stream), peer, local, sealed: None });
     }
     let span = root.child_at(Hop::Tls, "Open a sealed connection", *at);
     let opened = async {
         let (stream, peer, local) = dial(&span, Hop::Tls, at, url, addresses, deadline).await?;
         let stream = shake_hands(&span, at, url, stream, config, deadline).await?;
-        Ok(Connected { stream: Box::new(stream), peer, local })
+        Ok((stream, peer, local))
     };
-    let opened = opened.await;
-    match &opened {
-        Ok(connected) => {
-            span.attribute("network.peer.address", || connected.peer.to_string())
-                .attribute("network.local.address", || connected.local.to_string());
+    match opened.await {
+        Ok((stream, peer, local)) => {
+            let sealed = Some(Sealed::new(span, *at, url, stream.get_ref().1, (peer, local)));
+            Ok(Connected { stream: Box::new(stream), peer, local, sealed })
         }
-        Err(_) => {
+        Err(trouble) => {
             span.status(Status::Error);
+            span.end_at(*at);
+            Err(trouble)
         }
     }
-    span.end_at(*at);
-    opened
 }
 
 /// TCP: one span for each address that is tried.
@@ -143,10 +159,7 @@ async fn shake_hands(
     let checked = *checked.lock().unwrap_or_else(PoisonError::into_inner);
     let last = record(parent, start, &tap.take(), checked, *at);
     match shaken {
-        Ok(stream) => {
-            describe(parent, url, stream.get_ref().1);
-            Ok(stream)
-        }
+        Ok(stream) => Ok(stream),
         Err(error) => {
             last.status(Status::Error);
             last.attribute("error.type", || error.to_string());
@@ -164,39 +177,62 @@ fn record(parent: &Span, start: Tick, passed: &Passed, checked: Checked, end: Ti
     let keys_end = checked.start.unwrap_or(end).clamp(answered, end);
     let keys = parent.record(Hop::Tls, "Derive the keys", answered, keys_end);
     let (Some(_), Some(check_end)) = (checked.start, checked.end) else { return keys };
-    let check_end = check_end.clamp(keys_end, end);
+    // A refusal ends with the alert that tells the server of it.
+    let check_end = if checked.refused { end } else { check_end.clamp(keys_end, end) };
     let check = parent.record(Hop::Tls, "Check the certificate", keys_end, check_end);
-    if check_end == end {
+    if checked.refused {
         return check;
     }
     parent.record(Hop::Tls, "Finished, both ways", check_end, end)
 }
 
-/// What was agreed on.
-fn describe(span: &Span, url: &Url, session: &rustls::ClientConnection) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    span.attribute("tls.protocol.name", || "tls")
-        .attribute("tls.protocol.version", || match session.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => "1.3",
-            Some(ProtocolVersion::TLSv1_2) => "1.2",
-            _ => "unknown",
-        })
-        .attribute("tls.cipher", || {
-            let name = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+impl Sealed {
+    fn new(
+        span: Span,
+        end: Tick,
+        url: &Url,
+        session: &rustls::ClientConnection,
+        (peer, local): (SocketAddr, SocketAddr),
+    ) -> Self {
+        let detailed = span.detailed();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            span,
+            end,
+            // RFC 6066, section 3: an address is never sent as a name.
+            server_name: (detailed && url.host.parse::<IpAddr>().is_err()).then(|| url.host.clone()),
+            version: session.protocol_version(),
+            cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()),
+            key_exchange: session.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())),
+            protocol: session.alpn_protocol().map(text),
+            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+            chain: if detailed { session.peer_certificates().unwrap_or_default().to_vec() } else { Vec::new() },
+            peer,
+            local,
+        }
+    }
+
+    /// Says what was agreed on, and ends the span when the handshake ended.
+    pub fn describe(self) {
+        self.span
+            .attribute("tls.protocol.version", || match self.version {
+                Some(ProtocolVersion::TLSv1_3) => "1.3",
+                Some(ProtocolVersion::TLSv1_2) => "1.2",
+                _ => "unknown",
+            })
             // rustls writes TLS13_AES_256_GCM_SHA384; IANA's list has no 13.
-            name.unwrap_or("unknown").replacen("TLS13_", "TLS_", 1)
-        })
-        .attribute("tls.key_exchange", || {
-            session.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()))
-        })
-        // RFC 6066, section 3: an address is never sent as a name.
-        .attribute("tls.client.server_name", || url.host.parse::<IpAddr>().is_err().then(|| url.host.clone()))
-        .attribute("tls.next_protocol", || session.alpn_protocol().map(text))
-        .attribute("tls.resumed", || session.handshake_kind() == Some(HandshakeKind::Resumed))
-        .attribute("tls.server.chain", || {
-            let chain = session.peer_certificates().unwrap_or_default();
-            serde_json::Value::Array(chain.iter().map(certificate).collect())
-        });
+            .attribute("tls.cipher", || self.cipher.unwrap_or("unknown").replacen("TLS13_", "TLS_", 1))
+            .attribute("tls.key_exchange", || self.key_exchange.clone())
+            .attribute("tls.client.server_name", || self.server_name.clone())
+            .attribute("tls.next_protocol", || self.protocol.clone())
+            .attribute("tls.resumed", || self.resumed)
+            .attribute("tls.server.chain", || serde_json::Value::Array(self.chain.iter().map(certificate).collect()))
+            .attribute("network.peer.address", || self.peer.ip().to_string())
+            .attribute("network.peer.port", || self.peer.port())
+            .attribute("network.local.address", || self.local.ip().to_string())
+            .attribute("network.local.port", || self.local.port());
+        self.span.end_at(self.end);
+    }
 }
 
 fn certificate(der: &CertificateDer<'_>) -> serde_json::Value {
@@ -238,7 +274,8 @@ fn explain(url: &Url, error: &io::Error) -> String {
     let host = &url.host;
     match tls {
         Some(rustls::Error::InvalidCertificate(why)) => match why {
-            CertificateError::UnknownIssuer => format!(
+            // A bad signature: by another authority of the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
                 "The certificate of {host} was made by an authority that this client does not trust. \
                  If it is your own, give its file: --ca ca.pem."
             ),

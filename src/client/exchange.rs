@@ -1,6 +1,6 @@
 //! One request: the steps in their order, and the record of each.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant as Moment;
 
 use bytes::Bytes;
@@ -45,14 +45,27 @@ pub(super) async fn send(client: &Inner, outgoing: Outgoing) -> Result<Answer, F
     };
     let root = Trace::start(context, key, Hop::Client, "Request", start);
     let deadline = Instant::now() + outgoing.timeout;
-    let mut run =
-        Run { client, outgoing: &outgoing, root: &root, deadline, at: start, fresh: false, sent: 0, received: 0 };
+    let mut run = Run {
+        client,
+        outgoing: &outgoing,
+        root: &root,
+        deadline,
+        at: start,
+        fresh: false,
+        sent: 0,
+        received: 0,
+        ends: None,
+        resolved: None,
+    };
     let parsed = Url::parse(&outgoing.url).map_err(|bad| Trouble::new(Hop::Client, format!("{bad}.")));
     let result = match &parsed {
         Ok(url) => run.go(url).await,
         Err(trouble) => Err(trouble.clone()),
     };
     let (at, fresh, sent, received) = (run.at, run.fresh, run.sent, run.received);
+    if let Ok(url) = &parsed {
+        run.describe(url);
+    }
     let status = result.as_ref().map_or(0, |came| came.head.status.as_u16());
     root.attribute("url.full", || outgoing.url.clone())
         .attribute("http.request.method", || outgoing.method.clone())
@@ -102,6 +115,10 @@ struct Run<'a> {
     fresh: bool,
     sent: u64,
     received: u64,
+    /// The far and the near end of the connection.
+    ends: Option<(SocketAddr, SocketAddr)>,
+    /// What our DNS said of the host.
+    resolved: Option<IpAddr>,
 }
 
 impl Run<'_> {
@@ -144,8 +161,10 @@ impl Run<'_> {
         mut link: Link,
         request: Request<Full<Bytes>>,
     ) -> Result<Option<(Link, Came)>, Trouble> {
-        // What our DNS said last time; the connection may be older than that.
-        self.describe(url, &link, None);
+        self.ends = Some((link.peer, link.local));
+        // What our DNS said when the connection was made.
+        let named = url.host.parse::<IpAddr>().is_err() && self.client.resolver.asks_dns();
+        self.resolved = named.then(|| link.peer.ip());
         match self.exchange(&mut link, request, true).await {
             Ok(came) => Ok(Some((link, came))),
             Err(Broken { unread: true, .. }) => Ok(None),
@@ -159,32 +178,38 @@ impl Run<'_> {
         let named = (url.host.as_str(), url.port);
         let found =
             client.resolver.look_up(self.root, &mut self.at, named, self.deadline, outgoing.bypass_caches).await?;
+        self.resolved = found.addresses.first().copied().filter(|_| found.by_dns);
         let config = if outgoing.resume { &client.tls.resuming } else { &client.tls.anew };
         let connected = connect::open(self.root, &mut self.at, url, &found.addresses, config, self.deadline).await?;
         let (stream, tap) = Tap::new(connected.stream);
-        let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(|error| Trouble::new(Hop::Http, error.to_string()))?;
+        let made = http1::Builder::new().handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = made.map_err(|error| Trouble::new(Hop::Http, error.to_string()))?;
         // It ends when the sender is dropped or the server closes; its error reaches the sender.
         tokio::spawn(connection);
         let (peer, local) = (connected.peer, connected.local);
         let mut link = Link { sender, tap, peer, local, requests: 0, rested: Moment::now() };
-        self.describe(url, &link, found.by_dns.then_some(peer.ip()));
-        match self.exchange(&mut link, request, false).await {
-            Ok(came) => Ok((link, came)),
-            Err(broken) => Err(broken.trouble),
+        self.ends = Some((peer, local));
+        let exchanged = self.exchange(&mut link, request, false).await;
+        if let Some(sealed) = connected.sealed {
+            sealed.describe();
         }
+        exchanged.map(|came| (link, came)).map_err(|broken| broken.trouble)
     }
 
-    fn describe(&self, url: &Url, link: &Link, resolved: Option<IpAddr>) {
-        let named = url.host.parse::<IpAddr>().is_err() && self.client.resolver.asks_dns();
-        let resolved = resolved.or_else(|| named.then(|| link.peer.ip()));
-        self.root
-            .attribute("network.peer.address", || link.peer.ip().to_string())
-            .attribute("network.peer.port", || link.peer.port())
-            .attribute("network.local.address", || link.local.ip().to_string())
-            .attribute("network.local.port", || link.local.port())
-            .attribute("network.protocol.name", || "http")
-            .attribute("roundtrip.curl", || head::curl(self.outgoing, url, resolved, self.client.ca_path.as_deref()));
+    /// The root's facts, said when the request is over, so that saying them costs no step its time.
+    fn describe(&self, url: &Url) {
+        if let Some((peer, local)) = self.ends {
+            self.root
+                .attribute("network.peer.address", || peer.ip().to_string())
+                .attribute("network.peer.port", || peer.port())
+                .attribute("network.local.address", || local.ip().to_string())
+                .attribute("network.local.port", || local.port())
+                .attribute("network.protocol.name", || "http")
+                .attribute("network.protocol.version", || "1.1");
+        }
+        self.root.attribute("roundtrip.curl", || {
+            head::curl(self.outgoing, url, self.resolved, self.client.ca_path.as_deref())
+        });
     }
 
     /// Sends on `link` and reads the whole answer.
@@ -232,7 +257,13 @@ impl Run<'_> {
             .attribute("http.connection.reused", || link.requests > 1)
             .attribute("http.connection.requests", || link.requests);
         if unread || passed.last_write.is_none() {
-            send.status(Status::Error).attribute("error.type", || "The server had closed this kept connection");
+            send.status(Status::Error);
+            if unread {
+                send.attribute(
+                    "error.message",
+                    || "The server had closed this kept connection; sent again on a new one",
+                );
+            }
             return;
         }
         let wait = self.root.record(Hop::Http, WAIT_FOR_ANSWER, sent, answered.unwrap_or(end));

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use hickory_proto::op::{Message, MessageType, OpCode, Query};
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
@@ -33,15 +33,20 @@ pub(super) struct Reply {
     pub at: Tick,
 }
 
+/// A response code as dig(1) writes it: NOERROR, NXDOMAIN (IANA's list of DNS RCODEs).
+pub(super) fn code_name(code: ResponseCode) -> String {
+    format!("{code:?}").to_ascii_uppercase()
+}
+
 /// Asks, by UDP, and again by TCP if the answer did not fit. Each asking is a span beneath `parent`, the
-/// first of which begins at `at`.
+/// first of which begins at `at`; the last comes back open, to be described and ended when the reply came.
 pub(super) async fn ask(
     parent: &Span,
     mut at: Tick,
     server: SocketAddr,
     question: &Query,
     deadline: Instant,
-) -> Result<Reply, (io::Error, Tick)> {
+) -> Result<(Reply, Span), (io::Error, Tick)> {
     let mut lost = io::Error::from(io::ErrorKind::TimedOut);
     for _ in 0..TRIES {
         let asked = Asking { span: parent.child_at(Hop::Dns, ASK, at), server, question };
@@ -49,8 +54,7 @@ pub(super) async fn ask(
         let by_udp = tokio::time::timeout_at(until, asked.by_udp()).await;
         match by_udp.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(reply) if !reply.message.metadata.truncation => {
-                asked.span.end_at(reply.at);
-                return Ok(reply);
+                return Ok((reply, asked.span));
             }
             Ok(cut) => {
                 // RFC 7766, section 5: what was cut off is asked for again by TCP.
@@ -59,10 +63,7 @@ pub(super) async fn ask(
                 let asked = Asking { span: parent.child_at(Hop::Dns, ASK, cut.at), server, question };
                 let by_tcp = tokio::time::timeout_at(deadline, asked.by_tcp()).await;
                 return match by_tcp.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                    Ok(reply) => {
-                        asked.span.end_at(reply.at);
-                        Ok(reply)
-                    }
+                    Ok(reply) => Ok((reply, asked.span)),
                     Err(error) => Err((error, asked.failed())),
                 };
             }

@@ -213,9 +213,10 @@ impl Lookup<'_> {
                 }
                 Said::Refused(code) => {
                     return Err(format!(
-                        "The DNS server at {} would not answer for {host} ({code}). It knows its own zones only: \
+                        "The DNS server at {} would not answer for {host} ({}). It knows its own zones only: \
                          check the name, or ask another server.",
-                        self.server
+                        self.server,
+                        query::code_name(code)
                     ));
                 }
             }
@@ -229,21 +230,23 @@ impl Lookup<'_> {
     async fn ask(&mut self, name: &str, kind: RecordType) -> Result<Said, String> {
         let question = query::question(name, kind).ok_or_else(|| format!("'{name}' can't be a name."))?;
         let reply = query::ask(self.span, *self.at, self.server, &question, self.deadline).await;
-        let Reply { message, raw, at } = reply.map_err(|(error, at)| {
+        let (Reply { message, raw, at }, asking) = reply.map_err(|(error, at)| {
             *self.at = at;
             format!("The DNS server at {} gave no answer ({error}). Check that it is running.", self.server)
         })?;
         let span = self.span.child_at(Hop::Dns, "Read the answer", at);
         let said = read(&message, question.name(), kind);
-        span.attribute("dns.response_code", || message.metadata.response_code.to_string())
+        asking
+            .attribute("dns.response_code", || query::code_name(message.metadata.response_code))
             .attribute("dns.authoritative", || message.metadata.authoritative)
             .attribute("dns.answer.hex", || secret::hex(&raw))
             .attribute("dns.answers", || {
                 message.answers.iter().map(|record| record.to_string()).collect::<Vec<String>>()
             });
         if let Said::Addresses { ttl_s, .. } | Said::NoData { ttl_s } | Said::NoSuchName { ttl_s } = &said {
-            span.attribute("dns.ttl_s", || *ttl_s);
+            asking.attribute("dns.ttl_s", || *ttl_s);
         }
+        asking.end_at(at);
         if matches!(said, Said::NoSuchName { .. } | Said::Refused(_)) {
             span.status(Status::Error);
         }

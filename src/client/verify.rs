@@ -21,6 +21,8 @@ const SESSIONS_MAX: usize = 64;
 pub(super) struct Checked {
     pub start: Option<Tick>,
     pub end: Option<Tick>,
+    /// It did not pass: nothing comes after.
+    pub refused: bool,
 }
 
 tokio::task_local! {
@@ -33,7 +35,7 @@ tokio::task_local! {
 #[derive(Debug)]
 struct Timed(Arc<WebPkiServerVerifier>);
 
-fn timed<T>(check: impl FnOnce() -> T) -> T {
+fn timed<T>(check: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let start = Tick::now();
     let result = check();
     // Without a handshake that wants to know, nothing is kept.
@@ -41,6 +43,7 @@ fn timed<T>(check: impl FnOnce() -> T) -> T {
         let mut checked = checked.lock().unwrap_or_else(PoisonError::into_inner);
         checked.start.get_or_insert(start);
         checked.end = Some(Tick::now());
+        checked.refused |= result.is_err();
     });
     result
 }

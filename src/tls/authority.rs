@@ -160,8 +160,9 @@ pub(super) fn serial() -> Result<SerialNumber, TlsError> {
 fn root(key_pair: &KeyPair, now: OffsetDateTime) -> Result<String, TlsError> {
     let mut name = DistinguishedName::new();
     name.push(DnType::OrganizationName, "Roundtrip");
-    // The day tells two of them apart in a browser's list.
-    name.push(DnType::CommonName, format!("Roundtrip on this machine, {}", now.date()));
+    // Two authorities of one name would confuse clients: they try the wrong key and speak of a bad signature.
+    let mark = secret::hex(&secret::sha256(key_pair.subject_public_key_info().as_slice())[..4]);
+    name.push(DnType::CommonName, format!("Roundtrip on this machine, {} ({mark})", now.date()));
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = name;
     parameters.serial_number = Some(serial()?);
