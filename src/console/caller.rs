@@ -31,7 +31,7 @@ pub enum Caller {
 /// A request as a handler sees it.
 pub struct Call {
     pub request: HttpRequest,
-    pub state: web::Data<State>,
+    pub(super) state: web::Data<State>,
     pub caller: Caller,
 }
 

@@ -235,8 +235,14 @@ fn place_handshake(client: &mut Vec<Record>, edge: &mut Vec<Record>, edge_root: 
 fn hand_over_the_wait(client: &mut Vec<Record>, edge: &mut [Record], root: SpanId, edge_root: (SpanId, Tick)) {
     client.retain(|span| span.name != WAIT_FOR_ANSWER);
     edge[0].parent = Some(root);
-    for span in client.iter_mut().filter(|span| span.parent == Some(root) && span.direction == Direction::Back) {
-        span.start = span.start.max(edge_root.1.min(span.end));
+    // On loopback the edge may be awake before the client's write returns: that overlap is the edge's, too.
+    let edge_start = edge[0].start;
+    for span in client.iter_mut().filter(|span| span.parent == Some(root)) {
+        match span.direction {
+            Direction::Back => span.start = span.start.max(edge_root.1.min(span.end)),
+            _ if span.start < edge_start => span.end = span.end.min(edge_start),
+            _ => {}
+        }
     }
 }
 

@@ -126,7 +126,7 @@ fn read_file(path: &Path) -> Result<ServeFlags, BadConfiguration> {
     let table: toml::Table = toml::from_str(&text).map_err(one_line)?;
     let command = Names::command();
     let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
-    for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
         let likeness = |known: &&&str| strsim::jaro_winkler(key, known);
         let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
         let hint = match best.filter(|best| likeness(best) >= SIMILAR) {
