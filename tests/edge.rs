@@ -2,6 +2,8 @@
 
 #[path = "edge/rig.rs"]
 mod rig;
+#[path = "edge/tls.rs"]
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
