@@ -124,7 +124,8 @@ mod tests {
                 row = if passed == last { row + 1 } else { 1 };
                 last = passed;
                 if health.checked(passed) {
-                    prop_assert!(row >= if passed { RISE } else { FALL });
+                    let needed = if passed { RISE } else { FALL };
+                    prop_assert!(row >= needed);
                 }
             }
         }
