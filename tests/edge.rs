@@ -196,6 +196,24 @@ async fn a_body_too_large_is_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_on_sending_a_refused_body_still_reads_why() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let body = "x".repeat(4 << 20);
+    for framing in [format!("Content-Length: {}\r\n\r\n", body.len()), "X-A: ".to_owned()] {
+        let client = tokio::net::TcpStream::connect(rig.address).await.unwrap();
+        let (mut read, mut write) = client.into_split();
+        let text = format!("POST / HTTP/1.1\r\nHost: {}\r\n{framing}{body}", rig.host);
+        let sending = tokio::spawn(async move { write.write_all(text.as_bytes()).await });
+        // All of it is taken, so nothing resets the connection and with it the answer.
+        soon(sending).await.unwrap().unwrap();
+        let mut answer = String::new();
+        soon(read.read_to_string(&mut answer)).await.unwrap_or_else(|error| panic!("{error}, {answer:?}"));
+        assert_eq!(status(&answer), if framing.starts_with("Content") { 413 } else { 431 });
+    }
+}
+
+#[tokio::test]
 async fn the_client_is_told_to_go_on_before_it_sends_its_body() {
     let upstream = Upstream::saying("hello").await;
     let rig = Rig::before(&[upstream.address]).await;
