@@ -420,8 +420,9 @@ async fn only_a_probe_that_we_signed_is_recorded_in_full() {
     let rig = Rig::before_own(&[upstream.address]).await;
     let (trace_id, key) = (TraceId::random(), SpanId::random());
     let (told, parent) = probe(&rig, &upstream, trace_id, key, &ProbeKey::new(&[8; 32])).await;
-    assert!(!told.detail && !told.bypass_caches && told.key != key && !parent.sampled);
-    assert_eq!(parent.trace_id, trace_id);
+    assert!(!told.detail && !told.bypass_caches && told.key != key, "{told:?}");
+    assert_eq!((parent.trace_id, parent.sampled), (trace_id, true), "the flag is for those behind us");
+    assert_ne!(parent.parent, key, "the attempt's span");
 
     let context = Context { trace_id, parent: None, key, detail: true, bypass_caches: true };
     let root = Trace::start(context, key, Hop::Client, "Send and receive", Tick::now());
