@@ -301,6 +301,64 @@ async fn a_client_that_leaves_ends_the_work_upstream_and_is_recorded_as_gone() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_an_answer_ends_the_work_upstream() {
+    let closed = Arc::new(Notify::new());
+    let upstream = {
+        let closed = Arc::clone(&closed);
+        raw_upstream(move |mut stream| {
+            let closed = Arc::clone(&closed);
+            async move {
+                let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+                stream.write_all(head).await.unwrap();
+                assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
+                closed.notify_one();
+            }
+        })
+        .await
+    };
+    let rig = Rig::before(&[upstream]).await;
+    let mut journeys = rig.recorder.subscribe();
+    let mut client = rig.connect().await;
+    client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
+    client.read_until("first").await;
+    drop(client);
+    soon(closed.notified()).await;
+    let journey = soon(journeys.recv()).await.unwrap();
+    assert_eq!((journey.summary.status, journey.response_bytes), (499, 5));
+}
+
+#[tokio::test]
+async fn an_upload_streams_and_its_cut_end_is_no_end() {
+    let (first, cut) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let upstream = {
+        let (first, cut) = (Arc::clone(&first), Arc::clone(&cut));
+        raw_upstream(move |mut stream| {
+            let (first, cut) = (Arc::clone(&first), Arc::clone(&cut));
+            async move {
+                let mut came = vec![0; 10];
+                stream.read_exact(&mut came).await.unwrap();
+                assert_eq!(came, b"5\r\nfirst\r\n");
+                first.notify_one();
+                let mut rest = Vec::new();
+                let _ = stream.read_to_end(&mut rest).await;
+                assert!(!rest.ends_with(b"0\r\n\r\n"), "{rest:?}");
+                cut.notify_one();
+            }
+        })
+        .await
+    };
+    let rig = Rig::before(&[upstream]).await;
+    let mut client = rig.connect().await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", rig.host);
+    client.write(&format!("{head}5\r\nfirst\r\n")).await;
+    soon(first.notified()).await;
+    drop(client);
+    soon(cut.notified()).await;
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+    assert_eq!(rig.balancer.view()[0].ewma_us, None, "the upstream is not blamed");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_cut_upstream_is_cut_for_the_client() {
     for head in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
         let upstream = raw_upstream(move |mut stream| async move {
