@@ -2,6 +2,8 @@
 
 #[path = "edge/rig.rs"]
 mod rig;
+#[path = "edge/tls.rs"]
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -194,6 +196,24 @@ async fn a_body_too_large_is_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_on_sending_a_refused_body_still_reads_why() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let body = "x".repeat(4 << 20);
+    for framing in [format!("Content-Length: {}\r\n\r\n", body.len()), "X-A: ".to_owned()] {
+        let client = tokio::net::TcpStream::connect(rig.address).await.unwrap();
+        let (mut read, mut write) = client.into_split();
+        let text = format!("POST / HTTP/1.1\r\nHost: {}\r\n{framing}{body}", rig.host);
+        let sending = tokio::spawn(async move { write.write_all(text.as_bytes()).await });
+        // All of it is taken, so nothing resets the connection and with it the answer.
+        soon(sending).await.unwrap().unwrap();
+        let mut answer = String::new();
+        soon(read.read_to_string(&mut answer)).await.unwrap_or_else(|error| panic!("{error}, {answer:?}"));
+        assert_eq!(status(&answer), if framing.starts_with("Content") { 413 } else { 431 });
+    }
+}
+
+#[tokio::test]
 async fn the_client_is_told_to_go_on_before_it_sends_its_body() {
     let upstream = Upstream::saying("hello").await;
     let rig = Rig::before(&[upstream.address]).await;
@@ -278,6 +298,64 @@ async fn a_client_that_leaves_ends_the_work_upstream_and_is_recorded_as_gone() {
     assert_eq!((journey.summary.status, journey.summary.path.as_str()), (499, "/slow"));
     assert_eq!(rig.balancer.view()[0].ewma_us, None, "the upstream is not blamed");
     until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_an_answer_ends_the_work_upstream() {
+    let closed = Arc::new(Notify::new());
+    let upstream = {
+        let closed = Arc::clone(&closed);
+        raw_upstream(move |mut stream| {
+            let closed = Arc::clone(&closed);
+            async move {
+                let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+                stream.write_all(head).await.unwrap();
+                assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
+                closed.notify_one();
+            }
+        })
+        .await
+    };
+    let rig = Rig::before(&[upstream]).await;
+    let mut journeys = rig.recorder.subscribe();
+    let mut client = rig.connect().await;
+    client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
+    client.read_until("first").await;
+    drop(client);
+    soon(closed.notified()).await;
+    let journey = soon(journeys.recv()).await.unwrap();
+    assert_eq!((journey.summary.status, journey.response_bytes), (499, 5));
+}
+
+#[tokio::test]
+async fn an_upload_streams_and_its_cut_end_is_no_end() {
+    let (first, cut) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let upstream = {
+        let (first, cut) = (Arc::clone(&first), Arc::clone(&cut));
+        raw_upstream(move |mut stream| {
+            let (first, cut) = (Arc::clone(&first), Arc::clone(&cut));
+            async move {
+                let mut came = vec![0; 10];
+                stream.read_exact(&mut came).await.unwrap();
+                assert_eq!(came, b"5\r\nfirst\r\n");
+                first.notify_one();
+                let mut rest = Vec::new();
+                let _ = stream.read_to_end(&mut rest).await;
+                assert!(!rest.ends_with(b"0\r\n\r\n"), "{rest:?}");
+                cut.notify_one();
+            }
+        })
+        .await
+    };
+    let rig = Rig::before(&[upstream]).await;
+    let mut client = rig.connect().await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", rig.host);
+    client.write(&format!("{head}5\r\nfirst\r\n")).await;
+    soon(first.notified()).await;
+    drop(client);
+    soon(cut.notified()).await;
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+    assert_eq!(rig.balancer.view()[0].ewma_us, None, "the upstream is not blamed");
 }
 
 #[tokio::test]
@@ -400,8 +478,9 @@ async fn only_a_probe_that_we_signed_is_recorded_in_full() {
     let rig = Rig::before_own(&[upstream.address]).await;
     let (trace_id, key) = (TraceId::random(), SpanId::random());
     let (told, parent) = probe(&rig, &upstream, trace_id, key, &ProbeKey::new(&[8; 32])).await;
-    assert!(!told.detail && !told.bypass_caches && told.key != key && !parent.sampled);
-    assert_eq!(parent.trace_id, trace_id);
+    assert!(!told.detail && !told.bypass_caches && told.key != key, "{told:?}");
+    assert_eq!((parent.trace_id, parent.sampled), (trace_id, true), "the flag is for those behind us");
+    assert_ne!(parent.parent, key, "the attempt's span");
 
     let context = Context { trace_id, parent: None, key, detail: true, bypass_caches: true };
     let root = Trace::start(context, key, Hop::Client, "Send and receive", Tick::now());

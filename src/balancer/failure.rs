@@ -33,7 +33,7 @@ impl Failure {
         }
     }
 
-    /// What the client reads. 503: nothing was asked, so try again; 502 and 504: an instance may have done it.
+    /// What the client reads. 503: nobody was there, so try again; 502 and 504: an instance may have done it.
     pub fn problem(&self) -> Problem {
         let hop = Hop::Balancer;
         match self {
@@ -42,7 +42,7 @@ impl Failure {
                 503,
                 "no-instance",
                 "No instance can be reached",
-                format!("The balancer found nobody to ask: {self}. Nothing was sent; try again in a moment."),
+                format!("The balancer found nobody to ask: {self}. Try again in a moment."),
             )
             .retry_after(1),
             Failure::Broken { .. } => Problem::new(

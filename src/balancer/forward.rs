@@ -60,9 +60,11 @@ impl Balancer {
                 Ok(answer) => return Ok(answer),
                 Err((failed, whole)) => {
                     span.status(Status::Error).attribute("error.type", || failed.kind());
-                    failure = match failed {
-                        Failure::Unreachable { .. } => Failure::Unreachable { tried: tried.len() },
-                        other => other,
+                    failure = match (failure, failed) {
+                        // That one may have begun is what the client needs to know.
+                        (broken @ Failure::Broken { .. }, Failure::Unreachable { .. }) => broken,
+                        (_, Failure::Unreachable { .. }) => Failure::Unreachable { tried: tried.len() },
+                        (_, other) => other,
                     };
                     match whole {
                         Some(whole) => request = *whole,
@@ -118,8 +120,12 @@ impl Balancer {
     /// Writes what this upstream is to know: the span it works beneath, and to our own, whose request it is.
     fn address_to(&self, upstream: &Upstream, request: &mut Request<Upload>, span: &Span) {
         let context = span.trace().context();
-        let parent = TraceParent { trace_id: context.trace_id, parent: span.id(), sampled: context.detail };
         let headers = request.headers_mut();
+        // The caller's flag is passed on for those behind us (W3C Trace Context, section 3.2.2.5); what we
+        // record ourselves doesn't depend on it.
+        let before = headers.get(TRACEPARENT).and_then(|value| TraceParent::parse(value.to_str().ok()?));
+        let sampled = context.detail || before.is_some_and(|before| before.sampled);
+        let parent = TraceParent { trace_id: context.trace_id, parent: span.id(), sampled };
         set(headers, TRACEPARENT, &parent.to_string());
         if upstream.own {
             let claim = HopClaim { key: context.key, detail: context.detail, bypass_caches: context.bypass_caches };

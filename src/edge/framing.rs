@@ -9,9 +9,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use crate::observe::clock::Tick;
 
@@ -20,6 +22,11 @@ const LINE_KEPT_MAX: usize = 256;
 /// Heads that may wait for their service call: pipelined requests in one read. More than this many in one
 /// buffer is no browser.
 const HEADS_MAX: usize = 1_024;
+
+/// How long a client may go on sending a request that has been refused.
+const LINGER_FOR: Duration = Duration::from_secs(2);
+/// Reads at one go while lingering.
+const LINGER_READS_MAX: usize = 16;
 
 /// What a head said about its body, and how it said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -184,6 +191,12 @@ impl Watch {
         self.framing().heads.pop_front()
     }
 
+    /// Whether the client is in the middle of a request, as far as has been read.
+    fn is_under_way(&self) -> bool {
+        let framing = self.framing();
+        framing.place != Place::Head || framing.head_since.is_some()
+    }
+
     /// Since when a head has been coming in.
     pub fn head_since(&self) -> Option<Tick> {
         self.framing().head_since
@@ -195,16 +208,49 @@ impl Watch {
 }
 
 /// A stream whose reading side is watched.
+///
+/// When its writing side is shut while the client is still sending, it reads on for a while and forgets
+/// what it reads: closing with bytes unread makes the kernel reset the connection, and the client might
+/// lose the answer that says why (RFC 9112, section 9.6).
 #[derive(Debug)]
 pub struct Watched<S> {
     inner: S,
     watch: Watch,
+    closing: Closing,
+}
+
+#[derive(Debug)]
+enum Closing {
+    No,
+    Lingers(Pin<Box<Sleep>>),
+    Done,
 }
 
 impl<S> Watched<S> {
     pub fn new(inner: S) -> (Self, Watch) {
         let watch = Watch::default();
-        (Self { inner, watch: watch.clone() }, watch)
+        (Self { inner, watch: watch.clone(), closing: Closing::No }, watch)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads and forgets until the client ends, fails or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Closing::Lingers(until) = &mut self.closing else { return Poll::Ready(()) };
+        if until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut forgotten = [0; 4096];
+        for _ in 0..LINGER_READS_MAX {
+            let mut buf = ReadBuf::new(&mut forgotten);
+            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        // Others have a turn too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -219,7 +265,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
@@ -241,7 +287,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        if matches!(self.closing, Closing::No) {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            self.closing = match self.watch.is_under_way() {
+                true => Closing::Lingers(Box::pin(tokio::time::sleep(LINGER_FOR))),
+                false => Closing::Done,
+            };
+        }
+        ready!(self.poll_linger(cx));
+        self.closing = Closing::Done;
+        Poll::Ready(Ok(()))
     }
 }
 

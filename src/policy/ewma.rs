@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// After this long without a slow answer, about a third of its weight is left (linkerd's value).
 pub const DECAY: Duration = Duration::from_secs(10);
-/// Assumed before the first answer: enough not to flood a newcomer, little enough to try it soon.
+/// Assumed of a newcomer that has its first request under way: enough not to flood it (linkerd's value).
 pub const INITIAL: Duration = Duration::from_millis(30);
 /// What a failure counts as, at least: an upstream that fails fast must not look fast.
 pub const FAILURE: Duration = Duration::from_secs(1);
@@ -52,7 +52,13 @@ impl PeakEwma {
     }
 
     /// What policies compare: the estimate times the requests under way, this one included.
+    ///
+    /// A newcomer with nothing under way costs nothing, so that it is tried (as in Finagle): beside others
+    /// that answer in a millisecond, the assumption alone would keep it out for most of a minute.
     pub fn cost(&self, in_flight: u64, now: Duration) -> f64 {
+        if !self.answered && in_flight == 0 {
+            return 0.0;
+        }
         self.us(now) * (in_flight as f64 + 1.0)
     }
 
@@ -85,6 +91,14 @@ mod tests {
         ewma.observe(MS, MS + DECAY);
         let after = 50_000.0 / std::f64::consts::E + 1_000.0 * (1.0 - 1.0 / std::f64::consts::E);
         assert!((ewma.us(MS + DECAY) - after).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_newcomer_is_tried_once_before_it_is_known() {
+        let (mut known, newcomer) = (PeakEwma::new(Duration::ZERO), PeakEwma::new(Duration::ZERO));
+        known.observe(MS, MS);
+        assert!(newcomer.cost(0, MS) < known.cost(0, MS));
+        assert!(newcomer.cost(1, MS) > known.cost(9, MS));
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub async fn until(done: impl Fn() -> bool) {
 pub struct Upstream {
     pub address: SocketAddr,
     pub seen: Arc<Mutex<Vec<(Parts, Bytes, SocketAddr)>>>,
+    /// What health checks asked.
+    pub checks: Arc<Mutex<Vec<Parts>>>,
     pub open: Arc<AtomicUsize>,
     tasks: Arc<Mutex<Vec<tokio::task::AbortHandle>>>,
 }
@@ -70,19 +72,24 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, open, tasks) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<AtomicUsize>::default(), Arc::default());
-        let upstream = Self { address, seen: Arc::clone(&seen), open: Arc::clone(&open), tasks: Arc::clone(&tasks) };
+        let checks = Arc::<Mutex<Vec<Parts>>>::default();
+        let asked = Arc::clone(&checks);
+        let upstream =
+            Self { address, checks, seen: Arc::clone(&seen), open: Arc::clone(&open), tasks: Arc::clone(&tasks) };
         let answer = Arc::new(answer);
         let connections = Arc::clone(&tasks);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
                 let (seen, open, answer) = (Arc::clone(&seen), Arc::clone(&open), Arc::clone(&answer));
+                let asked = Arc::clone(&asked);
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                    let (seen, answer, asked) = (Arc::clone(&seen), Arc::clone(&answer), Arc::clone(&asked));
                     async move {
                         let (head, incoming) = request.into_parts();
                         let Ok(collected) = incoming.collect().await else { return Ok(Response::new(body("cut"))) };
                         let bytes = collected.to_bytes();
                         if head.uri.path() == "/healthz" {
+                            asked.lock().unwrap().push(head);
                             return Ok::<_, Infallible>(Response::new(body("")));
                         }
                         let response = answer(&head, bytes.clone());
@@ -262,6 +269,21 @@ impl Client {
             }
         })
         .await
+    }
+
+    /// Exactly so many bytes as `into` has.
+    pub async fn take(&mut self, into: &mut [u8]) {
+        soon(async {
+            while self.read.len() < into.len() {
+                let mut buffer = [0; 4096];
+                let count = self.stream.read(&mut buffer).await.unwrap();
+                assert!(count > 0, "closed");
+                self.read.extend_from_slice(&buffer[..count]);
+            }
+        })
+        .await;
+        let rest = self.read.split_off(into.len());
+        into.copy_from_slice(&std::mem::replace(&mut self.read, rest));
     }
 
     /// All that comes until the connection is closed, in whatever way.
