@@ -1,8 +1,8 @@
-//! What one client may cost (shared/specs/security-reliability.md, section 3, "Edge").
+//! What one client may cost.
 
 use std::time::Duration;
 
-/// Bounds of one edge. The default is the specification's.
+/// Bounds of one edge.
 #[derive(Debug, Clone)]
 pub struct EdgeLimits {
     pub connections_max: usize,

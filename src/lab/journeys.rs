@@ -12,7 +12,6 @@ use crate::domain::permission::Role;
 use crate::domain::session::SessionSecret;
 use crate::observe::journey::Journey;
 use crate::stack::Stack;
-use crate::store::StoreError;
 use crate::web::cookie;
 
 /// Longest that one request may take.
@@ -36,14 +35,15 @@ pub struct Sending {
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     #[error("no session could be made for that role: {0}")]
-    Session(#[from] StoreError),
+    Session(String),
     #[error("no order of somebody else could be placed first: {0}")]
     OtherOrder(String),
 }
 
 /// Sends one after another and returns the journeys in that order.
 pub async fn send(stack: &Stack, sending: Sending) -> Result<Vec<Arc<Journey>>, SendError> {
-    let session = stack.mint_session(sending.role).await?;
+    let session = stack.mint_session(sending.role).await;
+    let session = session.map_err(|error| SendError::Session(error.to_string()))?;
     let path = if sending.preset.path.contains("{order}") {
         let id = somebody_elses_order(stack).await?;
         sending.preset.path.replace("{order}", id.as_str())

@@ -1,7 +1,7 @@
 //! How often somebody may try a password for one name.
 //!
 //! Guessing must be slow, yet whoever mistyped must get in soon: the wait grows with the failures
-//! (the ladder of Kanidm, shared/specs/security-reliability.md, section 2). An attempt counts as failed
+//! (the ladder of Kanidm). An attempt counts as failed
 //! from its start and is forgiven when it succeeds, so fifty at once are one try and not fifty.
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Password hashing: argon2id on one thread with one buffer.
 //!
-//! Thirty sign-ins at once on a worker pool took the median user's read to 800 ms and 2.7 GB
-//! (shared/specs/performance.md); in a queue of their own they take turns, and strangers' reads don't wait.
+//! Thirty sign-ins at once on a worker pool took the median user's read to 800 ms and 2.7 GB;
+//! in a queue of their own they take turns, and strangers' reads don't wait.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};

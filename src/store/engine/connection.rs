@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::options::OpenError;
 use super::{Schema, migrate};
 
-/// The first version without the WAL-reset corruption (shared/specs/security-reliability.md, section 3).
+/// The first version without the WAL-reset corruption (sqlite.org/wal.html, "The WAL-Reset Bug").
 const VERSION_MIN: i32 = 3_051_003;
 /// How long SQLite itself waits for a lock. With one writer, only a foreign process makes it wait.
 const BUSY_MAX: Duration = Duration::from_secs(5);

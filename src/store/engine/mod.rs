@@ -1,7 +1,7 @@
 //! A database file with a pool of readers and one writer.
 //!
-//! Reads run inline on the calling worker: a point read costs less than a hop to another thread
-//! (shared/specs/performance.md). Writes queue for one thread that commits whatever waits together:
+//! Reads run inline on the calling worker: a point read costs less than a hop to another thread.
+//! Writes queue for one thread that commits whatever waits together:
 //! one fsync for up to 64 requests. A write is answered only once its COMMIT succeeded.
 
 mod connection;

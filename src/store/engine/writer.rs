@@ -1,7 +1,7 @@
 //! The one writer: commits what waits together, and fences the store when the file fails.
 //!
 //! `synchronous=FULL` costs an fsync a commit; shared by the requests that wait anyway it costs each
-//! a fraction (33 µs in place of 127, shared/specs/performance.md).
+//! a fraction (33 µs in place of 127).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::options::{Options, PageLimit};
 use super::readers::Readers;
 use crate::observe::clock::{Tick, micros};
 
-/// Jobs that share a commit at most; beyond, little is gained (shared/specs/performance.md).
+/// Jobs that share a commit at most; beyond, little is gained.
 pub const BATCH_MAX: usize = 64;
 /// Between two attempts to open a file that failed; doubles each time.
 const REOPEN_FIRST: Duration = Duration::from_millis(20);
