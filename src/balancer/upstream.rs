@@ -68,7 +68,7 @@ impl Upstream {
         Standing {
             state: known.health.state(),
             in_flight,
-            ewma_us: known.ewma.measured_us(now),
+            ewma_us: known.ewma.measured_us(),
             cost: known.ewma.cost(in_flight, now),
         }
     }

@@ -14,7 +14,6 @@ use crate::domain::permission::Role;
 use crate::observe::assemble::{self, Parts};
 use crate::observe::journey::Journey;
 use crate::observe::part::ClientPart;
-use crate::observe::redact;
 
 /// Patience for the whole request.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -130,8 +129,7 @@ async fn to_any_server(flags: &ProbeFlags, body: Vec<u8>) -> Result<(Journey, Op
     let timing = sent.as_ref().ok().and_then(|answer| answer.header("server-timing")).map(str::to_owned);
     let (mut part, failure) = outcome(sent);
     if let (Some(timing), Some(root)) = (timing, part.spans.first_mut()) {
-        let timing = redact::header("server-timing", &timing);
-        root.attributes.push(("http.response.header.server-timing".into(), timing.into()));
+        root.attributes.push((waterfall::SERVER_TIMING.into(), timing.into()));
     }
     Ok((assemble::journey(Parts { client: Some(part), ..Parts::default() }), failure))
 }

@@ -3,9 +3,14 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use crate::observe::hop::Hop;
 use crate::observe::journey::Journey;
 use crate::observe::span::{Direction, Status};
+
+/// Attribute of the root span: what a server that is not ours tells of its own time.
+pub const SERVER_TIMING: &str = "http.response.header.server-timing";
 
 /// Columns of the bar.
 const BAR: usize = 40;
@@ -48,6 +53,10 @@ pub fn text(journey: &Journey) -> String {
     }
     let rest = journey.unaccounted_us;
     let _ = writeln!(out, "{:<12} {:>9} us {:>3.0} %", "unaccounted", grouped(rest), 100.0 * rest / total);
+    let timing = journey.spans.first().and_then(|root| root.attributes.get(SERVER_TIMING)).and_then(Value::as_str);
+    if let Some(timing) = timing {
+        let _ = writeln!(out, "\nThe server says (Server-Timing, ms): {timing}");
+    }
     out
 }
 

@@ -239,8 +239,8 @@ fn certificate(der: &CertificateDer<'_>) -> serde_json::Value {
     let sha256 = secret::hex(&secret::sha256(der));
     match x509_parser::parse_x509_certificate(der) {
         Ok((_, certificate)) => json!({
-            "subject": certificate.subject().to_string(),
-            "issuer": certificate.issuer().to_string(),
+            "subject": common_name(certificate.subject()),
+            "issuer": common_name(certificate.issuer()),
             "not_before": date(certificate.validity().not_before),
             "not_after": date(certificate.validity().not_after),
             "names": names(&certificate),
@@ -248,6 +248,12 @@ fn certificate(der: &CertificateDer<'_>) -> serde_json::Value {
         }),
         Err(_) => json!({ "sha256": sha256 }),
     }
+}
+
+/// What people call it; the whole distinguished name where it has no common name.
+fn common_name(name: &x509_parser::x509::X509Name<'_>) -> String {
+    let common = name.iter_common_name().next().and_then(|common| common.as_str().ok());
+    common.map_or_else(|| name.to_string(), str::to_owned)
 }
 
 fn date(time: x509_parser::time::ASN1Time) -> Option<String> {

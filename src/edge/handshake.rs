@@ -114,7 +114,7 @@ pub async fn accept(stream: TcpStream, config: Arc<rustls::ServerConfig>) -> io:
 impl Handshake {
     /// Records it beneath the root of the connection's first request.
     pub fn record(&self, root: &Span) {
-        let span = root.record(Hop::Tls, "Answer with certificate and Finished", self.hello_at, self.flight_at);
+        let span = root.record(Hop::Tls, "Show the certificate", self.hello_at, self.flight_at);
         span.attribute("tls.protocol.version", || self.version)
             .attribute("tls.cipher", || self.cipher.clone())
             .attribute("tls.next_protocol", || if self.h2 { "h2" } else { "http/1.1" })

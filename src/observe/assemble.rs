@@ -210,10 +210,10 @@ fn graft_dns(spans: &mut Vec<Record>, dns: DnsPart) {
 /// The edge's side of the handshake belongs beneath the client's; without a client it stays with the edge,
 /// before its first request.
 fn place_handshake(client: &mut Vec<Record>, edge: &mut Vec<Record>, edge_root: SpanId) {
-    let hello = client.iter().find(|span| span.name == CLIENT_HELLO).map(|span| span.id);
+    let hello = client.iter().find(|span| span.name == CLIENT_HELLO).map(|span| (span.id, span.end));
     let (handshake, rest): (Vec<_>, Vec<_>) = edge.drain(..).partition(|span| span.hop == Hop::Tls);
     *edge = rest;
-    let Some(hello) = hello else {
+    let Some((hello, hello_end)) = hello else {
         // Nobody measured the client's side: the handshake came before the request, outside of its time.
         return;
     };
@@ -222,6 +222,8 @@ fn place_handshake(client: &mut Vec<Record>, edge: &mut Vec<Record>, edge_root: 
         let id = span.id;
         if outermost {
             span.parent = Some(hello);
+            // The edge notes the time after its write returned; the client may have had the bytes before.
+            span.end = span.end.min(hello_end).max(span.start);
         }
         client.push(span);
         if outermost {

@@ -46,9 +46,9 @@ impl PeakEwma {
         self.us * self.kept(now)
     }
 
-    /// The estimate; None before the first answer.
-    pub fn measured_us(&self, now: Duration) -> Option<f64> {
-        self.answered.then(|| self.us(now))
+    /// The estimate as of the last answer, unfaded, for people to read; None before the first.
+    pub fn measured_us(&self) -> Option<f64> {
+        self.answered.then_some(self.us)
     }
 
     /// What policies compare: the estimate times the requests under way, this one included.
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_slow_answer_counts_at_once_and_fades() {
         let mut ewma = PeakEwma::new(Duration::ZERO);
-        assert_eq!(ewma.measured_us(Duration::ZERO), None);
+        assert_eq!(ewma.measured_us(), None);
         ewma.observe(MS, MS);
         assert_eq!(ewma.us(MS), 1_000.0);
         ewma.observe(MS * 50, MS);

@@ -1,9 +1,11 @@
 //! The menu: from the instance's cache, or else from the database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Service, ServiceError, step};
 use crate::domain::menu::{MenuItem, MenuItemId};
+use crate::observe::hop::Hop;
 use crate::observe::span::Span;
 use crate::store::cache::{Key, Looked};
 
@@ -11,7 +13,7 @@ impl Service {
     /// The whole menu.
     pub async fn menu(&self, span: &Span) -> Result<Arc<Vec<MenuItem>>, ServiceError> {
         step(span, "Read the menu", async |span| {
-            let ttl = self.settings.snapshot().data_cache_ttl;
+            let ttl = self.decide(span);
             match self.cache.look(span, Key::Menu, ttl) {
                 Looked::Hit(items) => Ok(items),
                 Looked::Miss(ticket) => {
@@ -24,10 +26,21 @@ impl Service {
         .await
     }
 
+    /// How fresh an answer from the cache must be: the rule that the settings give.
+    fn decide(&self, span: &Span) -> Duration {
+        let rule = span.child(Hop::Service, "Decide how fresh it must be");
+        let ttl = self.settings.snapshot().data_cache_ttl;
+        rule.attribute("roundtrip.service.fact", || match ttl.as_secs() {
+            0 => "always from the database".to_owned(),
+            seconds => format!("from the cache if it is not older than {seconds} s"),
+        });
+        ttl
+    }
+
     /// One dish.
     pub async fn menu_item(&self, span: &Span, id: MenuItemId) -> Result<MenuItem, ServiceError> {
         step(span, "Read a dish", async |span| {
-            let ttl = self.settings.snapshot().data_cache_ttl;
+            let ttl = self.decide(span);
             let items = match self.cache.look(span, Key::Item(id), ttl) {
                 Looked::Hit(items) => items,
                 Looked::Miss(ticket) => {
