@@ -8,6 +8,7 @@ use crate::domain::order::{LINES_MAX, Order, OrderId, OrderRequest, Placed, QUAN
 use crate::domain::permission::Permission;
 use crate::domain::session::Visitor;
 use crate::observe::hop::Hop;
+use crate::observe::part::{QUEUE_TICKET, QUEUE_WAITING};
 use crate::observe::span::{Span, Status};
 use crate::store::bistro::{Idempotency, NewOrder};
 use crate::web::secret::sha256;
@@ -38,7 +39,13 @@ impl Service {
                 format!("table {}, {} lines", request.table, request.lines.len())
             });
             check.end();
-            Ok(self.bistro.place_order(span, NewOrder { person: visitor.person, request, idempotency }).await?)
+            let new = NewOrder { person: visitor.person, request, idempotency };
+            let placed = self.bistro.place_order(span, new).await?;
+            if !placed.replayed {
+                span.attribute(QUEUE_TICKET, || placed.order.ticket.id)
+                    .attribute(QUEUE_WAITING, || placed.queue_waiting);
+            }
+            Ok(placed)
         })
         .await
     }
