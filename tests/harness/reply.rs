@@ -35,6 +35,11 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.text()))
     }
 
+    /// `Server-Timing`, which the edge and the instance each send a part of.
+    pub fn timing(&self) -> String {
+        self.all("server-timing").join(", ")
+    }
+
     /// The problem document that this must be (RFC 9457), by its kind and the hop that refused (none for
     /// the console).
     #[track_caller]
