@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Mutex;
 
-use roundtrip::client::{Client, Connection, Outgoing};
+use roundtrip::client::{Client, Connection, Failure, Outgoing};
 use serde_json::Value;
 
 use super::PATIENCE;
@@ -109,6 +109,11 @@ impl Person {
 
     /// As [`Person::send`], without the headers that are sent every time.
     pub async fn send_bare(&self, ask: Ask) -> Reply {
+        self.try_send(ask).await.expect("an answer")
+    }
+
+    /// As [`Person::send_bare`], to a server that may be gone.
+    pub async fn try_send(&self, ask: Ask) -> Result<Reply, Failure> {
         let mut headers = ask.headers;
         let cookies = self.cookies();
         if !cookies.is_empty() {
@@ -122,9 +127,9 @@ impl Person {
             timeout: PATIENCE,
             ..Outgoing::get(format!("{}{}", self.origin, ask.path))
         };
-        let reply = Reply::from(self.client.send(outgoing).await.expect("an answer"));
+        let reply = Reply::from(self.client.send(outgoing).await?);
         self.keep_cookies(&reply);
-        reply
+        Ok(reply)
     }
 
     fn keep_cookies(&self, reply: &Reply) {
