@@ -53,6 +53,16 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 impl Server {
     async fn start(startup: &Startup, folder: &DataDir) -> Result<Server, CliError> {
         let control = Control::open(&folder.path().join(CONTROL_FILE), control::Options::default()).map_err(failed)?;
+        let started = Server::start_on(startup, folder, control.clone()).await;
+        if started.is_err() {
+            // A start that is refused leaves the folder as it was: no journal beside the database, no key.
+            control.close().await.map_err(failed)?;
+            folder.forget_run();
+        }
+        started
+    }
+
+    async fn start_on(startup: &Startup, folder: &DataDir, control: Control) -> Result<Server, CliError> {
         let owner = control.owner().await.map_err(failed)?;
         if !startup.bind.is_loopback() && owner.is_none() {
             return Err(CliError::new(
