@@ -155,8 +155,7 @@ impl Server {
     /// Says where it is: for a person, or as one JSON object for a script.
     async fn announce(&self, startup: &Startup, folder: &DataDir) -> Result<(), CliError> {
         if startup.json {
-            let line = serde_json::to_string(&self.run).map_err(failed)?;
-            println!("{line}");
+            println!("{}", self.run.announcement());
         } else {
             println!("{}", self.greeting(folder.new).await?);
         }
