@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::CliError;
 use super::data_dir::{DataDir, write_private};
 
 pub const NAME: &str = "run.json";
 
-/// What a command needs to know of the running server. The fields up to `pid` are also what
-/// `serve --json` prints.
+/// What a command needs to know of the running server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunFile {
     pub console: String,
@@ -32,6 +32,16 @@ pub struct RunFile {
 }
 
 impl RunFile {
+    /// What `serve --json` prints, in one line: these fields and no other, since scripts rely on it.
+    pub fn announcement(&self) -> String {
+        let RunFile { console, app, http, dns, ca, setup_url, data_dir, pid, .. } = self;
+        let fields = json!({
+            "console": console, "app": app, "http": http, "dns": dns,
+            "ca": ca, "setup_url": setup_url, "data_dir": data_dir, "pid": pid,
+        });
+        fields.to_string()
+    }
+
     /// Writes it, without the set-up link.
     pub fn write(&self, folder: &DataDir) -> Result<(), CliError> {
         let without_token = RunFile { setup_url: None, ..self.clone() };

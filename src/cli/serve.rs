@@ -53,6 +53,16 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 impl Server {
     async fn start(startup: &Startup, folder: &DataDir) -> Result<Server, CliError> {
         let control = Control::open(&folder.path().join(CONTROL_FILE), control::Options::default()).map_err(failed)?;
+        let started = Server::start_on(startup, folder, control.clone()).await;
+        if started.is_err() {
+            // A start that is refused leaves the folder as it was: no journal beside the database, no key.
+            control.close().await.map_err(failed)?;
+            folder.forget_run();
+        }
+        started
+    }
+
+    async fn start_on(startup: &Startup, folder: &DataDir, control: Control) -> Result<Server, CliError> {
         let owner = control.owner().await.map_err(failed)?;
         if !startup.bind.is_loopback() && owner.is_none() {
             return Err(CliError::new(
@@ -145,8 +155,7 @@ impl Server {
     /// Says where it is: for a person, or as one JSON object for a script.
     async fn announce(&self, startup: &Startup, folder: &DataDir) -> Result<(), CliError> {
         if startup.json {
-            let line = serde_json::to_string(&self.run).map_err(failed)?;
-            println!("{line}");
+            println!("{}", self.run.announcement());
         } else {
             println!("{}", self.greeting(folder.new).await?);
         }

@@ -65,10 +65,12 @@ pub fn journey(parts: Parts) -> Journey {
     let mut times = HopTimes::default();
     let mut turn = Hop::Client;
     for (hop, us) in hops {
-        let time = times.of_mut(hop);
-        time.us = round(us);
-        time.reached = true;
-        turn = turn.max(hop);
+        times.of_mut(hop).us = round(us);
+    }
+    // A hop that only handed on was reached, too, though none of its spans is a leaf.
+    for span in spans.iter().filter(|span| span.status != Status::Skipped) {
+        times.of_mut(span.hop).reached = true;
+        turn = turn.max(span.hop);
     }
     Journey {
         summary: Summary {
