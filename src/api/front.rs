@@ -20,6 +20,11 @@ pub async fn page(call: Call) -> HttpResponse {
     respond::page("bistro", "")
 }
 
+/// Browsers ask for it whatever the page says.
+pub async fn icon(_: Call) -> HttpResponse {
+    respond::icon()
+}
+
 /// A file of the front.
 pub async fn asset(call: Call, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let (hash, path) = path.into_inner();

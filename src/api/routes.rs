@@ -28,6 +28,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/openapi.json", "GET, HEAD").route(get().to(openapi::document)))
         .service(resource("/healthz", "GET, HEAD").route(get().to(front::alive)))
         .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(front::asset)))
+        .service(resource("/favicon.ico", "GET, HEAD").route(get().to(front::icon)))
         .service(resource("/", "GET, HEAD").route(get().to(front::page)))
         .default_service(web::to(not_found));
 }

@@ -170,7 +170,7 @@ impl Server {
 
     async fn greeting(&self, new: bool) -> Result<String, CliError> {
         let program = std::env::args().next().unwrap_or_else(|| "roundtrip".to_owned());
-        let folder = self.run.data_dir.display();
+        let folder = self.run.data_dir.display().to_string();
         let (address, hint) = match (&self.run.setup_url, self.control.owner().await.map_err(failed)?) {
             (Some(url), _) => (url.clone(), "works once, for 15 minutes".to_owned()),
             (None, Some(owner)) => (self.run.console.clone(), format!("(sign in as {})", owner.name)),
@@ -182,9 +182,10 @@ impl Server {
         } else {
             format!("found, {orders} order{}", if orders == 1 { "" } else { "s" })
         };
+        let width = address.chars().count().max(folder.chars().count());
         let mut text = format!(
-            "Roundtrip {}: nothing leaves this machine\n\n  Open  {address}     {hint}\n  Data  {folder}     {data}\n\n  \
-             No browser?    {program} probe /api/v1/menu\n",
+            "Roundtrip {}: nothing leaves this machine\n\n  Open  {address:<width$}     {hint}\n  \
+             Data  {folder:<width$}     {data}\n\n  No browser?    {program} probe /api/v1/menu\n",
             env!("CARGO_PKG_VERSION")
         );
         if self.run.setup_url.is_some() {

@@ -15,6 +15,7 @@ const OLD_AFTER_MS = 6000;
 export class TopBar extends HTMLElement {
   #serving = h("span", { class: "opt-hide tnum" });
   #theme = h("button", { class: "btn tiny", type: "button", onclick: () => this.#switchTheme() });
+  #app = h("a", { class: "opt-hide", hidden: true }, "Open the restaurant");
   #account = h("a", { href: "/account" }, "Account");
   #stack = null;
   #heardAt = 0;
@@ -30,7 +31,7 @@ export class TopBar extends HTMLElement {
       h("div", { class: "bar" },
         h("a", { class: "brand", href: "/" }, brand(), "Roundtrip"),
         h("nav", { "aria-label": "Main" }, links),
-        h("div", { class: "side" }, this.#serving, this.#theme, this.#account))));
+        h("div", { class: "side" }, this.#serving, this.#app, this.#theme, this.#account))));
     onSystemTheme(() => this.#paintTheme());
     this.#paintTheme();
     this.#follow();
@@ -65,6 +66,8 @@ export class TopBar extends HTMLElement {
   #hear(stack) {
     this.#stack = stack;
     this.#heardAt = Date.now();
+    this.#app.href = stack.app_url;
+    this.#app.hidden = false;
     this.#paintServing();
   }
 
