@@ -201,11 +201,7 @@ impl Server {
         renewal.abort();
         door.stop().await;
         console.stop().await;
-        match Arc::try_unwrap(stack) {
-            Ok(stack) => stack.stop(DRAIN).await.map_err(failed)?,
-            // A page's event stream may hold it for a moment longer; what was acknowledged is on disk.
-            Err(stack) => stack.close().await.map_err(failed)?,
-        }
+        stack.stop(DRAIN).await.map_err(failed)?;
         control.close().await.map_err(failed)?;
         folder.forget_run();
         Ok(())

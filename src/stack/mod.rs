@@ -75,15 +75,23 @@ pub enum StackError {
 /// A running backend.
 #[derive(Debug)]
 pub struct Stack {
-    edge: Edge,
-    dns: DnsServer,
+    /// None once it was stopped.
+    servers: Mutex<Option<Servers>>,
     balancer: Balancer,
-    instances: Mutex<Vec<Instance>>,
     bistro: Bistro,
     client: Client,
     recorder: Recorder,
     settings: Settings,
     app: SocketAddr,
+    dns: SocketAddr,
+}
+
+/// What answers, and is to be stopped.
+#[derive(Debug)]
+struct Servers {
+    edge: Edge,
+    instances: Vec<Instance>,
+    dns: DnsServer,
 }
 
 impl Stack {
@@ -107,7 +115,7 @@ impl Stack {
     }
 
     pub fn dns(&self) -> SocketAddr {
-        self.dns.address()
+        self.dns
     }
 
     /// A client that resolves through the stack's DNS, trusts its authority, and whose requests are probes.
@@ -157,9 +165,11 @@ impl Stack {
     /// there is none of that id.
     pub async fn kill_instance(&self, id: &str) -> bool {
         let killed = {
-            let mut instances = self.running();
-            let index = instances.iter().position(|instance| instance.id() == id);
-            index.map(|index| instances.remove(index))
+            let mut servers = self.servers();
+            servers.as_mut().and_then(|servers| {
+                let index = servers.instances.iter().position(|instance| instance.id() == id);
+                index.map(|index| servers.instances.remove(index))
+            })
         };
         match killed {
             Some(instance) => {
@@ -171,22 +181,20 @@ impl Stack {
     }
 
     /// Orderly: no new connections, what is under way ends (at most `drain`), then commit and checkpoint.
-    pub async fn stop(self, drain: Duration) -> Result<(), StoreError> {
-        let Stack { edge, dns, instances, bistro, .. } = self;
-        edge.stop(drain).await;
-        for instance in instances.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            instance.stop().await;
+    /// Once is enough; a second call finds nothing to do.
+    pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
+        let servers = self.servers().take();
+        if let Some(Servers { edge, instances, dns }) = servers {
+            edge.stop(drain).await;
+            for instance in instances {
+                instance.stop().await;
+            }
+            dns.stop().await;
         }
-        dns.stop().await;
-        bistro.close().await
-    }
-
-    /// For one who holds the stack with others: what was taken is committed, and no more is.
-    pub async fn close(&self) -> Result<(), StoreError> {
         self.bistro.close().await
     }
 
-    fn running(&self) -> MutexGuard<'_, Vec<Instance>> {
-        self.instances.lock().unwrap_or_else(PoisonError::into_inner)
+    fn servers(&self) -> MutexGuard<'_, Option<Servers>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use super::{APP_LOCAL_NAME, APP_NAME, Stack, StackConfig, StackError};
+use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
 use crate::api::{Instance, InstanceConfig};
 use crate::balancer::{Balancer, UpstreamConfig};
 use crate::client::{Client, ClientConfig, Resolver, Roots};
@@ -61,10 +61,9 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     })?;
     Ok(Stack {
         app: edge.address(),
-        edge,
-        dns,
+        dns: dns.address(),
+        servers: Mutex::new(Some(Servers { edge, instances, dns })),
         balancer,
-        instances: Mutex::new(instances),
         bistro,
         client,
         recorder,

@@ -230,10 +230,7 @@ impl House {
         let House { stack, console, door, control, _own, .. } = self;
         door.stop().await;
         console.stop().await;
-        match Arc::try_unwrap(stack) {
-            Ok(stack) => stack.stop(DRAIN).await.expect("an orderly stop"),
-            Err(stack) => stack.close().await.expect("an orderly stop"),
-        }
+        stack.stop(DRAIN).await.expect("an orderly stop");
         control.close().await.expect("an orderly stop");
     }
 }
