@@ -81,7 +81,8 @@ fn the_data_folder_is_its_owners_alone_and_the_link_is_written_nowhere() {
     for (path, bytes) in snapshot(&place.data()) {
         assert!(!String::from_utf8_lossy(&bytes).contains(token), "{}", path.display());
     }
-    let run: Value = serde_json::from_slice(&std::fs::read(place.data().join("run.json")).expect("run.json")).expect("JSON");
+    let run: Value =
+        serde_json::from_slice(&std::fs::read(place.data().join("run.json")).expect("run.json")).expect("JSON");
     assert_eq!((&run["pid"], &run["setup_url"]), (&server.said["pid"], &Value::Null));
     server.stop();
 }

@@ -69,7 +69,8 @@ async fn pages_lead_to_set_up_then_to_sign_in_and_only_then_to_themselves() {
 async fn set_up_works_once_and_only_with_the_token() {
     let house = House::open().await;
     let stranger = house.stranger();
-    let suggested = stranger.get("/api/setup/password").await.json()["password"].as_str().expect("a password").to_owned();
+    let suggested =
+        stranger.get("/api/setup/password").await.json()["password"].as_str().expect("a password").to_owned();
     assert_eq!(suggested.split('-').count(), 4, "{suggested}");
     assert_ne!(stranger.get("/api/setup/password").await.json()["password"], suggested.as_str());
 

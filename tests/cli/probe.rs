@@ -77,7 +77,8 @@ fn without_the_folder_a_probe_shows_its_own_side_and_what_the_server_tells() {
 #[test]
 fn a_server_that_is_not_there_is_said_in_one_line() {
     let place = Place::new();
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).expect("a port").port();
+    let port =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).expect("a port").port();
     let done = place.run(&["probe", &format!("http://127.0.0.1:{port}/"), "--json"]).refused("Nothing listens on");
     let journey = done.json();
     assert_eq!((&journey["status"], &journey["spans"][0]["status"]), (&0.into(), &"error".into()));

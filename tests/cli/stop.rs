@@ -96,7 +96,9 @@ async fn killed_amid_orders_it_loses_none_that_it_acknowledged() {
             let (person, count, enough) = (server.visitor(), count.clone(), enough.clone());
             clients.spawn(async move {
                 let mut places = Vec::new();
-                while let Ok(reply) = person.try_send(person.fair("POST", "/api/v1/orders").json(&order_of(12, 1))).await {
+                while let Ok(reply) =
+                    person.try_send(person.fair("POST", "/api/v1/orders").json(&order_of(12, 1))).await
+                {
                     assert_eq!(reply.status, 201, "{}", reply.text());
                     places.push((reply.header("location").to_owned(), person.cookies()));
                     if count.fetch_add(1, Ordering::SeqCst) == 20 + 15 * round {

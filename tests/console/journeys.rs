@@ -63,7 +63,10 @@ async fn several_are_sent_one_after_another_and_the_middle_one_is_shown() {
         assert!(sent.is_sorted(), "{sent:?}");
         times.sort_by(f64::total_cmp);
         assert_eq!(answer["journey"]["total_us"].as_f64(), Some(times[2]));
-        assert_eq!((&answer["journey"]["connection"], &answer["journey"]["caches"]), (&json!(connection), &json!(caches)));
+        assert_eq!(
+            (&answer["journey"]["connection"], &answer["journey"]["caches"]),
+            (&json!(connection), &json!(caches))
+        );
         assert!(journeys.iter().all(|one| one["connection"] == connection), "{journeys:?}");
     }
     house.stop().await;
@@ -102,7 +105,10 @@ async fn the_stack_is_told_as_it_is() {
     let owner = house.owner().await;
     send(&owner, &sending("order", "guest")).await;
     let stack = owner.get("/api/stack").await.json();
-    assert_eq!((&stack["orders"], &stack["queue"]["waiting"], &stack["menu_items"]), (&1.into(), &1.into(), &40.into()));
+    assert_eq!(
+        (&stack["orders"], &stack["queue"]["waiting"], &stack["menu_items"]),
+        (&1.into(), &1.into(), &40.into())
+    );
     assert_eq!(stack["app_url"], house.stack.browser_url());
     let instances = stack["instances"].as_array().expect("instances");
     assert_eq!(instances.len(), 3);

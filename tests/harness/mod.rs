@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use people::{Owner, Person};
 use reply::Reply;
-use sealed::Sealed;
 use roundtrip::client::{Client, ClientConfig, Resolver, Roots};
 use roundtrip::console::door::{Door, DoorConfig};
 use roundtrip::console::{self, Console, ConsoleConfig};
@@ -26,6 +25,7 @@ use roundtrip::store::hasher::{Cost, Hasher};
 use roundtrip::tls::{Authority, LeafResolver, server_config};
 use roundtrip::web::host::HostList;
 use roundtrip::web::secret;
+use sealed::Sealed;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 

@@ -66,11 +66,9 @@ impl Reply {
     /// The security headers that no answer may lack.
     #[track_caller]
     pub fn is_guarded(&self) {
-        for (name, value) in [
-            ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
-            ("x-frame-options", "DENY"),
-        ] {
+        for (name, value) in
+            [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")]
+        {
             assert_eq!(self.header(name), value, "{name} of {self:?}");
         }
         for name in ["content-security-policy", "cross-origin-resource-policy", "permissions-policy"] {
