@@ -1,6 +1,6 @@
 //! `roundtrip serve`: everything, from an empty folder to an orderly stop.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,14 @@ pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
     server.stop(&folder).await
 }
 
+/// Bound, but nobody answers yet.
+struct Sockets {
+    console: TcpListener,
+    app: TcpListener,
+    http: TcpListener,
+    dns: SocketAddr,
+}
+
 /// Everything that runs.
 struct Server {
     stack: Arc<Stack>,
@@ -52,8 +60,16 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 
 impl Server {
     async fn start(startup: &Startup, folder: &DataDir) -> Result<Server, CliError> {
+        // What is refused most often comes first, before any database is opened: so nothing is touched.
+        let sockets = Sockets {
+            console: listen::tcp("the console", "--console-port", startup.bind, startup.console_port)?,
+            app: listen::tcp("the app", "--app-port", startup.bind, startup.app_port)?,
+            http: listen::tcp("the plain page", "--http-port", startup.bind, startup.http_port)?,
+            dns: listen::dns(startup.bind, startup.dns_port)?,
+        };
+        let authority = Authority::load_or_create(folder.path(), OffsetDateTime::now_utc()).map_err(failed)?;
         let control = Control::open(&folder.path().join(CONTROL_FILE), control::Options::default()).map_err(failed)?;
-        let started = Server::start_on(startup, folder, control.clone()).await;
+        let started = Server::start_on(startup, folder, control.clone(), authority, sockets).await;
         if started.is_err() {
             // A start that is refused leaves the folder as it was: no journal beside the database, no key.
             control.close().await.map_err(failed)?;
@@ -62,24 +78,26 @@ impl Server {
         started
     }
 
-    async fn start_on(startup: &Startup, folder: &DataDir, control: Control) -> Result<Server, CliError> {
+    async fn start_on(
+        startup: &Startup,
+        folder: &DataDir,
+        control: Control,
+        authority: Authority,
+        sockets: Sockets,
+    ) -> Result<Server, CliError> {
         let owner = control.owner().await.map_err(failed)?;
         if !startup.bind.is_loopback() && owner.is_none() {
             return Err(CliError::new(
                 "others may reach this machine only once it has an owner; run: roundtrip owner create",
             ));
         }
-        let console_socket = listen::tcp("the console", "--console-port", startup.bind, startup.console_port)?;
-        let app_socket = listen::tcp("the app", "--app-port", startup.bind, startup.app_port)?;
-        let http_socket = listen::tcp("the plain page", "--http-port", startup.bind, startup.http_port)?;
-        let dns = listen::dns(startup.bind, startup.dns_port)?;
+        let Sockets { console: console_socket, app: app_socket, http: http_socket, dns } = sockets;
         let ports = [&console_socket, &app_socket, &http_socket].map(|socket| socket.local_addr().map(|a| a.port()));
         let [console_port, app_port, http_port] = ports;
         let (console_port, app_port) = (console_port.map_err(failed)?, app_port.map_err(failed)?);
         let http_port = http_port.map_err(failed)?;
 
         let now = OffsetDateTime::now_utc();
-        let authority = Authority::load_or_create(folder.path(), now).map_err(failed)?;
         let lan: Vec<String> = (!startup.bind.is_loopback()).then(|| startup.bind.to_string()).into_iter().collect();
         let names = certificate_names(&lan);
         let resolver = Arc::new(LeafResolver::new(authority.clone(), &names, now).map_err(failed)?);

@@ -66,10 +66,11 @@ fn not_sent(error: SendError) -> Problem {
     problem.retry_after(1)
 }
 
-/// The latest, newest first.
+/// The latest, newest first; as many as `?limit=` says, within the bound.
 pub async fn recent(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
-    let journeys = call.state.stack.recorder().recent(RECENT_MAX);
+    let asked = call.request.query_string().split('&').find_map(|pair| pair.strip_prefix("limit=")?.parse().ok());
+    let journeys = call.state.stack.recorder().recent(asked.unwrap_or(RECENT_MAX).min(RECENT_MAX));
     Ok(json_answer(&json!({ "journeys": journeys })))
 }
 

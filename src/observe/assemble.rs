@@ -168,8 +168,12 @@ fn join(parts: Parts) -> Vec<Record> {
     }
     if let Some(edge) = parts.edge {
         let mut edge_spans = edge.spans;
-        let Some(edge_root) = edge_spans.first().map(|span| (span.id, span.end)) else { return spans };
-        place_handshake(&mut spans, &mut edge_spans, edge_root.0);
+        let Some(edge_id) = edge_spans.first().map(|span| span.id) else { return spans };
+        place_handshake(&mut spans, &mut edge_spans, edge_id);
+        if let Some(outer) = spans.first() {
+            keep_within(outer, &mut edge_spans);
+        }
+        let edge_root = (edge_id, edge_spans.first().map_or(Tick::default(), |span| span.end));
         match root {
             Some(root) => hand_over_the_wait(&mut spans, &mut edge_spans, root, edge_root),
             None => edge_spans[0].parent = None,
@@ -179,9 +183,13 @@ fn join(parts: Parts) -> Vec<Record> {
             fill_around(&mut spans, root, edge_root.0, ["Carried to the edge", "Carried back to the client"]);
         }
     }
-    for instance in parts.instances {
+    for mut instance in parts.instances {
         let Some((id, parent)) = instance.spans.first().map(|span| (span.id, span.parent)) else { continue };
-        let known = parent.filter(|parent| spans.iter().any(|span| span.id == *parent));
+        let outer = parent.and_then(|parent| spans.iter().find(|span| span.id == parent));
+        let known = outer.map(|outer| outer.id);
+        if let Some(outer) = outer {
+            keep_within(outer, &mut instance.spans);
+        }
         spans.extend(instance.spans);
         if let Some(parent) = known {
             fill_around(&mut spans, parent, id, ["Carried to the instance", "Carried back to the edge"]);
@@ -190,12 +198,23 @@ fn join(parts: Parts) -> Vec<Record> {
     spans
 }
 
+/// On loopback the far side may be awake before the near side's write returns, and a busy machine makes
+/// that long: what another side did outside of the span it hangs beneath is no part of that span's time.
+fn keep_within(outer: &Record, spans: &mut [Record]) {
+    // A span that nobody ended ends before it starts.
+    let end = outer.end.max(outer.start);
+    for span in spans.iter_mut().filter(|span| span.direction != Direction::After) {
+        span.start = span.start.clamp(outer.start, end);
+        span.end = span.end.clamp(span.start, end);
+    }
+}
+
 /// The server's side of a DNS query hangs beneath the client's span that asked.
 fn graft_dns(spans: &mut Vec<Record>, dns: DnsPart) {
     let asked = |span: &&Record| span.hop == Hop::Dns && number(span, DNS_QUERY_ID) == Some(dns.query_id.into());
-    let Some(parent) = spans.iter().find(asked).map(|span| span.id) else { return };
-    let id = SpanId::random();
-    spans.push(Record {
+    let Some(outer) = spans.iter().find(asked) else { return };
+    let (id, parent) = (SpanId::random(), outer.id);
+    let mut looking = [Record {
         id,
         parent: Some(parent),
         hop: Hop::Dns,
@@ -205,27 +224,29 @@ fn graft_dns(spans: &mut Vec<Record>, dns: DnsPart) {
         direction: Direction::Out,
         status: Status::Ok,
         attributes: dns.attributes,
-    });
+    }];
+    keep_within(outer, &mut looking);
+    spans.extend(looking);
     fill_around(spans, parent, id, ["Carried to the DNS server", "Carried back to the client"]);
 }
 
 /// The edge's side of the handshake belongs beneath the client's; without a client it stays with the edge,
 /// before its first request.
 fn place_handshake(client: &mut Vec<Record>, edge: &mut Vec<Record>, edge_root: SpanId) {
-    let hello = client.iter().find(|span| span.name == CLIENT_HELLO).map(|span| (span.id, span.end));
-    let (handshake, rest): (Vec<_>, Vec<_>) = edge.drain(..).partition(|span| span.hop == Hop::Tls);
+    let hello = client.iter().find(|span| span.name == CLIENT_HELLO);
+    let (mut handshake, rest): (Vec<_>, Vec<_>) = edge.drain(..).partition(|span| span.hop == Hop::Tls);
     *edge = rest;
-    let Some((hello, hello_end)) = hello else {
+    let Some(hello) = hello else {
         // Nobody measured the client's side: the handshake came before the request, outside of its time.
         return;
     };
+    keep_within(hello, &mut handshake);
+    let hello = hello.id;
     for mut span in handshake {
         let outermost = span.parent == Some(edge_root) || span.parent.is_none();
         let id = span.id;
         if outermost {
             span.parent = Some(hello);
-            // The edge notes the time after its write returned; the client may have had the bytes before.
-            span.end = span.end.min(hello_end).max(span.start);
         }
         client.push(span);
         if outermost {

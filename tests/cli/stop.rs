@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::harness::people::Ask;
+use crate::harness::sealed::{self, Sealed};
 use crate::harness::{PATIENCE, audit, order_of};
-use crate::rig::{Place, Server};
+use crate::rig::Place;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_signals_end_it_in_order_and_the_proofs_of_the_run_are_gone() {
@@ -38,21 +35,7 @@ async fn both_signals_end_it_in_order_and_the_proofs_of_the_run_are_gone() {
     }
 }
 
-async fn sealed(server: &Server) -> TlsStream<TcpStream> {
-    let mut roots = rustls::RootCertStore::empty();
-    let pem = std::fs::read(server.text("ca")).expect("the authority");
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        roots.add(certificate.expect("a certificate")).expect("an authority");
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
-    let socket = TcpStream::connect(("127.0.0.1", server.port("app"))).await.expect("a connection");
-    let name = ServerName::try_from("bistro.localhost").expect("a name");
-    TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("a handshake")
-}
-
-async fn read_until(stream: &mut TlsStream<TcpStream>, what: &str) -> String {
+async fn read_until(stream: &mut Sealed, what: &str) -> String {
     let mut text = String::new();
     let reading = async {
         let mut bytes = [0; 4096];
@@ -73,7 +56,8 @@ async fn what_is_under_way_at_an_orderly_stop_is_finished() {
     let server = place.serve(&[]);
     let body = order_of(12, 1).to_string();
     let (first, rest) = body.split_at(10);
-    let mut stream = sealed(&server).await;
+    let pem = std::fs::read(server.text("ca")).expect("the authority");
+    let mut stream = sealed::connect(([127, 0, 0, 1], server.port("app")).into(), &pem).await;
     let head = format!(
         "POST /api/v1/orders HTTP/1.1\r\nHost: bistro.localhost:{}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nExpect: 100-continue\r\n\r\n{first}",

@@ -5,6 +5,7 @@
 pub mod people;
 pub mod probes;
 pub mod reply;
+pub mod sealed;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use roundtrip::store::hasher::{Cost, Hasher};
 use roundtrip::tls::{Authority, LeafResolver, server_config};
 use roundtrip::web::host::HostList;
 use roundtrip::web::secret;
+use sealed::Sealed;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -173,6 +175,11 @@ impl House {
         .expect("a client")
     }
 
+    /// A sealed connection without a client, for bytes as they are.
+    pub async fn sealed(&self, to: SocketAddr) -> Sealed {
+        sealed::connect(to, self.ca_pem.as_bytes()).await
+    }
+
     /// Somebody with an empty cookie jar, at the app.
     pub fn visitor(&self) -> Person {
         Person::at(self.outside_client(), self.stack.browser_url())
@@ -183,9 +190,9 @@ impl House {
         Person::at(self.outside_client(), self.console_url()).sending("roundtrip-console", "1")
     }
 
-    /// Somebody at the door.
+    /// Somebody at the door, by its address: `localhost` is no name of the embedded DNS.
     pub fn caller(&self) -> Person {
-        Person::at(self.outside_client(), self.door_url())
+        Person::at(self.outside_client(), format!("http://{}", self.door.address()))
     }
 
     /// The owner, made now and signed in.

@@ -1,0 +1,87 @@
+//! What a guest's browser gets: the page, its files, and the headers that guard both.
+
+use roundtrip::web::assets::{self, IMMUTABLE, TREE_HASH};
+
+use crate::harness::House;
+use crate::harness::people::Ask;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_runs_its_own_scripts_alone_by_a_nonce_that_is_used_once() {
+    let house = House::open().await;
+    let visitor = house.visitor();
+    let first = visitor.get("/").await;
+    let nonces = [first.is_page(), visitor.get("/").await.is_page(), visitor.get("/").await.is_page()];
+    assert!(nonces[0] != nonces[1] && nonces[1] != nonces[2] && nonces[0] != nonces[2], "{nonces:?}");
+    // Every file that the page names is there.
+    let html = first.text();
+    let named = html.split('"').filter(|text| text.starts_with("/static/"));
+    let mut count = 0;
+    for path in named {
+        let file = visitor.get(path).await;
+        assert_eq!((file.status, file.header("cache-control")), (200, IMMUTABLE), "{path}");
+        count += 1;
+    }
+    assert!(count >= 2, "{html}");
+    assert!(!html.contains("{{"), "{html}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_compressed_as_the_browser_takes_them_and_kept_for_ever() {
+    let house = House::open().await;
+    let visitor = house.visitor();
+    let path = format!("/static/{TREE_HASH}/styles/tokens.css");
+    let asset = assets::find("styles/tokens.css").expect("a file");
+    for (accept, encoding, bytes) in [
+        ("", "", asset.plain),
+        ("identity", "", asset.plain),
+        ("gzip", "gzip", asset.gzip.expect("compressed")),
+        ("gzip, deflate, br, zstd", "br", asset.brotli.expect("compressed")),
+        ("br;q=0, gzip", "gzip", asset.gzip.expect("compressed")),
+    ] {
+        let file = visitor.send(Ask::new("GET", &path).header("accept-encoding", accept)).await;
+        assert_eq!((file.status, file.header("content-encoding")), (200, encoding), "{accept}");
+        assert_eq!(file.body, bytes, "{accept}");
+        assert_eq!((file.header("cache-control"), file.header("vary")), (IMMUTABLE, "accept-encoding"));
+        assert_eq!(file.header("content-type"), asset.media_type);
+        file.is_guarded();
+    }
+    for gone in [format!("/static/{TREE_HASH}/none.css"), "/static/00/styles/tokens.css".to_owned()] {
+        visitor.get(&gone).await.is_problem(404, "not-found", Some("service"));
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_is_guarded_and_tells_browsers_nothing_for_ever() {
+    let house = House::open().await;
+    let visitor = house.visitor();
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/api/v1/menu"),
+        ("GET", "/api/v1/orders"),
+        ("GET", "/api/v1/session"),
+        ("GET", "/api/openapi.json"),
+        ("GET", "/healthz"),
+        ("GET", "/nothing"),
+        ("PUT", "/"),
+        ("TRACE", "/"),
+        ("POST", "/api/v1/orders"),
+        ("DELETE", "/api/v1/session"),
+    ] {
+        let reply = visitor.send(visitor.fair(method, path)).await;
+        reply.is_guarded();
+        // It would break the user's other local servers.
+        assert_eq!(reply.header("strict-transport-security"), "", "{method} {path}");
+        assert_eq!(reply.header("server"), "", "{method} {path}");
+        if path.starts_with("/api/v1") {
+            assert_eq!(reply.header("access-control-allow-origin"), "", "{method} {path}");
+        }
+    }
+    for path in ["/api/v1/menu", "/api/v1/orders", "/api/v1/session"] {
+        let reply = visitor.get(path).await;
+        assert_eq!(reply.header("cache-control"), "no-store", "{path}");
+        assert!(reply.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+    }
+    house.stop().await;
+}
