@@ -1,0 +1,135 @@
+//! What people do in a browser, in a real Chromium against the real binary.
+//!
+//! All scenarios share one browser and one server, since starting either costs more than most of
+//! them take; cookies and storage are emptied between them. Without a Chromium the run says that it
+//! was skipped, except where CI is set: there it fails.
+
+#[path = "browser/bistro.rs"]
+mod bistro;
+#[path = "browser/chromium.rs"]
+mod chromium;
+#[path = "browser/first_visit.rs"]
+mod first_visit;
+#[path = "browser/journeys.rs"]
+mod journeys;
+#[path = "browser/keyboard.rs"]
+mod keyboard;
+#[path = "browser/looks.rs"]
+mod looks;
+#[path = "browser/page.rs"]
+mod page;
+#[path = "browser/server.rs"]
+mod server;
+#[path = "browser/signing.rs"]
+mod signing;
+#[path = "browser/world.rs"]
+mod world;
+
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chromium::{Chromium, Programs};
+use world::World;
+
+/// More than any scenario takes on a busy machine; each of its own waits gives up earlier.
+const SCENARIO_MAX: Duration = Duration::from_secs(90);
+
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Scenario = (&'static str, fn(Arc<World>) -> Running);
+
+macro_rules! scenarios {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        &[$((stringify!($name), |world| Box::pin($module::$name(world)))),*]
+    };
+}
+
+static SCENARIOS: &[Scenario] = scenarios![
+    first_visit::a_new_user_walks_from_the_printed_link_to_a_first_journey,
+    first_visit::without_a_good_link_nobody_makes_an_account,
+    signing::a_wrong_password_is_named_and_the_right_one_leads_back_to_the_page_asked_for,
+    signing::after_signing_out_every_page_asks_to_sign_in,
+    journeys::every_request_as_every_role_shows_where_it_turned,
+    journeys::a_kept_connection_needs_no_name_and_no_handshake,
+    journeys::reduced_motion_goes_straight_to_the_result_and_announces_it,
+    journeys::a_link_reopens_its_journey_and_one_that_is_gone_says_so,
+    journeys::several_at_once_are_dots_of_which_three_can_be_shown,
+    keyboard::the_line_is_one_tab_stop_and_arrows_walk_it,
+    keyboard::the_keys_1_to_8_pick_a_station,
+    keyboard::the_waterfall_is_one_tab_stop_and_up_and_down_walk_it,
+    looks::the_theme_follows_the_system_until_chosen_and_the_choice_stays,
+    looks::no_page_is_wider_than_a_phone_or_a_projector,
+    bistro::a_guest_reads_the_menu_orders_and_sees_what_became_of_it,
+    bistro::the_owner_sets_a_waiters_password_and_the_waiter_signs_in,
+];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let chosen: Vec<Scenario> = SCENARIOS
+        .iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())))
+        .copied()
+        .collect();
+    if std::env::args().any(|argument| argument == "--list") {
+        chosen.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    // `cargo test some_other_test` passes its filter to every test file.
+    if chosen.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    let Some(programs) = Programs::find() else {
+        eprintln!("skipped: no Chromium (tests/browser)");
+        if !chromium::required() {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("CI is set, where the browser tests must run: install chromium and chromium-driver");
+        return ExitCode::FAILURE;
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(run(&programs, &chosen))
+}
+
+async fn run(programs: &Programs, chosen: &[Scenario]) -> ExitCode {
+    let began = Instant::now();
+    println!("\nrunning {} browser scenarios", chosen.len());
+    let world = Arc::new(World::start(Chromium::start(programs).await).await);
+    let mut failed = Vec::new();
+    for (name, scenario) in chosen {
+        let began = Instant::now();
+        let passed = passes(&world, *scenario).await;
+        let seconds = began.elapsed().as_secs_f64();
+        println!("test {name} ... {} ({seconds:.1} s)", if passed { "ok" } else { "FAILED" });
+        if !passed {
+            failed.push(*name);
+        }
+    }
+    world.page.close().await;
+    let passed = chosen.len() - failed.len();
+    println!("\n{passed} passed; {} failed; finished in {:.1} s\n", failed.len(), began.elapsed().as_secs_f64());
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("failures:\n    {}\nthe server's log:\n{}", failed.join("\n    "), world.server.log());
+    ExitCode::FAILURE
+}
+
+/// A task of its own, so that a panic ends the scenario and not the run.
+async fn passes(world: &Arc<World>, scenario: fn(Arc<World>) -> Running) -> bool {
+    let theirs = Arc::clone(world);
+    let running = tokio::spawn(async move {
+        theirs.page.begin().await;
+        scenario(Arc::clone(&theirs)).await;
+        theirs.page.assert_quiet().await;
+    });
+    let stop = running.abort_handle();
+    match tokio::time::timeout(SCENARIO_MAX, running).await {
+        Ok(end) => end.is_ok(),
+        Err(_) => {
+            stop.abort();
+            eprintln!("still running after {} s", SCENARIO_MAX.as_secs());
+            false
+        }
+    }
+}
