@@ -22,6 +22,8 @@ use crate::web::host::HostList;
 
 /// How long what is under way may take at an orderly stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long the console's last streams may take to let go of the stack.
+const LET_GO: Duration = Duration::from_secs(2);
 /// File of the console's database.
 pub const CONTROL_FILE: &str = "control.db";
 
@@ -218,14 +220,26 @@ impl Server {
         renewal.abort();
         door.stop().await;
         console.stop().await;
-        match Arc::try_unwrap(stack) {
+        match alone(stack).await {
             Ok(stack) => stack.stop(DRAIN).await.map_err(failed)?,
-            // A page's event stream may hold it for a moment longer; what was acknowledged is on disk.
+            // Somebody does not let go; what was acknowledged is on disk.
             Err(stack) => stack.close().await.map_err(failed)?,
         }
         control.close().await.map_err(failed)?;
         folder.forget_run();
         Ok(())
+    }
+}
+
+/// The stack, once nobody else holds it: the event streams of open pages end a moment after the console.
+async fn alone(mut stack: Arc<Stack>) -> Result<Stack, Arc<Stack>> {
+    let until = tokio::time::Instant::now() + LET_GO;
+    loop {
+        stack = match Arc::try_unwrap(stack) {
+            Err(held) if tokio::time::Instant::now() < until => held,
+            done => return done,
+        };
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
