@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::harness::people::Ask;
 use crate::harness::sealed::{self, Sealed};
-use crate::harness::{PATIENCE, audit, order_of};
+use crate::harness::{PASSWORD, PATIENCE, audit, order_of};
 use crate::rig::Place;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,6 +66,16 @@ async fn what_is_under_way_at_an_orderly_stop_is_finished() {
         body.len()
     );
     stream.write_all(head.as_bytes()).await.expect("is sent");
+    // The owner watches, as most do: an event stream is open.
+    let owner = server.stranger();
+    let (_, token) = server.text("setup_url").split_once('#').expect("a token");
+    let account = json!({ "token": token, "name": "owner", "password": PASSWORD });
+    assert_eq!(owner.post("/api/setup", &account).await.status, 201);
+    let mut page = sealed::connect(([127, 0, 0, 1], server.port("console")).into(), &pem).await;
+    let authority = owner.origin().trim_start_matches("https://");
+    let ask = format!("GET /api/events HTTP/1.1\r\nHost: {authority}\r\nCookie: {}\r\n\r\n", owner.cookies());
+    page.write_all(ask.as_bytes()).await.expect("is sent");
+    read_until(&mut page, "event: stack").await;
     // Now the request is in the server's hands.
     read_until(&mut stream, "100 Continue").await;
     server.signal(Signal::TERM);

@@ -253,9 +253,7 @@ async fn the_first_request_of_a_connection_tells_of_its_handshake() {
     let shaken = (before, Tick::now());
     let first = journey(&rig, &mut h2, shaken).await;
     assert!(first.complete);
-    let answered = |journey: &Journey| {
-        journey.spans.iter().find(|span| span.name == "Answer with certificate and Finished").cloned()
-    };
+    let answered = |journey: &Journey| journey.spans.iter().find(|span| span.name == "Show the certificate").cloned();
     let span = answered(&first).expect("the edge's side of the handshake");
     let hello = first.spans.iter().find(|span| span.name == CLIENT_HELLO).unwrap();
     assert_eq!(span.parent, Some(hello.id));
