@@ -69,6 +69,10 @@ pub async fn without_a_good_link_nobody_makes_an_account(world: Arc<World>) {
     // Whoever finds the link later is asked who they are.
     page.leave().await;
     page.open(&setup).await;
-page.until("the owner's sign-in", "location.pathname === '/sign-in' && document.querySelector('#sign-in') !== null").await;
+    page.until(
+        "the owner's sign-in",
+        "location.pathname === '/sign-in' && document.querySelector('#sign-in') !== null",
+    )
+    .await;
     page.leave().await;
 }
