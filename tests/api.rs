@@ -103,6 +103,27 @@ async fn the_same_key_is_the_same_order_and_another_order_needs_another_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_whose_first_answer_was_lost_finds_the_order_by_its_key() {
+    let house = House::open().await;
+    let first_order = |quantity: i64| {
+        let person = house.visitor();
+        let ask = person.fair("POST", "/api/v1/orders").json(&order_of(12, quantity)).header("idempotency-key", "lost");
+        (person, ask)
+    };
+    let (guest, ask) = first_order(1);
+    let placed = guest.send(ask).await;
+    // The cookie was in the lost answer: the repeat comes from nobody.
+    let (stranger, ask) = first_order(1);
+    let again = stranger.send(ask).await;
+    assert_eq!((again.status, again.json()), (201, placed.json()));
+    assert_eq!(again.all("set-cookie").len(), 0, "whoever guesses a key gets nobody's session");
+    let (other, ask) = first_order(2);
+    assert_ne!(other.send(ask).await.json()["id"], placed.json()["id"], "another order, another guest");
+    assert_eq!(house.books().orders, 2);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_sent_many_times_at_once_is_one_order() {
     let house = House::open().await;
     let guest = house.visitor();

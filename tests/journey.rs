@@ -151,6 +151,16 @@ async fn a_kept_connection_asks_no_name_and_shakes_no_hands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_prepares_a_request_is_no_probe_and_leaves_nothing_unfinished() {
+    let house = House::open().await;
+    let kept = Sending { kept: true, ..sending("other-order", Role::Guest) };
+    let asked = sent(&house, kept).await;
+    let probes: Vec<_> = house.stack.recorder().recent(100).into_iter().filter(|summary| summary.probe).collect();
+    assert_eq!(probes.iter().map(|summary| summary.trace_id).collect::<Vec<_>>(), [asked.summary.trace_id]);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_instance_misses_once_and_then_answers_from_its_own_cache() {
     let house = House::open().await;
     let mut seen: HashSet<String> = HashSet::new();

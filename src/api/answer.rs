@@ -94,7 +94,7 @@ pub fn of_service(error: &ServiceError) -> Problem {
             503,
             "data-unavailable",
             "The data is busy",
-            "The data layer can't take this now; nothing was changed. Try again shortly.",
+            "The data layer could not confirm this. Try again shortly; an order with the same Idempotency-Key is placed once at most.",
         )
         .retry_after(seconds(retry_after)),
         ServiceError::Internal(_) => Problem::new(

@@ -113,7 +113,7 @@ impl From<&Order> for OrderView {
     post,
     path = "/api/v1/orders",
     tag = "orders",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key returns the same order for 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body returns the same order for 24 hours")),
     request_body = OrderBody,
     responses(
         (status = 201, body = OrderView),

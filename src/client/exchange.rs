@@ -125,7 +125,8 @@ impl Run<'_> {
     async fn go(&mut self, url: &Url) -> Result<Came, Trouble> {
         let build = self.root.child_at(Hop::Client, "Build the request", self.at);
         let context = self.root.trace().context();
-        let request = head::request(self.outgoing, url, &context, self.client.probe_key.as_ref());
+        let probe_key = self.client.probe_key.as_ref().filter(|_| self.outgoing.probe);
+        let request = head::request(self.outgoing, url, &context, probe_key);
         let origin = url.origin();
         let kept = match self.outgoing.connection {
             Connection::Kept => self.client.pool.take(&origin, Moment::now()),

@@ -132,7 +132,7 @@ pub(super) fn curl(outgoing: &Outgoing, url: &Url, resolved: Option<IpAddr>, ca:
 /// The body, if it is short, is text, and carries no secret.
 fn shown_body(body: &Bytes) -> Option<&str> {
     let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= CURL_BODY_BYTES_MAX)?;
-    redact::message(format!("\r\n\r\n{text}").as_bytes()).ends_with(text).then_some(text)
+    (redact::body(text) == text).then_some(text)
 }
 
 /// A word for a POSIX shell (section 2.2.2 of its language: nothing is special between single quotes).

@@ -89,6 +89,9 @@ pub struct Outgoing {
     pub resume: bool,
     /// Ask the source, not a cache: the resolver's own, and the server's if this is a signed probe.
     pub bypass_caches: bool,
+    /// Have the server record it in full (with [`ClientConfig::probe_key`]); then its part is to be finished
+    /// with the recorder.
+    pub probe: bool,
     /// The role it is sent as, for the record.
     pub sent_as: Option<String>,
     /// For the whole of it.
@@ -106,6 +109,7 @@ impl Outgoing {
             connection: Connection::Kept,
             resume: false,
             bypass_caches: false,
+            probe: true,
             sent_as: None,
             timeout: Duration::from_secs(10),
         }

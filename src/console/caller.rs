@@ -102,7 +102,7 @@ fn whole(body: Body) -> Result<web::Bytes, Problem> {
 pub fn unavailable(error: StoreError) -> Problem {
     match error {
         StoreError::Unavailable { retry_after, .. } => {
-            let detail = "The database can't take this now; nothing was changed. Try again shortly.";
+            let detail = "The database could not confirm this. Try again shortly.";
             Problem::new(None, 503, "data-unavailable", "The data is busy", detail)
                 .retry_after(retry_after.as_secs().max(1))
         }

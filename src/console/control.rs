@@ -13,6 +13,9 @@ use crate::observe::part::ClientPart;
 use crate::web::cookie;
 use crate::web::problem::Problem;
 
+/// The spans of one probe, with the heads it sent and read.
+pub const SPANS_BYTES_MAX: usize = 1024 * 1024;
+
 /// A new link for set-up.
 pub async fn setup_link(call: Call) -> Answer {
     call.command()?;

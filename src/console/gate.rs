@@ -47,11 +47,14 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
         return Err(Problem::new(None, 421, "wrong-host", "Wrong host", detail));
     }
     let headers = request.headers();
-    let cookies = header(headers, "cookie").unwrap_or_default();
+    // RFC 9113, section 8.2.3: over h2 a browser may split the field.
+    let cookies: Vec<&str> = headers.get_all("cookie").filter_map(|field| field.to_str().ok()).collect();
+    let cookies = cookies.join("; ");
     let origin = header(headers, "origin");
     if let Some(key) = header(headers, "authorization").and_then(|value| value.strip_prefix(CONTROL_SCHEME)) {
         // A browser never sends this scheme by itself; with a cookie or an origin it is no command of ours.
-        let from_command = cookies.is_empty() && origin.is_none() && from_this_machine(request.peer_addr());
+        let by_browser = ["cookie", "origin", "sec-fetch-site"].iter().any(|name| headers.contains_key(*name));
+        let from_command = !by_browser && from_this_machine(request.peer_addr());
         let right = secret::from_hex(key).is_some_and(|key| secret::same(&key, &state.control_key));
         return if from_command && right {
             Ok(Caller::Command)
@@ -73,7 +76,7 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
         let detail = "A change must come from this console's own pages. Reload the page and try again.";
         return Err(Problem::new(None, 403, "cross-origin", "Not from this page", detail));
     }
-    let secret = cookie::find(cookies, cookie::CONSOLE).and_then(SessionSecret::parse);
+    let secret = cookie::find(&cookies, cookie::CONSOLE).and_then(SessionSecret::parse);
     let Some(secret) = secret else { return Ok(Caller::Nobody) };
     if state.control.session(&secret).await.map_err(unavailable)?.is_none() {
         return Ok(Caller::Nobody);
@@ -82,11 +85,14 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
     Ok(owner.map_or(Caller::Nobody, |owner| Caller::Owner { name: owner.name, secret }))
 }
 
-/// Host, or `:authority` under h2.
+/// The target's authority (absolute form, or `:authority` under h2), else Host; empty, which no list holds,
+/// when both are there and differ.
 fn authority(request: &ServiceRequest) -> String {
-    match header(request.headers(), "host") {
-        Some(host) => host.to_owned(),
-        None => request.uri().authority().map(ToString::to_string).unwrap_or_default(),
+    let target = request.uri().authority().map(ToString::to_string);
+    let host = header(request.headers(), "host").map(str::to_owned);
+    match (target, host) {
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(&host) => String::new(),
+        (target, host) => target.or(host).unwrap_or_default(),
     }
 }
 

@@ -33,8 +33,8 @@ use crate::web::host::HostList;
 
 /// The console's name that browsers resolve without any DNS.
 pub const NAME: &str = "roundtrip.localhost";
-/// A request's body, beyond which it is 413: a probe's spans are the largest that come.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// A request's body, beyond which it is 413.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Pages that may listen to events at once.
 const LISTENERS_MAX: usize = 64;
 /// How long an orderly stop waits for what is under way.

@@ -42,7 +42,11 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
         .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))
-        .service(resource("/api/control/journeys", "POST").route(web::post().to(control::journey)))
+        .service(
+            resource("/api/control/journeys", "POST")
+                .app_data(web::PayloadConfig::new(control::SPANS_BYTES_MAX))
+                .route(web::post().to(control::journey)),
+        )
         .default_service(web::to(not_found));
 }
 

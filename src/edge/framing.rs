@@ -37,6 +37,11 @@ pub struct HeadFacts {
     pub bytes: usize,
 }
 
+impl HeadFacts {
+    /// Of a head whose beginning nobody can be sure of.
+    const AMBIGUOUS: HeadFacts = HeadFacts { content_lengths: 2, transfer_encodings: 1, bare_lf: true, bytes: 0 };
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Before or in a head.
@@ -47,6 +52,9 @@ enum Place {
     /// In a chunk's data and the line end after it.
     ChunkData(u64),
     Trailers,
+    /// A chunk's size could not be read, so nobody knows where the next head begins: every one that hyper
+    /// finds from here on is refused.
+    Lost,
 }
 
 /// Follows one direction of one connection.
@@ -80,6 +88,7 @@ impl Framing {
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match self.place {
+                Place::Lost => return,
                 Place::Body(left) | Place::ChunkData(left) => {
                     let taken = left.min(bytes.len() as u64);
                     bytes = &bytes[taken as usize..];
@@ -123,9 +132,11 @@ impl Framing {
         let text = line.trim_ascii_end();
         match self.place {
             Place::Head => self.head_line(text, bytes, bare_lf),
+            // A size that is cut short would be another size.
+            Place::ChunkSize if bytes > LINE_KEPT_MAX => self.place = Place::Lost,
             Place::ChunkSize => self.place = chunk(text),
             Place::Trailers if text.is_empty() => self.place = Place::Head,
-            Place::Trailers | Place::Body(_) | Place::ChunkData(_) => {}
+            Place::Trailers | Place::Body(_) | Place::ChunkData(_) | Place::Lost => {}
         }
         self.line = line;
         self.line.clear();
@@ -175,7 +186,8 @@ fn chunk(line: &[u8]) -> Place {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let size = std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok());
     match size {
-        Some(0) | None => Place::Trailers,
+        None => Place::Lost,
+        Some(0) => Place::Trailers,
         // The data and the CRLF after it.
         Some(size) => Place::ChunkData(size.saturating_add(2)),
     }
@@ -188,7 +200,9 @@ pub struct Watch(Arc<Mutex<Framing>>);
 impl Watch {
     /// The facts of the next head; heads are served in the order in which they came.
     pub fn next_head(&self) -> Option<HeadFacts> {
-        self.framing().heads.pop_front()
+        let mut framing = self.framing();
+        let lost = framing.place == Place::Lost;
+        framing.heads.pop_front().or_else(|| lost.then_some(HeadFacts::AMBIGUOUS))
     }
 
     /// Whether the client is in the middle of a request, as far as has been read.
@@ -323,6 +337,17 @@ mod tests {
     #[test]
     fn each_head_of_a_pipeline_is_judged_by_itself() {
         assert_eq!(heads(&[PIPELINED]), EXPECTED);
+    }
+
+    #[test]
+    fn a_chunk_size_that_cannot_be_read_makes_every_later_head_suspect() {
+        let lead = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{}5\r\n", "0".repeat(300));
+        let watch = Watch::default();
+        watch.framing().feed(lead.as_bytes());
+        watch.framing().feed(b"GET /\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(watch.next_head().map(|head| head.transfer_encodings), Some(1), "the head before it");
+        assert_eq!(watch.next_head(), Some(HeadFacts::AMBIGUOUS));
+        assert_eq!(watch.next_head(), Some(HeadFacts::AMBIGUOUS));
     }
 
     proptest! {

@@ -52,7 +52,8 @@ pub async fn send(stack: &Stack, sending: Sending) -> Result<Vec<Arc<Journey>>, 
     };
     if sending.kept {
         // Kept means that it is there already. What opens it is not the request that people look at.
-        drop(stack.client().send(outgoing(stack, "GET", "/healthz", None, None)).await);
+        let opening = Outgoing { probe: false, ..outgoing(stack, "GET", "/healthz", None, None) };
+        drop(stack.client().send(opening).await);
     }
     let mut journeys = Vec::with_capacity(sending.count);
     for _ in 0..sending.count {
@@ -94,7 +95,7 @@ fn outgoing(stack: &Stack, method: &str, path: &str, body: Option<&str>, session
 async fn somebody_elses_order(stack: &Stack) -> Result<OrderId, SendError> {
     let failed = |reason: String| SendError::OtherOrder(reason);
     let body = r#"{"table":7,"lines":[{"menu_item_id":1,"quantity":1}]}"#;
-    let order = outgoing(stack, "POST", "/api/v1/orders", Some(body), None);
+    let order = Outgoing { probe: false, ..outgoing(stack, "POST", "/api/v1/orders", Some(body), None) };
     let answer = stack.client().send(order).await.map_err(|failure| failed(failure.message))?;
     let document: Value = serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))?;
     let id = document["id"].as_str().and_then(OrderId::parse);

@@ -54,6 +54,60 @@ struct State {
 }
 
 impl State {
+    /// Puts a part where it belongs. Returns what is worth keeping and waits for nothing more.
+    fn take_in(&mut self, part: Part, now: Tick) -> Vec<Parts> {
+        let key = match part {
+            Part::Dns(dns) => {
+                if self.dns.len() == DNS_MAX {
+                    self.dns.pop_front();
+                }
+                self.dns.push_back(dns);
+                return Vec::new();
+            }
+            Part::Instance(instance) => {
+                let key = instance.key;
+                self.stage(key).parts.instances.push(instance);
+                key
+            }
+            Part::Edge(edge) => {
+                let (key, keep) = (edge.key, self.worth_keeping(&edge));
+                let staged = self.stage(key);
+                staged.keep = Some(keep);
+                staged.parts.edge = Some(edge);
+                key
+            }
+            Part::Client(client) => {
+                let (key, dns) = (client.key, self.dns_of(&client));
+                let staged = self.stage(key);
+                staged.parts.dns = dns;
+                staged.parts.client = Some(client);
+                key
+            }
+        };
+        let mut ready = Vec::new();
+        if self.staged.get(&key).is_some_and(|staged| staged.parts.complete()) {
+            let whole = self.staged.remove(&key).filter(|staged| staged.keep != Some(false));
+            ready.extend(whole.map(|staged| staged.parts));
+        }
+        self.give_up(now, &mut ready);
+        ready
+    }
+
+    /// Stops waiting for what is too old; what is worth keeping is kept as it is.
+    fn give_up(&mut self, now: Tick, ready: &mut Vec<Parts>) {
+        while let Some(key) = self.order.front() {
+            if let Some(staged) = self.staged.get(key) {
+                let patience = if staged.parts.probe() { PROBE_STAGED_FOR } else { STAGED_FOR };
+                if now.since(staged.since) < patience {
+                    return;
+                }
+                let old = self.staged.remove(key).filter(|staged| staged.keep == Some(true));
+                ready.extend(old.map(|staged| staged.parts));
+            }
+            self.order.pop_front();
+        }
+    }
+
     /// The place where the parts of `key` meet; the oldest makes room when there is none.
     fn stage(&mut self, key: SpanId) -> &mut Staged {
         if !self.staged.contains_key(&key) {
@@ -111,35 +165,10 @@ impl Default for Recorder {
 impl Recorder {
     /// Takes one side's part of a request.
     pub fn submit(&self, part: Part) {
-        let mut state = self.state();
-        match part {
-            Part::Dns(dns) => {
-                if state.dns.len() == DNS_MAX {
-                    state.dns.pop_front();
-                }
-                state.dns.push_back(dns);
-            }
-            Part::Instance(instance) => {
-                let key = instance.key;
-                state.stage(key).parts.instances.push(instance);
-                self.settle(&mut state, key);
-            }
-            Part::Edge(edge) => {
-                let (key, keep) = (edge.key, state.worth_keeping(&edge));
-                let staged = state.stage(key);
-                staged.keep = Some(keep);
-                staged.parts.edge = Some(edge);
-                self.settle(&mut state, key);
-            }
-            Part::Client(client) => {
-                let (key, dns) = (client.key, state.dns_of(&client));
-                let staged = state.stage(key);
-                staged.parts.dns = dns;
-                staged.parts.client = Some(client);
-                self.settle(&mut state, key);
-            }
+        let ready = self.state().take_in(part, Tick::now());
+        for parts in ready {
+            self.keep(parts);
         }
-        self.expire(&mut state, Tick::now());
     }
 
     /// Submits the client's part of a probe and waits, bounded, for the whole journey.
@@ -165,9 +194,8 @@ impl Recorder {
         if let Ok(Some(journey)) = tokio::time::timeout(STAGED_FOR, arrival).await {
             return journey;
         }
-        let mut state = self.state();
-        let parts = state.staged.remove(&key).map(|staged| staged.parts);
-        self.keep(&mut state, parts.unwrap_or_else(|| Parts { client: Some(alone), ..Parts::default() }))
+        let parts = self.state().staged.remove(&key).map(|staged| staged.parts);
+        self.keep(parts.unwrap_or_else(|| Parts { client: Some(alone), ..Parts::default() }))
     }
 
     /// The kept journey of a trace.
@@ -192,46 +220,16 @@ impl Recorder {
         self.live.subscribe()
     }
 
-    /// Ends the wait of `key` when all its parts are there.
-    fn settle(&self, state: &mut State, key: SpanId) {
-        let Some(staged) = state.staged.get(&key) else { return };
-        if !staged.parts.complete() {
-            return;
-        }
-        if let Some(staged) = state.staged.remove(&key)
-            && staged.keep != Some(false)
-        {
-            self.keep(state, staged.parts);
-        }
-    }
-
-    /// Gives up waiting for what is too old.
-    fn expire(&self, state: &mut State, now: Tick) {
-        while let Some(key) = state.order.front().copied() {
-            let Some(staged) = state.staged.get(&key) else {
-                state.order.pop_front();
-                continue;
-            };
-            let patience = if staged.parts.probe() { PROBE_STAGED_FOR } else { STAGED_FOR };
-            if now.since(staged.since) < patience {
-                break;
-            }
-            state.order.pop_front();
-            if let Some(staged) = state.staged.remove(&key)
-                && staged.keep == Some(true)
-            {
-                self.keep(state, staged.parts);
-            }
-        }
-    }
-
-    fn keep(&self, state: &mut State, parts: Parts) -> Arc<Journey> {
+    /// Makes the journey, which is most of the work, outside of the lock that every request takes.
+    fn keep(&self, parts: Parts) -> Arc<Journey> {
         let journey = Arc::new(assemble::journey(parts));
+        let mut state = self.state();
         let ring = if journey.summary.probe { &mut state.probes } else { &mut state.others };
         if ring.len() == KEPT_MAX {
             ring.pop_front();
         }
         ring.push_back(Arc::clone(&journey));
+        drop(state);
         // Nobody listening is fine.
         let _ = self.live.send(Arc::clone(&journey));
         journey

@@ -1,11 +1,13 @@
 //! Secrets are removed where they are recorded, not where they are shown.
 
+use serde_json::Value;
+
 /// Headers whose value never leaves the process in a trace or a log.
 const SECRET_HEADERS: [&str; 6] =
     ["authorization", "proxy-authorization", "cookie", "set-cookie", "roundtrip-hop", "roundtrip-probe"];
 
-/// JSON members whose value is replaced, wherever they stand in a body.
-const SECRET_MEMBERS: [&str; 3] = ["\"password\"", "\"token\"", "\"secret\""];
+/// Parts of a member's or field's name that make its value a secret, wherever it stands in a body.
+const SECRET_WORDS: [&str; 4] = ["passw", "pwd", "token", "secret"];
 
 /// The value of a header as a trace may show it. Of cookies the names stay, so that one sees which were sent.
 pub fn header(name: &str, value: &str) -> String {
@@ -49,18 +51,74 @@ pub fn message(raw: &[u8]) -> String {
     }
     if !body.is_empty() {
         shown.push('\n');
-        if SECRET_MEMBERS.iter().any(|member| body.contains(member)) {
-            shown.push_str("(body hidden: it carries a secret)");
-        } else {
-            shown.push_str(body);
-        }
+        shown.push_str(&self::body(body));
     }
     shown
+}
+
+/// A body with its secrets removed. JSON keeps its shape; what can't be read as JSON (a form, or cut short)
+/// is hidden whole when it names a secret, or could name one in escapes.
+pub fn body(text: &str) -> String {
+    if let Ok(mut value) = serde_json::from_str::<Value>(text) {
+        if hide_members(&mut value) {
+            return value.to_string();
+        }
+        return text.to_owned();
+    }
+    let lower = text.to_ascii_lowercase();
+    let suspect = lower.contains("\\u00") || lower.contains('%') || is_secret(&lower);
+    if suspect { "(body hidden: it may carry a secret)".to_owned() } else { text.to_owned() }
+}
+
+fn is_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// Whether anything was hidden.
+fn hide_members(value: &mut Value) -> bool {
+    let mut hidden = false;
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if is_secret(name) {
+                    *value = Value::String("(hidden)".to_owned());
+                    hidden = true;
+                } else {
+                    hidden |= hide_members(value);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                hidden |= hide_members(item);
+            }
+        }
+        _ => {}
+    }
+    hidden
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_found_however_it_is_written() {
+        for body in [
+            r#"{"name":"w","passw\u006frd":"canary"}"#,
+            r#"{"Password":"canary"}"#,
+            r#"{"a":[{"pwd":"canary"}]}"#,
+            r#"{"passw\u006frd":"canary","#,
+            "password=canary",
+            "p%61ssword=canary",
+            "{'password': 'canary'}",
+        ] {
+            assert!(!super::body(body).contains("canary"), "{body}");
+        }
+        let order = r#"{"table":4,"lines":[{"menu_item_id":12,"quantity":2}]}"#;
+        assert_eq!(super::body(order), order);
+    }
 
     #[test]
     fn a_message_keeps_its_shape_and_loses_its_secrets() {

@@ -15,7 +15,7 @@ use super::ids::{SpanId, TraceId};
 
 /// Spans a part has room for before its vector grows: a placed order takes about 20.
 const SPANS_EXPECTED: usize = 24;
-/// More than this in one part are counted, not kept: the ring is bounded by spans too.
+/// More than this in one part are not kept: the ring is bounded by spans, too.
 const SPANS_MAX: usize = 512;
 
 /// Which way the work faces: to the data, back to the client, or after the answer left.
@@ -102,7 +102,7 @@ impl Trace {
         self.0.context
     }
 
-    /// Takes the spans out. What is still open ends now; what is opened later is dropped.
+    /// Takes the spans out; the last call of a part. What is still open ends now.
     pub fn finish(&self) -> Vec<Record> {
         let mut spans = std::mem::take(&mut *self.0.spans());
         let now = Tick::now();
@@ -229,10 +229,9 @@ impl Span {
 
 impl Drop for Span {
     fn drop(&mut self) {
-        let now = Tick::now();
         self.change(|record| {
             if record.end < record.start {
-                record.end = now;
+                record.end = Tick::now();
             }
         });
     }

@@ -10,6 +10,11 @@ use crate::observe::hop::Hop;
 /// Nesting that a body may have. Ours need two levels.
 const DEPTH_MAX: usize = 8;
 
+/// Unknown fields of one object that are named; more would make a long answer of a short request.
+const UNKNOWN_NAMED_MAX: usize = 8;
+/// Characters of an unknown field's name that are repeated.
+const NAME_CHARS_MAX: usize = 64;
+
 /// Reads a body as JSON; `hop` is who refuses it.
 pub fn json(hop: Option<Hop>, media_type: &str, bytes: &[u8]) -> Result<Value, Problem> {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -85,8 +90,10 @@ impl<'a> Fields<'a> {
         };
         let value = read(&mut own);
         let taken = std::mem::take(&mut own.taken);
-        for name in self.members.keys().filter(|name| !taken.contains(&name.as_str())) {
-            let escaped = name.replace('~', "~0").replace('/', "~1");
+        let unknown = self.members.keys().filter(|name| !taken.contains(&name.as_str()));
+        for name in unknown.take(UNKNOWN_NAMED_MAX) {
+            let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
+            let escaped = shown.replace('~', "~0").replace('/', "~1");
             self.errors.push(FieldError {
                 pointer: format!("{}/{escaped}", self.pointer),
                 detail: format!("There is no such field here. Known: {}.", taken.join(", ")),

@@ -122,3 +122,5 @@ CREATE TABLE idempotency_key (
     PRIMARY KEY (person_id, route, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_key_by_age ON idempotency_key (created_at_ms);
+-- For a guest whose first answer was lost, and with it the cookie that says who it was.
+CREATE INDEX idempotency_key_by_request ON idempotency_key (route, key, fingerprint);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use time::OffsetDateTime;
 
 use super::super::cache::Invalidation;
@@ -25,6 +25,11 @@ const KEY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 const FIND_KEY: &str = "SELECT fingerprint, order_seq FROM idempotency_key \
                         WHERE person_id = ?1 AND route = ?2 AND key = ?3 AND created_at_ms > ?4";
+/// The key of a guest whose first answer was lost, and the cookie with it: known by key and request together.
+const FIND_STRANGERS_KEY: &str = "SELECT fingerprint, order_seq FROM idempotency_key \
+                                  JOIN person ON person.id = person_id AND person.role = 'guest' \
+                                  WHERE route = ?2 AND key = ?3 AND fingerprint = ?1 \
+                                  AND idempotency_key.created_at_ms > ?4";
 const WAITING: &str = "SELECT waiting FROM kitchen WHERE only_row = 1";
 const DISH: &str = "SELECT name, price_cents FROM menu_item WHERE id = ?1";
 const RECIPE: &str = "SELECT pantry_item_id, quantity, stock FROM recipe_line \
@@ -145,18 +150,21 @@ impl Job {
         Ok(Placed { order, replayed: false, new_session, queue_waiting })
     }
 
-    /// The order that this key has placed before. Looked up under the writer's lock: two requests with
+    /// The order that this key has placed before. A stranger's repeats find it too, but not its session:
+    /// a key may be guessed. Looked up under the writer's lock: two requests with
     /// one key at once are one order.
     fn replay(&self, transaction: &mut Transaction<'_>) -> Result<Option<Placed>, PlaceError> {
-        let (Some(person), Some(idempotency)) = (self.new.person, &self.new.idempotency) else { return Ok(None) };
+        let Some(idempotency) = &self.new.idempotency else { return Ok(None) };
         let since = millis(self.now - KEY_LIFETIME);
-        let found = transaction.db.step("Look for the idempotency key", &[FIND_KEY], |connection| {
-            let found: Option<([u8; 32], i64)> = connection
-                .prepare_cached(FIND_KEY)?
-                .query_row(params![person.0, idempotency.route, idempotency.key, since], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .optional()?;
+        let (statement, whose): (_, &dyn ToSql) = match &self.new.person {
+            Some(person) => (FIND_KEY, &person.0),
+            None => (FIND_STRANGERS_KEY, &idempotency.fingerprint),
+        };
+        let found = transaction.db.step("Look for the idempotency key", &[statement], |connection| {
+            let mut find = connection.prepare_cached(statement)?;
+            let row = params![whose, idempotency.route, idempotency.key, since];
+            let found: Option<([u8; 32], i64)> =
+                find.query_row(row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             Ok((found, Touched::Returned(usize::from(found.is_some()))))
         })?;
         let Some((fingerprint, seq)) = found else { return Ok(None) };

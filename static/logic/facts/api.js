@@ -20,7 +20,7 @@ export function apiFacts(reader, journey) {
       ["You are", role && [role, id].filter(Boolean).join(", ")],
       ["Known by", session && (SESSIONS[session] ?? session)],
       ["Right needed", permission && code(permission)],
-      ["Granted", granted === undefined ? undefined : granted ? "yes" : bad("No. Nothing past this station ran.")],
+      ["Granted", granted === undefined ? undefined : granted ? "yes" : bad("No. The work itself never began.")],
     ]),
     table("What is wrong with the body", [{ label: "Where" }, { label: "What" }], mistakes.map(({ pointer, detail }) => ({
       cells: [code(pointer), detail],
