@@ -62,6 +62,19 @@ async fn the_last_instance_gone_is_a_problem_document_of_the_balancer_and_no_han
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_that_is_dropped_leaves_nobody_listening() {
+    let House { stack, console, door, .. } = House::with_one_instance().await;
+    let addresses = [stack.instances()[0].address, stack.app()];
+    console.stop().await;
+    door.stop().await;
+    drop(Arc::into_inner(stack).expect("nobody else holds it"));
+    for address in addresses {
+        let refused = async { while tokio::net::TcpStream::connect(address).await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, refused).await.expect("its port is free");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_stacks_in_one_process_share_nothing() {
     let (one, other) = (House::with_one_instance().await, House::with_one_instance().await);
     let (books, waiter) = (other.books(), one.staff("waiter").await);
