@@ -10,6 +10,7 @@ use harness::probes::{outgoing, probe};
 use harness::{House, PASSWORD, PATIENCE, audit, order_of};
 use roundtrip::client::{Client, ClientConfig, Outgoing, Resolver, Roots};
 use roundtrip::domain::permission::Role;
+use roundtrip::policy::health::State;
 use roundtrip::settings::runtime::BalancerPolicy;
 use roundtrip::web::probe::ProbeKey;
 use serde_json::json;
@@ -42,6 +43,8 @@ async fn an_instance_killed_amid_concurrent_reads_loses_none_of_them() {
         tokio::time::timeout(PATIENCE, halfway.notified()).await.expect("a third is answered");
         assert!(house.stack.kill_instance(victim).await);
         assert!(!house.stack.kill_instance(victim).await, "it is gone");
+        let dead = house.stack.instances().into_iter().find(|instance| instance.id == victim);
+        assert_eq!(dead.map(|instance| instance.state), Some(State::Stopped), "on purpose, not ill");
         let statuses: Vec<u16> = clients.join_all().await.into_iter().flatten().collect();
         assert_eq!(statuses.len(), CLIENTS * EACH);
         assert!(statuses.iter().all(|status| *status == 200), "{victim}: {statuses:?}");
