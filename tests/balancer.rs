@@ -255,6 +255,22 @@ async fn health_falls_and_rises_and_those_who_watch_are_told() {
 }
 
 #[tokio::test]
+async fn a_moved_upstream_and_a_shorter_interval_are_noticed_before_the_old_pause_is_over() {
+    let (first, second) = (Upstream::saying("first").await, Upstream::saying("second").await);
+    let settings = Settings::default();
+    set(&settings, "balancer.health.interval", json!(60_000));
+    let balancer = Balancer::new(configs(&[first.address], true), settings.clone(), SECRET.to_owned());
+    soon(balancer.ready()).await;
+    balancer.set_address("i1", second.address);
+    soon(balancer.ready()).await;
+    balancer.set_stopped("i1", true);
+    balancer.set_stopped("i1", false);
+    soon(balancer.ready()).await;
+    set(&settings, "balancer.health.interval", json!(100));
+    until(|| second.checks.lock().unwrap().len() > 4).await;
+}
+
+#[tokio::test]
 async fn only_an_instance_of_ours_gets_the_stack_s_secret() {
     let (own, foreign) = (Upstream::saying("own").await, Upstream::saying("foreign").await);
     for (upstream, is_own) in [(&own, true), (&foreign, false)] {
