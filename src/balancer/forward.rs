@@ -11,10 +11,11 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, Response};
 
 use super::Balancer;
-use super::answer::{Answer, AnswerBody};
+use super::answer::{Answer, AnswerBody, patience};
 use super::connection::{Connection, SendError};
 use super::failure::Failure;
 use super::upload::{Progress, Upload};
+use super::timeouts::Timeouts;
 use super::upstream::{InFlight, Upstream};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -83,13 +84,15 @@ impl Balancer {
     ) -> Result<Answer, (Failure, Whole)> {
         self.address_to(upstream, &mut request, span);
         let in_flight = InFlight::new(upstream);
-        let (started, head_timeout) = (Tick::now(), self.0.timeouts.head);
+        let (started, timeouts) = (Tick::now(), &self.0.timeouts);
         if let Some(connection) = upstream.pool.take() {
             span.record(Hop::Balancer, "Take a kept connection", started, Tick::now());
             span.attribute("http.connection.reused", || true);
             let (spare, progress) = (copy(&request), request.body().progress());
-            request = match (exchange(connection, request, upstream, &progress, head_timeout).await, spare) {
-                (Ok((connection, response)), _) => return Ok(accept(connection, response, in_flight, &progress)),
+            request = match (exchange(connection, request, upstream, &progress, timeouts.head).await, spare) {
+                (Ok((connection, response)), _) => {
+                    return Ok(accept(connection, response, in_flight, &progress, timeouts));
+                }
                 (Err(Failed::Unsent(whole)), _) => *whole,
                 // It was closed while the request was on its way: so are the others, most likely.
                 (Err(Failed::Broken(_)), Some(spare)) => *spare,
@@ -109,8 +112,8 @@ impl Balancer {
         };
         opening.end();
         let (spare, progress) = (copy(&request), request.body().progress());
-        match exchange(connection, request, upstream, &progress, head_timeout).await {
-            Ok((connection, response)) => Ok(accept(connection, response, in_flight, &progress)),
+        match exchange(connection, request, upstream, &progress, timeouts.head).await {
+            Ok((connection, response)) => Ok(accept(connection, response, in_flight, &progress, timeouts)),
             Err(failed) => Err(blame(failed, upstream, &progress, started, spare)),
         }
     }
@@ -200,13 +203,15 @@ fn accept(
 ) -> Answer {
     let head_at = Tick::now();
     let (head, incoming) = response.into_parts();
+    timeouts: &Timeouts,
     let upstream = Arc::clone(in_flight.upstream());
     if let Some(ended_at) = progress.ended_at() {
         upstream.answered(head_at.since(ended_at), !matches!(head.status.as_u16(), 502..=504));
     }
+    let patience = patience(&head.headers, timeouts);
     Answer {
         head,
-        body: AnswerBody::new(incoming, connection, in_flight),
+        body: AnswerBody::new(incoming, patience, connection, in_flight),
         head_at,
         own: upstream.own,
         upstream: upstream.id.clone(),

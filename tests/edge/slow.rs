@@ -26,7 +26,7 @@ fn half_a_post(rig: &Rig) -> String {
 async fn a_client_that_stalls_its_upload_is_told_so_and_the_upstream_is_not_blamed() {
     let upstream = Upstream::saying("hello").await;
     let limits = EdgeLimits { body_timeout: SHORT * 5, ..EdgeLimits::default() };
-    let rig = rig(upstream.address, Timeouts { head: SHORT }, limits).await;
+    let rig = rig(upstream.address, Timeouts { head: SHORT, ..Timeouts::default() }, limits).await;
     let mut client = rig.connect().await;
     client.write(&half_a_post(&rig)).await;
     let answer = client.rest().await;
@@ -38,8 +38,7 @@ async fn a_client_that_stalls_its_upload_is_told_so_and_the_upstream_is_not_blam
 #[tokio::test]
 async fn the_time_of_an_upload_is_not_the_upstream_s() {
     let upstream = Upstream::saying("hello").await;
-    let patient = Timeouts { head: Duration::from_secs(10) };
-    let rig = rig(upstream.address, patient, EdgeLimits::default()).await;
+    let rig = rig(upstream.address, Timeouts::default(), EdgeLimits::default()).await;
     let mut client = rig.connect().await;
     client.write(&half_a_post(&rig)).await;
     // The slowness is what is tested: it is the client's.
@@ -66,10 +65,42 @@ async fn an_upstream_that_does_not_answer_a_whole_upload_in_time_is_blamed() {
         })
         .await
     };
-    let rig = rig(upstream, Timeouts { head: SHORT }, EdgeLimits::default()).await;
+    let rig = rig(upstream, Timeouts { head: SHORT, ..Timeouts::default() }, EdgeLimits::default()).await;
     let mut client = rig.connect().await;
     client.write(&format!("{}world", half_a_post(&rig))).await;
     assert_eq!(status(&client.read_until("\r\n\r\n").await), 504);
     assert!(rig.balancer.view()[0].ewma_us.is_some(), "it is blamed");
     soon(gone.notified()).await;
+}
+
+/// Answers a head of this type and a first chunk, then nothing until the connection is closed.
+async fn falls_silent(media_type: &'static str, closed: &Arc<Notify>) -> std::net::SocketAddr {
+    let closed = Arc::clone(closed);
+    raw_upstream(move |mut stream| {
+        let closed = Arc::clone(&closed);
+        async move {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n");
+            stream.write_all(format!("{head}5\r\nfirst\r\n").as_bytes()).await.unwrap();
+            let _ = stream.read(&mut [0]).await;
+            closed.notify_one();
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_that_falls_silent_is_cut_and_its_connection_closed() {
+    let short = Timeouts { between_bytes: SHORT, ..Timeouts::default() };
+    let events = Timeouts { between_events: SHORT, ..Timeouts::default() };
+    for (media_type, timeouts) in [("text/plain", short), ("text/event-stream", events)] {
+        let closed = Arc::new(Notify::new());
+        let rig = rig(falls_silent(media_type, &closed).await, timeouts, EdgeLimits::default()).await;
+        let mut journeys = rig.recorder.subscribe();
+        let answer = rig.get("/", "").await;
+        assert!(status(&answer) == 200 && answer.contains("first"), "{answer}");
+        assert!(!answer.ends_with("0\r\n\r\n"), "a cut answer never ends as if it were whole: {answer}");
+        soon(closed.notified()).await;
+        assert_eq!(soon(journeys.recv()).await.unwrap().summary.status, 200);
+        until(|| rig.balancer.view()[0].in_flight == 0).await;
+    }
 }
