@@ -160,6 +160,32 @@ async fn a_connection_that_was_closed_while_kept_costs_nobody_a_request() {
 }
 
 #[tokio::test]
+async fn the_try_over_a_connection_that_turns_out_dead_has_a_span() {
+    let upstream = raw_upstream(|mut stream| async move {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        // The next request is taken and not answered.
+        let _ = stream.read(&mut [0]).await;
+    })
+    .await;
+    let rig = Rig::before(&[upstream]).await;
+    let found = async {
+        loop {
+            let root = detailed();
+            let answer = rig.balancer.forward(request(), &root).await.unwrap();
+            assert_eq!(answer.head.status, 200);
+            let spans = root.trace().finish();
+            if let [dead] = named(&spans, "Find the kept connection closed")[..] {
+                let attempt = named(&spans, "Forward to an instance")[0];
+                assert_eq!((dead.parent, dead.status), (Some(attempt.id), Status::Error));
+                assert_eq!(named(&spans, "Open a connection").len(), 1);
+                return;
+            }
+        }
+    };
+    soon(found).await;
+}
+
+#[tokio::test]
 async fn a_broken_connection_is_another_try_for_a_get_and_the_end_for_a_post() {
     let breaking = raw_upstream(|stream| async move { drop(stream) }).await;
     let alive = Upstream::saying("alive").await;

@@ -2,7 +2,8 @@
 //!
 //! What may be sent again is decided from what is known, never hoped: anything of which nothing was
 //! written; a safe request without a body also when the connection broke before the first byte of an
-//! answer (RFC 9110, section 9.2.2). Each instance is asked at most once.
+//! answer (RFC 9110, section 9.2.2). Each instance is chosen at most once; one whose
+//! kept connection turns out dead is asked again over a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use super::Balancer;
 use super::answer::{Answer, AnswerBody, patience};
 use super::connection::{Connection, SendError};
 use super::failure::Failure;
-use super::upload::{Progress, Upload};
 use super::timeouts::Timeouts;
+use super::upload::{Progress, Upload};
 use super::upstream::{InFlight, Upstream};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -86,7 +87,8 @@ impl Balancer {
         let in_flight = InFlight::new(upstream);
         let (started, timeouts) = (Tick::now(), &self.0.timeouts);
         if let Some(connection) = upstream.pool.take() {
-            span.record(Hop::Balancer, "Take a kept connection", started, Tick::now());
+            let found = Tick::now();
+            span.record(Hop::Balancer, "Take a kept connection", started, found);
             span.attribute("http.connection.reused", || true);
             let (spare, progress) = (copy(&request), request.body().progress());
             request = match (exchange(connection, request, upstream, &progress, timeouts.head).await, spare) {
@@ -99,6 +101,7 @@ impl Balancer {
                 (Err(failed), _) => return Err(blame(failed, upstream, &progress, started, None)),
             };
             upstream.pool.clear();
+            span.record(Hop::Balancer, "Find the kept connection closed", found, Tick::now()).status(Status::Error);
         }
         let opening = span.child(Hop::Balancer, "Open a connection");
         span.attribute("http.connection.reused", || false);
@@ -200,15 +203,15 @@ fn accept(
     response: Response<hyper::body::Incoming>,
     in_flight: InFlight,
     progress: &Progress,
+    timeouts: &Timeouts,
 ) -> Answer {
     let head_at = Tick::now();
     let (head, incoming) = response.into_parts();
-    timeouts: &Timeouts,
     let upstream = Arc::clone(in_flight.upstream());
+    let patience = patience(&head.headers, timeouts);
     if let Some(ended_at) = progress.ended_at() {
         upstream.answered(head_at.since(ended_at), !matches!(head.status.as_u16(), 502..=504));
     }
-    let patience = patience(&head.headers, timeouts);
     Answer {
         head,
         body: AnswerBody::new(incoming, patience, connection, in_flight),
