@@ -160,6 +160,32 @@ async fn a_connection_that_was_closed_while_kept_costs_nobody_a_request() {
 }
 
 #[tokio::test]
+async fn the_try_over_a_connection_that_turns_out_dead_has_a_span() {
+    let upstream = raw_upstream(|mut stream| async move {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        // The next request is taken and not answered.
+        let _ = stream.read(&mut [0]).await;
+    })
+    .await;
+    let rig = Rig::before(&[upstream]).await;
+    let found = async {
+        loop {
+            let root = detailed();
+            let answer = rig.balancer.forward(request(), &root).await.unwrap();
+            assert_eq!(answer.head.status, 200);
+            let spans = root.trace().finish();
+            if let [dead] = named(&spans, "Find the kept connection closed")[..] {
+                let attempt = named(&spans, "Forward to an instance")[0];
+                assert_eq!((dead.parent, dead.status), (Some(attempt.id), Status::Error));
+                assert_eq!(named(&spans, "Open a connection").len(), 1);
+                return;
+            }
+        }
+    };
+    soon(found).await;
+}
+
+#[tokio::test]
 async fn a_broken_connection_is_another_try_for_a_get_and_the_end_for_a_post() {
     let breaking = raw_upstream(|stream| async move { drop(stream) }).await;
     let alive = Upstream::saying("alive").await;
@@ -252,6 +278,22 @@ async fn health_falls_and_rises_and_those_who_watch_are_told() {
     assert!(rig.balancer.set_address("i1", second.address) && !rig.balancer.set_address("i9", second.address));
     soon(rig.balancer.ready()).await;
     assert_eq!(body_of(&rig.get("/", "").await), "second");
+}
+
+#[tokio::test]
+async fn a_moved_upstream_and_a_shorter_interval_are_noticed_before_the_old_pause_is_over() {
+    let (first, second) = (Upstream::saying("first").await, Upstream::saying("second").await);
+    let settings = Settings::default();
+    set(&settings, "balancer.health.interval", json!(60_000));
+    let balancer = Balancer::new(configs(&[first.address], true), settings.clone(), SECRET.to_owned());
+    soon(balancer.ready()).await;
+    balancer.set_address("i1", second.address);
+    soon(balancer.ready()).await;
+    balancer.set_stopped("i1", true);
+    balancer.set_stopped("i1", false);
+    soon(balancer.ready()).await;
+    set(&settings, "balancer.health.interval", json!(100));
+    until(|| second.checks.lock().unwrap().len() > 4).await;
 }
 
 #[tokio::test]

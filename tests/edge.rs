@@ -2,6 +2,8 @@
 
 #[path = "edge/rig.rs"]
 mod rig;
+#[path = "edge/slow.rs"]
+mod slow;
 #[path = "edge/tls.rs"]
 mod tls;
 

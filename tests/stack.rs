@@ -10,6 +10,7 @@ use harness::probes::{outgoing, probe};
 use harness::{House, PASSWORD, PATIENCE, audit, order_of};
 use roundtrip::client::{Client, ClientConfig, Outgoing, Resolver, Roots};
 use roundtrip::domain::permission::Role;
+use roundtrip::policy::health::State;
 use roundtrip::settings::runtime::BalancerPolicy;
 use roundtrip::web::probe::ProbeKey;
 use serde_json::json;
@@ -42,6 +43,8 @@ async fn an_instance_killed_amid_concurrent_reads_loses_none_of_them() {
         tokio::time::timeout(PATIENCE, halfway.notified()).await.expect("a third is answered");
         assert!(house.stack.kill_instance(victim).await);
         assert!(!house.stack.kill_instance(victim).await, "it is gone");
+        let dead = house.stack.instances().into_iter().find(|instance| instance.id == victim);
+        assert_eq!(dead.map(|instance| instance.state), Some(State::Stopped), "on purpose, not ill");
         let statuses: Vec<u16> = clients.join_all().await.into_iter().flatten().collect();
         assert_eq!(statuses.len(), CLIENTS * EACH);
         assert!(statuses.iter().all(|status| *status == 200), "{victim}: {statuses:?}");
@@ -59,6 +62,19 @@ async fn the_last_instance_gone_is_a_problem_document_of_the_balancer_and_no_han
     let document = reply.json();
     assert_eq!((&document["hop"], reply.header("content-type")), (&json!("balancer"), "application/problem+json"));
     house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_that_is_dropped_leaves_nobody_listening() {
+    let House { stack, console, door, .. } = House::with_one_instance().await;
+    let addresses = [stack.instances()[0].address, stack.app()];
+    console.stop().await;
+    door.stop().await;
+    drop(Arc::into_inner(stack).expect("nobody else holds it"));
+    for address in addresses {
+        let refused = async { while tokio::net::TcpStream::connect(address).await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, refused).await.expect("its port is free");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

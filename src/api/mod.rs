@@ -50,7 +50,7 @@ struct State {
     service: Service,
 }
 
-/// A running copy of the application.
+/// A running copy of the application. Dropping it cuts everything; [`Instance::stop`] is the orderly way.
 #[derive(Debug)]
 pub struct Instance {
     id: String,
@@ -104,6 +104,13 @@ impl Instance {
     /// Stops at once: what is under way is cut, as when a process dies.
     pub async fn kill(self) {
         self.handle.stop(false).await;
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Told is enough: the server ends by itself. After an orderly stop nobody is there to be told.
+        drop(self.handle.stop(false));
     }
 }
 

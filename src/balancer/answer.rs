@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use hyper::HeaderMap;
 use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
 use hyper::http::response;
+use tokio::time::{Instant, Sleep};
 
 use super::connection::Connection;
+use super::timeouts::Timeouts;
 use super::upstream::InFlight;
 use crate::observe::clock::Tick;
 
@@ -29,21 +33,47 @@ pub struct Answer {
     pub upstream: String,
 }
 
+/// Why an answer ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Cut {
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+    #[error("nothing came for {0:?}")]
+    Silent(Duration),
+}
+
 /// Streams. At its end the connection is kept; dropped before, the connection is closed, so that the
 /// upstream stops working for a client that left.
 #[derive(Debug)]
 pub struct AnswerBody {
     incoming: Incoming,
+    /// How long the upstream may be silent.
+    patience: Duration,
+    /// The end of that, while it is silent. Made once, since few answers need it.
+    deadline: Option<Pin<Box<Sleep>>>,
+    silent: bool,
     lease: Option<(Connection, InFlight)>,
 }
 
 impl AnswerBody {
-    pub(super) fn new(incoming: Incoming, connection: Connection, in_flight: InFlight) -> Self {
-        let mut body = Self { incoming, lease: Some((connection, in_flight)) };
+    pub(super) fn new(incoming: Incoming, patience: Duration, connection: Connection, in_flight: InFlight) -> Self {
+        let lease = Some((connection, in_flight));
+        let mut body = Self { incoming, patience, deadline: None, silent: false, lease };
         if body.incoming.is_end_stream() {
             body.release();
         }
         body
+    }
+
+    /// Waits for no longer than the upstream may be silent.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let patience = self.patience;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        if !self.silent {
+            self.silent = true;
+            deadline.as_mut().reset(Instant::now() + patience);
+        }
+        deadline.as_mut().poll(cx)
     }
 
     fn release(&mut self) {
@@ -63,17 +93,22 @@ impl AnswerBody {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let body = self.get_mut();
-        let frame = ready!(Pin::new(&mut body.incoming).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut body.incoming).poll_frame(cx) else {
+            ready!(body.poll_silence(cx));
+            body.lease = None;
+            return Poll::Ready(Some(Err(Cut::Silent(body.patience))));
+        };
+        body.silent = false;
         match &frame {
             Some(Ok(_)) if !body.incoming.is_end_stream() => {}
             Some(Ok(_)) | None => body.release(),
             Some(Err(_)) => body.lease = None,
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Cut::from)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -83,4 +118,10 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
+}
+
+/// How long the upstream of an answer with this head may be silent.
+pub(super) fn patience(headers: &HeaderMap, timeouts: &Timeouts) -> Duration {
+    let events = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    if events { timeouts.between_events } else { timeouts.between_bytes }
 }

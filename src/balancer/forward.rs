@@ -2,7 +2,8 @@
 //!
 //! What may be sent again is decided from what is known, never hoped: anything of which nothing was
 //! written; a safe request without a body also when the connection broke before the first byte of an
-//! answer (RFC 9110, section 9.2.2). Each instance is asked at most once.
+//! answer (RFC 9110, section 9.2.2). Each instance is chosen at most once; one whose
+//! kept connection turns out dead is asked again over a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,11 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, Response};
 
 use super::Balancer;
-use super::answer::{Answer, AnswerBody};
+use super::answer::{Answer, AnswerBody, patience};
 use super::connection::{Connection, SendError};
 use super::failure::Failure;
-use super::upload::Upload;
+use super::timeouts::Timeouts;
+use super::upload::{Progress, Upload};
 use super::upstream::{InFlight, Upstream};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -25,8 +27,6 @@ use crate::web::traceparent::{self, TraceParent};
 
 /// Instances asked for one request.
 const ATTEMPTS_MAX: usize = 3;
-/// How long an upstream may take until its answer's head is there.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 const TRACEPARENT: HeaderName = HeaderName::from_static(traceparent::NAME);
 const HOP: HeaderName = HeaderName::from_static(probe::HOP);
@@ -85,19 +85,23 @@ impl Balancer {
     ) -> Result<Answer, (Failure, Whole)> {
         self.address_to(upstream, &mut request, span);
         let in_flight = InFlight::new(upstream);
-        let started = Tick::now();
+        let (started, timeouts) = (Tick::now(), &self.0.timeouts);
         if let Some(connection) = upstream.pool.take() {
-            span.record(Hop::Balancer, "Take a kept connection", started, Tick::now());
+            let found = Tick::now();
+            span.record(Hop::Balancer, "Take a kept connection", started, found);
             span.attribute("http.connection.reused", || true);
-            let spare = copy(&request);
-            request = match (exchange(connection, request, upstream).await, spare) {
-                (Ok((connection, response)), _) => return Ok(accept(connection, response, in_flight, started)),
+            let (spare, progress) = (copy(&request), request.body().progress());
+            request = match (exchange(connection, request, upstream, &progress, timeouts.head).await, spare) {
+                (Ok((connection, response)), _) => {
+                    return Ok(accept(connection, response, in_flight, &progress, timeouts));
+                }
                 (Err(Failed::Unsent(whole)), _) => *whole,
                 // It was closed while the request was on its way: so are the others, most likely.
                 (Err(Failed::Broken(_)), Some(spare)) => *spare,
-                (Err(failed), _) => return Err(blame(failed, upstream, started, None)),
+                (Err(failed), _) => return Err(blame(failed, upstream, &progress, started, None)),
             };
             upstream.pool.clear();
+            span.record(Hop::Balancer, "Find the kept connection closed", found, Tick::now()).status(Status::Error);
         }
         let opening = span.child(Hop::Balancer, "Open a connection");
         span.attribute("http.connection.reused", || false);
@@ -110,10 +114,10 @@ impl Balancer {
             }
         };
         opening.end();
-        let spare = copy(&request);
-        match exchange(connection, request, upstream).await {
-            Ok((connection, response)) => Ok(accept(connection, response, in_flight, started)),
-            Err(failed) => Err(blame(failed, upstream, started, spare)),
+        let (spare, progress) = (copy(&request), request.body().progress());
+        match exchange(connection, request, upstream, &progress, timeouts.head).await {
+            Ok((connection, response)) => Ok(accept(connection, response, in_flight, &progress, timeouts)),
+            Err(failed) => Err(blame(failed, upstream, &progress, started, spare)),
         }
     }
 
@@ -158,52 +162,67 @@ enum Failed {
     Broken(String),
     /// The request's body failed, not the upstream.
     Upload,
-    TooSlow,
+    TooSlow {
+        waited: Duration,
+    },
 }
 
 async fn exchange(
     mut connection: Connection,
     request: Request<Upload>,
     upstream: &Upstream,
+    progress: &Progress,
+    head_timeout: Duration,
 ) -> Result<(Connection, Response<hyper::body::Incoming>), Failed> {
-    match tokio::time::timeout(HEAD_TIMEOUT, connection.send(request)).await {
+    let sent = tokio::select! {
+        biased;
+        sent = connection.send(request) => sent,
+        () = progress.clone().upstream_overdue(head_timeout) => {
+            return Err(Failed::TooSlow { waited: head_timeout });
+        }
+    };
+    match sent {
         // We ask for no upgrade, so 101 makes no sense (RFC 9110, section 15.2.2).
-        Ok(Ok(response)) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
-        Ok(Ok(response)) => Ok((connection, response)),
-        Ok(Err(SendError::Unsent(request))) => Err(Failed::Unsent(request)),
+        Ok(response) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
+        Ok(response) => Ok((connection, response)),
+        Err(SendError::Unsent(request)) => Err(Failed::Unsent(request)),
         // hyper calls an error of the body that it was given the user's.
-        Ok(Err(SendError::Broken(error))) if error.is_user() => Err(Failed::Upload),
-        Ok(Err(SendError::Broken(error))) => {
+        Err(SendError::Broken(error)) if error.is_user() => Err(Failed::Upload),
+        Err(SendError::Broken(error)) => {
             log::debug!(target: "balancer", "{} broke off: {error}", upstream.id);
             Err(Failed::Broken(error.to_string()))
         }
-        Err(_) => Err(Failed::TooSlow),
     }
 }
 
-/// The answer, its cost noted. A gateway's error statuses count as failures of the upstream's own; other
-/// statuses may be what the request deserves.
+/// The answer, its cost noted: the time since the upstream had the whole request. An answer that came
+/// before that says nothing about how fast it is. A gateway's error statuses count as failures of the
+/// upstream's own; other statuses may be what the request deserves.
 fn accept(
     connection: Connection,
     response: Response<hyper::body::Incoming>,
     in_flight: InFlight,
-    started: Tick,
+    progress: &Progress,
+    timeouts: &Timeouts,
 ) -> Answer {
     let head_at = Tick::now();
     let (head, incoming) = response.into_parts();
     let upstream = Arc::clone(in_flight.upstream());
-    upstream.answered(head_at.since(started), !matches!(head.status.as_u16(), 502..=504));
+    let patience = patience(&head.headers, timeouts);
+    if let Some(ended_at) = progress.ended_at() {
+        upstream.answered(head_at.since(ended_at), !matches!(head.status.as_u16(), 502..=504));
+    }
     Answer {
         head,
-        body: AnswerBody::new(incoming, connection, in_flight),
+        body: AnswerBody::new(incoming, patience, connection, in_flight),
         head_at,
         own: upstream.own,
         upstream: upstream.id.clone(),
     }
 }
 
-fn blame(failed: Failed, upstream: &Upstream, started: Tick, spare: Whole) -> (Failure, Whole) {
-    let took = Tick::now().since(started);
+fn blame(failed: Failed, upstream: &Upstream, progress: &Progress, started: Tick, spare: Whole) -> (Failure, Whole) {
+    let took = Tick::now().since(progress.ended_at().unwrap_or(started));
     match failed {
         Failed::Unsent(whole) => {
             upstream.connect_failed(took);
@@ -214,9 +233,9 @@ fn blame(failed: Failed, upstream: &Upstream, started: Tick, spare: Whole) -> (F
             (Failure::Broken { upstream: upstream.id.clone(), reason }, spare)
         }
         Failed::Upload => (Failure::Upload, None),
-        Failed::TooSlow => {
+        Failed::TooSlow { waited } => {
             upstream.failed(took);
-            (Failure::TooSlow { upstream: upstream.id.clone(), waited: HEAD_TIMEOUT }, None)
+            (Failure::TooSlow { upstream: upstream.id.clone(), waited }, None)
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::settings::runtime::Settings;
 use crate::web::probe::{self, HopClaim};
 
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// A changed interval is noticed within this.
+const SETTING_READ_EVERY: Duration = Duration::from_secs(1);
 /// While nothing is known yet, looking often makes the start short.
 const INTERVAL_AT_START: Duration = Duration::from_millis(50);
 
@@ -32,16 +34,27 @@ pub async fn check_forever(upstream: Arc<Upstream>, settings: Settings, hop_secr
             }
         }
         upstream.pool.sweep();
-        tokio::time::sleep(pause(&upstream, &settings)).await;
+        rest(&upstream, &settings).await;
     }
 }
 
-/// The interval ±10 %, so that the checks of several upstreams drift apart.
-fn pause(upstream: &Upstream, settings: &Settings) -> Duration {
-    let interval = settings.snapshot().balancer_health_interval;
-    let interval = if upstream.state() == State::Starting { interval.min(INTERVAL_AT_START) } else { interval };
-    let share = random::below(random::split_mix(Tick::now().as_nanos()), 201);
-    interval * (900 + share as u32) / 1_000
+/// The interval ±10 %, so that the checks of several upstreams drift apart. Ends early when the upstream
+/// was moved, taken out or brought back, or the interval was shortened.
+async fn rest(upstream: &Upstream, settings: &Settings) {
+    let began = Tick::now();
+    let share = 900 + random::below(random::split_mix(began.as_nanos()), 201) as u32;
+    loop {
+        let interval = settings.snapshot().balancer_health_interval;
+        let interval = if upstream.state() == State::Starting { interval.min(INTERVAL_AT_START) } else { interval };
+        let left = (interval * share / 1_000).saturating_sub(Tick::now().since(began));
+        if left.is_zero() {
+            return;
+        }
+        tokio::select! {
+            () = upstream.news.notified() => return,
+            () = tokio::time::sleep(left.min(SETTING_READ_EVERY)) => {}
+        }
+    }
 }
 
 async fn passes(upstream: &Upstream, hop_secret: &str) -> bool {

@@ -9,6 +9,7 @@ pub mod failure;
 mod forward;
 mod health;
 mod pool;
+pub mod timeouts;
 pub mod upload;
 mod upstream;
 
@@ -22,6 +23,7 @@ use tokio::task::AbortHandle;
 use crate::policy::health::State;
 use crate::policy::random;
 use crate::settings::runtime::Settings;
+use timeouts::Timeouts;
 use upstream::Upstream;
 
 /// Something to send requests to.
@@ -56,6 +58,7 @@ struct Inner {
     upstreams: Vec<Arc<Upstream>>,
     settings: Settings,
     hop_secret: String,
+    timeouts: Timeouts,
     /// Position of the upstream whose turn it was; `usize::MAX` before the first.
     last_turn: AtomicUsize,
     random_state: AtomicU64,
@@ -74,6 +77,16 @@ impl Drop for Inner {
 impl Balancer {
     /// Starts the health checks on the current tokio runtime (and panics outside of one).
     pub fn new(upstreams: Vec<UpstreamConfig>, settings: Settings, hop_secret: String) -> Self {
+        Self::with_timeouts(upstreams, settings, hop_secret, Timeouts::default())
+    }
+
+    /// As [`Self::new`], with another patience.
+    pub fn with_timeouts(
+        upstreams: Vec<UpstreamConfig>,
+        settings: Settings,
+        hop_secret: String,
+        timeouts: Timeouts,
+    ) -> Self {
         let changes = watch::Sender::new(0);
         let upstreams: Vec<Arc<Upstream>> =
             upstreams.into_iter().map(|config| Arc::new(Upstream::new(config, changes.clone()))).collect();
@@ -88,6 +101,7 @@ impl Balancer {
             upstreams,
             settings,
             hop_secret,
+            timeouts,
             last_turn: AtomicUsize::new(usize::MAX),
             random_state: AtomicU64::new(seed()),
             changes,

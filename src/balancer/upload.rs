@@ -2,11 +2,15 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::watch;
+
+use crate::observe::clock::Tick;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -14,7 +18,24 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub enum Upload {
     Empty,
-    Stream(UnsyncBoxBody<Bytes, BoxError>),
+    Stream(Stream),
+}
+
+/// Says who is waited for while it is sent.
+#[derive(Debug)]
+pub struct Stream {
+    body: UnsyncBoxBody<Bytes, BoxError>,
+    turn: watch::Sender<Turn>,
+}
+
+/// Who has to do something before an upload goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Client,
+    /// It got something then, and has not asked for more.
+    Upstream(Tick),
+    /// It got all of it then.
+    Ended(Tick),
 }
 
 impl Upload {
@@ -23,12 +44,100 @@ impl Upload {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self::Stream(body.map_err(Into::into).boxed_unsync())
+        let turn = watch::Sender::new(Turn::Upstream(Tick::now()));
+        Self::Stream(Stream { body: body.map_err(Into::into).boxed_unsync(), turn })
     }
 
     pub const fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
+
+    /// How it goes on once it is sent.
+    pub(super) fn progress(&self) -> Progress {
+        let started = Tick::now();
+        match self {
+            Self::Empty => Progress { started, turn: None },
+            Self::Stream(stream) => {
+                stream.turn.send_replace(Turn::Upstream(started));
+                Progress { started, turn: Some(stream.turn.subscribe()) }
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Tells whose turn it is after a poll.
+    fn polled(&self, frame: &Poll<Option<Result<Frame<Bytes>, BoxError>>>) {
+        let turn = match frame {
+            Poll::Pending => Turn::Client,
+            Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !self.body.is_end_stream() => {
+                Turn::Upstream(Tick::now())
+            }
+            Poll::Ready(Some(Ok(_)) | None) => Turn::Ended(Tick::now()),
+            // Whoever sends it is told by the error itself.
+            Poll::Ready(Some(Err(_))) => Turn::Client,
+        };
+        self.turn.send_if_modified(|before| {
+            let changes = *before != turn && !matches!(before, Turn::Ended(_));
+            if changes {
+                *before = turn;
+            }
+            changes
+        });
+    }
+}
+
+/// What the one who sends an upload knows of it while it is away.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    started: Tick,
+    /// None: there was nothing to upload.
+    turn: Option<watch::Receiver<Turn>>,
+}
+
+impl Progress {
+    /// From when on the upstream's time counts: it has had the whole request. None while it has not.
+    pub fn ended_at(&self) -> Option<Tick> {
+        match &self.turn {
+            None => Some(self.started),
+            Some(turn) => match *turn.borrow() {
+                Turn::Ended(at) => Some(at),
+                Turn::Client | Turn::Upstream(_) => None,
+            },
+        }
+    }
+
+    /// Waits until the upstream alone has kept us waiting for `patience`. While it is the client's turn
+    /// no time counts: the client's body has a bound of its own.
+    pub async fn upstream_overdue(mut self, patience: Duration) {
+        let mut since = self.started;
+        if let Some(turn) = &mut self.turn {
+            loop {
+                let now = *turn.borrow_and_update();
+                let changed = match now {
+                    Turn::Client => turn.changed().await,
+                    Turn::Ended(at) => {
+                        since = at;
+                        break;
+                    }
+                    Turn::Upstream(at) => match tokio::time::timeout(left(at, patience), turn.changed()).await {
+                        Ok(changed) => changed,
+                        Err(_) => return,
+                    },
+                };
+                if changed.is_err() {
+                    // The body was dropped before its end: nothing more will go out.
+                    since = Tick::now();
+                    break;
+                }
+            }
+        }
+        tokio::time::sleep(left(since, patience)).await;
+    }
+}
+
+fn left(since: Tick, patience: Duration) -> Duration {
+    patience.saturating_sub(Tick::now().since(since))
 }
 
 impl Body for Upload {
@@ -38,21 +147,25 @@ impl Body for Upload {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Stream(body) => Pin::new(body).poll_frame(cx),
+            Self::Stream(stream) => {
+                let frame = Pin::new(&mut stream.body).poll_frame(cx);
+                stream.polled(&frame);
+                frame
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(body) => body.is_end_stream(),
+            Self::Stream(stream) => stream.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(body) => body.size_hint(),
+            Self::Stream(stream) => stream.body.size_hint(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::pool::Pool;
 use super::{InstanceView, UpstreamConfig};
@@ -19,6 +19,8 @@ pub struct Upstream {
     pub own: bool,
     pub health_path: Option<String>,
     pub pool: Pool,
+    /// Wakes the health check: what it knew no longer holds.
+    pub news: Notify,
     in_flight: AtomicU64,
     known: Mutex<Known>,
     changes: watch::Sender<u64>,
@@ -48,6 +50,7 @@ impl Upstream {
             id,
             own,
             pool: Pool::default(),
+            news: Notify::new(),
             in_flight: AtomicU64::new(0),
             known: Mutex::new(Known { address, health: Health::default(), ewma: PeakEwma::new(now()) }),
             changes,
@@ -103,6 +106,7 @@ impl Upstream {
     pub fn set_stopped(&self, stopped: bool) {
         self.pool.clear();
         self.change("told so", |health| health.stopped(stopped));
+        self.news.notify_one();
     }
 
     pub fn set_address(&self, address: SocketAddr) {
@@ -111,6 +115,7 @@ impl Upstream {
             *known = Known { address, health: Health::default(), ewma: PeakEwma::new(now()) };
         }
         self.pool.clear();
+        self.news.notify_one();
         self.changes.send_modify(|count| *count += 1);
     }
 

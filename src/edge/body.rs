@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 
 use super::limits::EdgeLimits;
 use super::record::Exchange;
-use crate::balancer::answer::AnswerBody;
+use crate::balancer::answer::{AnswerBody, Cut};
 use crate::balancer::upload::BoxError;
 
 /// What went wrong with an upload.
@@ -130,9 +130,9 @@ impl EdgeBody {
 
 impl Body for EdgeBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let body = self.get_mut();
         let frame = match &mut body.source {
             Source::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::Shared;
 use super::body::Progress;
 use super::connection::ConnInfo;
+use crate::balancer::answer::Cut;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
 use crate::observe::ids::{SpanId, TraceId};
@@ -129,7 +130,7 @@ impl Exchange {
     }
 
     /// The upstream broke off; so will the answer.
-    pub fn truncated(&mut self, error: &hyper::Error) {
+    pub fn truncated(&mut self, error: &Cut) {
         if let Some(open) = &mut self.open {
             open.truncated = true;
             open.root.status(Status::Error).attribute("error.type", || "truncated");

@@ -174,6 +174,8 @@ impl Stack {
         match killed {
             Some(instance) => {
                 instance.kill().await;
+                // Not before: what was under way in it is to be seen breaking off.
+                self.balancer.set_stopped(id, true);
                 true
             }
             None => false,

@@ -16,6 +16,7 @@ use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use roundtrip::balancer::timeouts::Timeouts;
 use roundtrip::balancer::{Balancer, UpstreamConfig};
 use roundtrip::edge::limits::EdgeLimits;
 use roundtrip::edge::{Edge, EdgeConfig};
@@ -191,6 +192,7 @@ pub struct Options {
     pub own: bool,
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub limits: EdgeLimits,
+    pub timeouts: Timeouts,
 }
 
 impl Rig {
@@ -209,7 +211,8 @@ impl Rig {
 
     pub fn with(upstreams: &[SocketAddr], options: Options) -> Self {
         let settings = Settings::default();
-        let balancer = Balancer::new(configs(upstreams, options.own), settings.clone(), SECRET.to_owned());
+        let (upstreams, timeouts) = (configs(upstreams, options.own), options.timeouts);
+        let balancer = Balancer::with_timeouts(upstreams, settings.clone(), SECRET.to_owned(), timeouts);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let recorder = Recorder::default();

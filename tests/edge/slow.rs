@@ -1,0 +1,106 @@
+//! Who is to blame for being slow, and what becomes of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use roundtrip::balancer::timeouts::Timeouts;
+use roundtrip::edge::limits::EdgeLimits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
+
+use crate::rig::{Options, Rig, Upstream, raw_upstream, soon, status, until};
+
+const SHORT: Duration = Duration::from_millis(30);
+
+async fn rig(upstream: std::net::SocketAddr, timeouts: Timeouts, limits: EdgeLimits) -> Rig {
+    let rig = Rig::with(&[upstream], Options { limits, timeouts, ..Options::default() });
+    soon(rig.balancer.ready()).await;
+    rig
+}
+
+fn half_a_post(rig: &Rig) -> String {
+    format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 10\r\n\r\nhello", rig.host)
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_its_upload_is_told_so_and_the_upstream_is_not_blamed() {
+    let upstream = Upstream::saying("hello").await;
+    let limits = EdgeLimits { body_timeout: SHORT * 5, ..EdgeLimits::default() };
+    let rig = rig(upstream.address, Timeouts { head: SHORT, ..Timeouts::default() }, limits).await;
+    let mut client = rig.connect().await;
+    client.write(&half_a_post(&rig)).await;
+    let answer = client.rest().await;
+    assert_eq!(status(&answer), 408, "{answer}");
+    assert_eq!(rig.balancer.view()[0].ewma_us, None, "the upstream is not blamed");
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn the_time_of_an_upload_is_not_the_upstream_s() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = rig(upstream.address, Timeouts::default(), EdgeLimits::default()).await;
+    let mut client = rig.connect().await;
+    client.write(&half_a_post(&rig)).await;
+    // The slowness is what is tested: it is the client's.
+    let stall = Duration::from_millis(500);
+    tokio::time::sleep(stall).await;
+    client.write("world").await;
+    assert_eq!(status(&client.read_until("\r\n\r\nhello").await), 200);
+    let measured = rig.balancer.view()[0].ewma_us.expect("it answered");
+    assert!(measured < stall.as_secs_f64() * 1e6, "{measured} us");
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_a_whole_upload_in_time_is_blamed() {
+    let gone = Arc::new(Notify::new());
+    let upstream = {
+        let gone = Arc::clone(&gone);
+        raw_upstream(move |mut stream| {
+            let gone = Arc::clone(&gone);
+            async move {
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+                let _ = stream.shutdown().await;
+                gone.notify_one();
+            }
+        })
+        .await
+    };
+    let rig = rig(upstream, Timeouts { head: SHORT, ..Timeouts::default() }, EdgeLimits::default()).await;
+    let mut client = rig.connect().await;
+    client.write(&format!("{}world", half_a_post(&rig))).await;
+    assert_eq!(status(&client.read_until("\r\n\r\n").await), 504);
+    assert!(rig.balancer.view()[0].ewma_us.is_some(), "it is blamed");
+    soon(gone.notified()).await;
+}
+
+/// Answers a head of this type and a first chunk, then nothing until the connection is closed.
+async fn falls_silent(media_type: &'static str, closed: &Arc<Notify>) -> std::net::SocketAddr {
+    let closed = Arc::clone(closed);
+    raw_upstream(move |mut stream| {
+        let closed = Arc::clone(&closed);
+        async move {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n");
+            stream.write_all(format!("{head}5\r\nfirst\r\n").as_bytes()).await.unwrap();
+            let _ = stream.read(&mut [0]).await;
+            closed.notify_one();
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_that_falls_silent_is_cut_and_its_connection_closed() {
+    let short = Timeouts { between_bytes: SHORT, ..Timeouts::default() };
+    let events = Timeouts { between_events: SHORT, ..Timeouts::default() };
+    for (media_type, timeouts) in [("text/plain", short), ("text/event-stream", events)] {
+        let closed = Arc::new(Notify::new());
+        let rig = rig(falls_silent(media_type, &closed).await, timeouts, EdgeLimits::default()).await;
+        let mut journeys = rig.recorder.subscribe();
+        let answer = rig.get("/", "").await;
+        assert!(status(&answer) == 200 && answer.contains("first"), "{answer}");
+        assert!(!answer.ends_with("0\r\n\r\n"), "a cut answer never ends as if it were whole: {answer}");
+        soon(closed.notified()).await;
+        assert_eq!(soon(journeys.recv()).await.unwrap().summary.status, 200);
+        until(|| rig.balancer.view()[0].in_flight == 0).await;
+    }
+}
