@@ -60,7 +60,8 @@ async fn pages_lead_to_set_up_then_to_sign_in_and_only_then_to_themselves() {
         assert_eq!(leads_to(&stranger, page).await, format!("/sign-in?next={page}"));
         owner.get(page).await.is_page();
     }
-    assert_eq!(leads_to(&stranger, "/setup").await, "/sign-in");
+    // With an empty fragment: a browser would keep the token of a used link over the redirect.
+    assert_eq!(leads_to(&stranger, "/setup").await, "/sign-in#");
     stranger.get("/sign-in").await.is_page();
     house.stop().await;
 }

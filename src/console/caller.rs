@@ -83,10 +83,10 @@ impl Call {
         fields::parse(None, self.media_type(), &bytes, read)
     }
 
-    /// Reads the body as any JSON.
-    pub fn json(&self, body: Body) -> Result<Value, Problem> {
+    /// Reads the body as any JSON of at most `depth_max` levels.
+    pub fn json(&self, body: Body, depth_max: usize) -> Result<Value, Problem> {
         let bytes = whole(body)?;
-        fields::json(None, self.media_type(), &bytes)
+        fields::json(None, self.media_type(), &bytes, depth_max)
     }
 
     fn media_type(&self) -> &str {

@@ -16,6 +16,10 @@ use crate::web::problem::Problem;
 /// The spans of one probe, with the heads it sent and read.
 pub const SPANS_BYTES_MAX: usize = 1024 * 1024;
 
+/// Nesting that a probe's part may have: spans with attributes and certificates come to eight levels
+/// today, and a new kind of fact must not make an older server refuse the probe.
+const PART_DEPTH_MAX: usize = 32;
+
 /// A new link for set-up.
 pub async fn setup_link(call: Call) -> Answer {
     call.command()?;
@@ -74,7 +78,7 @@ pub async fn session(call: Call, body: Body) -> Answer {
 /// The client's side of a probe that was sent by another process; answers with the whole journey.
 pub async fn journey(call: Call, body: Body) -> Answer {
     call.command()?;
-    let part: ClientPart = serde_json::from_value(call.json(body)?).map_err(|error| {
+    let part: ClientPart = serde_json::from_value(call.json(body, PART_DEPTH_MAX)?).map_err(|error| {
         let detail = format!("The client's spans can't be read: {error}.");
         Problem::new(None, 400, "bad-part", "Not a client's part", detail)
     })?;

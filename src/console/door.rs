@@ -11,7 +11,7 @@ use super::NAME;
 use crate::store::control::Control;
 use crate::web::host::HostList;
 use crate::web::problem::Problem;
-use crate::web::respond::{self, get, header};
+use crate::web::respond::{self, get, header, resource};
 
 /// What the door is made of.
 #[derive(Debug)]
@@ -63,12 +63,12 @@ impl Door {
                         Ok(response)
                     }
                 })
-                .service(web::resource("/").route(get().to(page)))
-                .service(web::resource("/api/door").route(get().to(facts)))
-                .service(web::resource("/roundtrip-ca.pem").route(get().to(ca)))
-                .service(web::resource(HERE).route(get().to(here)))
-                .service(web::resource("/static/{hash}/{path:.*}").route(get().to(asset)))
-                .service(web::resource("/favicon.ico").route(get().to(icon)))
+                .service(resource("/", "GET, HEAD").route(get().to(page)))
+                .service(resource("/api/door", "GET, HEAD").route(get().to(facts)))
+                .service(resource("/roundtrip-ca.pem", "GET, HEAD").route(get().to(ca)))
+                .service(resource(HERE, "GET, HEAD").route(get().to(here)))
+                .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(asset)))
+                .service(resource("/favicon.ico", "GET, HEAD").route(get().to(icon)))
                 .default_service(web::to(not_found))
         })
         .workers(1)

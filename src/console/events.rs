@@ -11,7 +11,7 @@ use actix_web::web::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
-use super::caller::{Answer, Call};
+use super::caller::{Answer, Call, Caller};
 use super::journeys::value;
 use super::stack::state_of;
 use crate::domain::permission::Permission;
@@ -19,6 +19,8 @@ use crate::web::problem::Problem;
 
 /// How often the stack's state is told when nothing else happens.
 const EVERY: Duration = Duration::from_secs(2);
+/// How often the session is looked at again: a stream ends so soon after its owner signed out.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Events that wait for a slow page; beyond that it misses journeys, never blocks anybody.
 const WAITING_MAX: usize = 32;
 
@@ -40,15 +42,20 @@ pub async fn stream(call: Call) -> Answer {
         .body(Stream(receiver)))
 }
 
-/// Until the page is gone or the server stops.
+/// Until the page is gone, its session is over or the server stops.
 async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
     let mut journeys = call.state.stack.recorder().subscribe();
     let mut closing = call.state.closing.clone();
     let mut every = tokio::time::interval(EVERY);
+    let mut check = tokio::time::interval(CHECK_EVERY);
     loop {
         let event = tokio::select! {
             _ = closing.wait_for(|closing| *closing) => return,
             () = page.closed() => return,
+            _ = check.tick() => match is_signed_in(call).await {
+                true => continue,
+                false => return,
+            },
             _ = every.tick() => match state_of(&call.state).await {
                 Ok(state) => event("stack", &state),
                 Err(_) => continue,
@@ -63,6 +70,13 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
             return;
         }
     }
+}
+
+/// Whether the session that opened the stream still counts. Looking does not keep it alive.
+async fn is_signed_in(call: &Call) -> bool {
+    let Caller::Owner { secret, .. } = &call.caller else { return false };
+    // A database that can't answer ends the stream, too: the page asks again, and is let in or not.
+    call.state.control.is_session_live(secret).await.unwrap_or(false)
 }
 
 fn event(name: &str, data: &serde_json::Value) -> Bytes {

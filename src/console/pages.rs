@@ -24,7 +24,9 @@ pub async fn sign_in(call: Call) -> Answer {
 
 pub async fn setup(call: Call) -> Answer {
     if call.state.control.owner().await.map_err(unavailable)?.is_some() {
-        return Ok(see_other("/sign-in"));
+        // The empty fragment takes a used link's token out of the address bar: without it a browser
+        // keeps the one it had (RFC 9110, section 10.2.2).
+        return Ok(see_other("/sign-in#"));
     }
     Ok(respond::page("setup", ""))
 }

@@ -1,11 +1,10 @@
 //! Every address of the console, in one table.
 
-use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{HttpResponse, Resource, web};
+use actix_web::{HttpResponse, web};
 
 use super::{account, control, events, journeys, pages, setup, signing, stack};
 use crate::web::problem::Problem;
-use crate::web::respond::{self, get};
+use crate::web::respond::{self, get, resource};
 
 pub fn configure(app: &mut web::ServiceConfig) {
     app.service(resource("/", "GET, HEAD").route(get().to(pages::journey)))
@@ -48,17 +47,6 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(web::post().to(control::journey)),
         )
         .default_service(web::to(not_found));
-}
-
-/// An address that answers every other method with 405 and `Allow` (RFC 9110, section 15.5.6).
-fn resource(path: &'static str, allow: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move || async move {
-        let detail = format!("This address takes {allow}.");
-        let problem = Problem::new(None, 405, "method-not-allowed", "Method not allowed", detail);
-        let mut response = respond::problem(&problem);
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-        response
-    }))
 }
 
 async fn not_found() -> HttpResponse {

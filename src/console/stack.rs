@@ -7,6 +7,7 @@ use super::caller::{Answer, Body, Call, unavailable};
 use super::journeys::json_answer;
 use crate::domain::permission::Permission;
 use crate::store::StoreError;
+use crate::web::fields;
 use crate::web::problem::Problem;
 
 pub async fn view(call: Call) -> Answer {
@@ -36,7 +37,7 @@ pub async fn settings(call: Call) -> Answer {
 /// All the changes, or none.
 pub async fn change(call: Call, body: Body) -> Answer {
     let name = call.owner(Permission::StackChange)?;
-    let body = call.json(body)?;
+    let body = call.json(body, fields::DEPTH_MAX)?;
     let changes = body.as_object().ok_or_else(|| {
         let detail = "An object of keys and values is expected.";
         Problem::new(None, 422, "bad-setting", "Not a valid setting", detail)

@@ -164,8 +164,25 @@ impl Control {
 
     /// The session of that secret, if it is still live; notes that it was seen.
     pub async fn session(&self, secret: &SessionSecret) -> Result<Option<ConsoleSession>, StoreError> {
-        let hash = hashed(secret.expose());
-        let now = self.clock.now();
+        let (hash, now) = (hashed(secret.expose()), self.clock.now());
+        let found = self.live_session(hash, now)?;
+        if found.is_some_and(|session| now - session.last_seen_at >= TOUCH_EVERY) {
+            self.engine.write_later("Note when the session was seen", move |transaction| {
+                transaction.db.step("Note when the session was seen", &[TOUCH_SESSION], |connection| {
+                    let changed = connection.prepare_cached(TOUCH_SESSION)?.execute(params![hash, millis(now)])?;
+                    Ok(((), Touched::Changed(changed)))
+                })
+            });
+        }
+        Ok(found)
+    }
+
+    /// Whether the session of that secret is still live. Only a look: who is watched is not at work.
+    pub async fn is_session_live(&self, secret: &SessionSecret) -> Result<bool, StoreError> {
+        Ok(self.live_session(hashed(secret.expose()), self.clock.now())?.is_some())
+    }
+
+    fn live_session(&self, hash: [u8; 32], now: OffsetDateTime) -> Result<Option<ConsoleSession>, StoreError> {
         let session = |row: &Row<'_>| {
             Ok(ConsoleSession {
                 created_at: moment(row, 0)?,
@@ -176,16 +193,7 @@ impl Control {
         let found = self.read("Find the session", move |connection| {
             connection.prepare_cached(FIND_SESSION)?.query_row([&hash[..]], session).optional()
         })?;
-        let found = found.filter(|session| session.is_live(now));
-        if found.is_some_and(|session| now - session.last_seen_at >= TOUCH_EVERY) {
-            self.engine.write_later("Note when the session was seen", move |transaction| {
-                transaction.db.step("Note when the session was seen", &[TOUCH_SESSION], |connection| {
-                    let changed = connection.prepare_cached(TOUCH_SESSION)?.execute(params![hash, millis(now)])?;
-                    Ok(((), Touched::Changed(changed)))
-                })
-            });
-        }
-        Ok(found)
+        Ok(found.filter(|session| session.is_live(now)))
     }
 
     /// Ends a session. That it is none is no error.

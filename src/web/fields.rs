@@ -7,16 +7,16 @@ use serde_json::{Map, Value};
 use super::problem::{FieldError, Problem};
 use crate::observe::hop::Hop;
 
-/// Nesting that a body may have. Ours need two levels.
-const DEPTH_MAX: usize = 8;
+/// Nesting that a form's body may have. The deepest of ours, an order, needs three levels.
+pub const DEPTH_MAX: usize = 8;
 
 /// Unknown fields of one object that are named; more would make a long answer of a short request.
 const UNKNOWN_NAMED_MAX: usize = 8;
 /// Characters of an unknown field's name that are repeated.
 const NAME_CHARS_MAX: usize = 64;
 
-/// Reads a body as JSON; `hop` is who refuses it.
-pub fn json(hop: Option<Hop>, media_type: &str, bytes: &[u8]) -> Result<Value, Problem> {
+/// Reads a body as JSON of at most `depth_max` levels; `hop` is who refuses it.
+pub fn json(hop: Option<Hop>, media_type: &str, bytes: &[u8], depth_max: usize) -> Result<Value, Problem> {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         let detail = "This takes a body with Content-Type: application/json.";
@@ -25,8 +25,8 @@ pub fn json(hop: Option<Hop>, media_type: &str, bytes: &[u8]) -> Result<Value, P
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         Problem::new(hop, 400, "bad-json", "Not valid JSON", format!("The body can't be read as JSON: {error}."))
     })?;
-    if depth(&value) > DEPTH_MAX {
-        let detail = format!("The body nests more than {DEPTH_MAX} levels.");
+    if depth(&value) > depth_max {
+        let detail = format!("The body nests more than {depth_max} levels.");
         return Err(Problem::new(hop, 400, "too-deep", "Nested too deeply", detail));
     }
     Ok(value)
@@ -39,7 +39,7 @@ pub fn parse<T>(
     bytes: &[u8],
     read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
 ) -> Result<T, Problem> {
-    let value = json(hop, media_type, bytes)?;
+    let value = json(hop, media_type, bytes, DEPTH_MAX)?;
     let mut errors = Vec::new();
     let value = Fields::object(&value, String::new(), &mut errors).and_then(|mut fields| fields.finish(read));
     match value {

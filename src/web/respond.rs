@@ -2,11 +2,11 @@
 
 use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, RETRY_AFTER, VARY,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, RETRY_AFTER, VARY,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route, web};
 
 use super::problem::{self, Problem};
 use super::{assets, headers, secret};
@@ -104,4 +104,15 @@ pub fn icon() -> HttpResponse {
 pub fn get() -> Route {
     let get_or_head = |context: &GuardContext<'_>| matches!(context.head().method, Method::GET | Method::HEAD);
     web::route().guard(fn_guard(get_or_head))
+}
+
+/// An address that answers every other method with 405 and `Allow` (RFC 9110, section 15.5.6).
+pub fn resource(path: &'static str, allow: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        let detail = format!("This address takes {allow}.");
+        let refused = Problem::new(None, 405, "method-not-allowed", "Method not allowed", detail);
+        let mut response = problem(&refused);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        response
+    }))
 }

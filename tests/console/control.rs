@@ -59,3 +59,14 @@ async fn a_probe_of_another_process_hands_in_its_side_and_gets_the_whole() {
     bad.is_problem(400, "bad-part", None);
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probes_part_may_nest_deeper_than_a_form_but_not_without_end() {
+    let house = House::open().await;
+    let nested = |levels: usize| (0..levels).fold(json!({}), |inner, _| json!({ "deeper": inner }));
+    let part = "/api/control/journeys";
+    command(&house, part, &nested(20)).await.is_problem(400, "bad-part", None);
+    command(&house, part, &nested(60)).await.is_problem(400, "too-deep", None);
+    command(&house, "/api/control/sessions", &nested(20)).await.is_problem(400, "too-deep", None);
+    house.stop().await;
+}

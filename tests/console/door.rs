@@ -68,3 +68,21 @@ async fn the_door_answers_to_its_own_names_alone() {
     }
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_door_does_not_take_is_a_problem_document() {
+    let house = House::open().await;
+    let caller = house.caller();
+    let file = format!("/static/{}/styles/tokens.css", roundtrip::web::assets::TREE_HASH);
+    for path in ["/", "/here", "/api/door", "/roundtrip-ca.pem", "/favicon.ico", &file] {
+        for method in ["POST", "PUT", "DELETE"] {
+            let reply = caller.send(Ask::new(method, path)).await;
+            reply.is_problem(405, "method-not-allowed", None);
+            assert_eq!(reply.header("allow"), "GET, HEAD", "{method} {path}");
+        }
+    }
+    for path in ["/nothing", "/static/00/styles/tokens.css", "/static/", "/api/"] {
+        caller.get(path).await.is_problem(404, "no-such-address", None);
+    }
+    house.stop().await;
+}

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::people::{Ask, Owner};
-use crate::harness::{House, PATIENCE};
+use crate::harness::sealed::Sealed;
+use crate::harness::{House, PASSWORD, PATIENCE};
 
 fn sending(request: &str, role: &str) -> Value {
     json!({ "request": request, "as": role, "connection": "fresh", "caches": "use", "count": 1 })
@@ -147,4 +148,46 @@ async fn the_event_stream_tells_the_stack_and_every_journey_and_ends_with_the_co
     house.stop().await;
     let rest = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
     assert!(rest.is_ok(), "the stream goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_stream_ends_with_its_session() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    let authority = owner.origin().trim_start_matches("https://").to_owned();
+    let listening = async || {
+        let mut stream = house.sealed(house.console.address()).await;
+        let head = format!("GET /api/events HTTP/1.1\r\nHost: {authority}\r\nCookie: {}\r\n\r\n", owner.cookies());
+        stream.write_all(head.as_bytes()).await.expect("is sent");
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.expect("is read");
+        assert_eq!(&start, b"HTTP/1.1 200");
+        stream
+    };
+    let ended = async |mut stream: Sealed| {
+        let mut text = String::new();
+        let mut bytes = [0; 8192];
+        let reading = async {
+            // The last, empty chunk: the connection itself may stay.
+            while !text.ends_with("\r\n0\r\n\r\n") {
+                match stream.read(&mut bytes).await.expect("is read") {
+                    0 => return,
+                    count => text.push_str(&String::from_utf8_lossy(&bytes[..count])),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("the stream goes on");
+    };
+    // Reset from a terminal: everybody is signed out.
+    let stream = listening().await;
+    let password_phc = house.hasher.hash(PASSWORD).await.expect("a hash");
+    let again = roundtrip::domain::session::Owner { name: "owner".to_owned(), password_phc };
+    house.control.reset_owner(again).await.expect("is reset");
+    ended(stream).await;
+    let credentials = json!({ "name": "owner", "password": PASSWORD });
+    assert_eq!(owner.post("/api/session", &credentials).await.status, 200);
+    let stream = listening().await;
+    assert_eq!(owner.send(owner.fair("DELETE", "/api/session")).await.status, 204);
+    ended(stream).await;
+    house.stop().await;
 }
