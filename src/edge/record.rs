@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::Shared;
 use super::body::Progress;
-use super::connection::ConnInfo;
+use super::connection::{ConnInfo, Offer};
 use crate::balancer::answer::Cut;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
@@ -88,6 +88,11 @@ impl Exchange {
     /// The root span; None only after the end.
     pub fn root(&self) -> Option<&Span> {
         self.open.as_ref().map(|open| &open.root)
+    }
+
+    /// Its answer, as something that waits for the client.
+    pub fn offer(&self) -> Arc<Offer> {
+        self.info.offer()
     }
 
     pub fn uploads(&mut self, progress: Arc<Progress>) {

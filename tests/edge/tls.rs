@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::rig::{NAME, Options, Rig, Upstream, body, field, probe_key, raw_upstream, soon, status};
+use crate::rig::{NAME, Options, Rig, Upstream, body, field, probe_key, raw_upstream, soon, status, until};
 
 /// A server's configuration with a certificate made for this, and a client's that trusts it.
 struct Tls {
@@ -208,6 +208,20 @@ async fn a_handshake_that_never_comes_is_not_waited_for() {
     let limits = EdgeLimits { handshake_timeout: Duration::from_millis(10), ..EdgeLimits::default() };
     let rig = Rig::with(&[upstream.address], Options { tls: Some(Tls::new().server), limits, ..Options::default() });
     assert_eq!(rig.connect().await.rest().await, "");
+}
+
+#[tokio::test]
+async fn an_h2_client_that_takes_nothing_of_its_answer_is_cut() {
+    let upstream = Upstream::start(|_, _| Response::new(body(vec![b'x'; 64 << 20]))).await;
+    let tls = Tls::new();
+    let limits = EdgeLimits { take_timeout: Duration::from_millis(30), ..EdgeLimits::default() };
+    let options = Options { tls: Some(Arc::clone(&tls.server)), limits, ..Options::default() };
+    let rig = Rig::with(&[upstream.address], options);
+    soon(rig.balancer.ready()).await;
+    let mut h2 = tls.h2(&rig).await;
+    let answer = soon(h2.send_request(get(&rig, "/").body(nothing()).unwrap())).await.unwrap();
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+    assert!(soon(answer.into_body().collect()).await.is_err(), "cut, not ended");
 }
 
 /// Sends a probe and joins the parts.
