@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::connection::Offer;
 use super::limits::EdgeLimits;
 use super::record::Exchange;
 use crate::balancer::answer::{AnswerBody, Cut};
@@ -103,6 +104,7 @@ impl Body for UploadBody {
 #[derive(Debug)]
 pub struct EdgeBody {
     source: Source,
+    offer: Arc<Offer>,
     exchange: Option<Exchange>,
 }
 
@@ -114,15 +116,20 @@ enum Source {
 
 impl EdgeBody {
     pub fn whole(bytes: Bytes, exchange: Exchange) -> Self {
-        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)), exchange: Some(exchange) }
+        Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), exchange)
     }
 
     pub fn stream(body: AnswerBody, exchange: Exchange) -> Self {
-        Self { source: Source::Stream(body), exchange: Some(exchange) }
+        Self::new(Source::Stream(body), exchange)
+    }
+
+    fn new(source: Source, exchange: Exchange) -> Self {
+        Self { source, offer: exchange.offer(), exchange: Some(exchange) }
     }
 
     fn over(&mut self) {
         if let Some(exchange) = self.exchange.take() {
+            self.offer.is_taken();
             exchange.delivered();
         }
     }
@@ -136,8 +143,15 @@ impl Body for EdgeBody {
         let body = self.get_mut();
         let frame = match &mut body.source {
             Source::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Source::Stream(stream) => ready!(Pin::new(stream).poll_frame(cx)),
+            Source::Stream(stream) => match Pin::new(stream).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    body.offer.is_taken();
+                    return Poll::Pending;
+                }
+            },
         };
+        body.offer.stands();
         match (&frame, &mut body.exchange) {
             (Some(Ok(frame)), Some(exchange)) => exchange.count(frame.data_ref().map_or(0, Bytes::len)),
             // hyper aborts the client's message too: a cut answer never ends as if it were whole.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -27,6 +27,27 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// What hyper may hold of one connection before our own bounds speak (they are smaller).
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
+/// Since when an answer has been waiting for its client (nanoseconds of [`Tick`]); 0 while it does not.
+#[derive(Debug)]
+pub struct Offer(AtomicU64);
+
+impl Offer {
+    /// There is more, and the client has not asked for it yet.
+    pub fn stands(&self) {
+        self.0.store(Tick::now().as_nanos(), Ordering::Relaxed);
+    }
+
+    /// The client would take more, and there is nothing.
+    pub fn is_taken(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    fn since(&self) -> Option<Tick> {
+        let since = self.0.load(Ordering::Relaxed);
+        (since > 0).then(|| Tick::from_nanos(since))
+    }
+}
+
 type Stop = watch::Receiver<Option<Duration>>;
 
 /// What the requests of a connection have in common.
@@ -41,6 +62,8 @@ pub struct ConnInfo {
     used: AtomicBool,
     /// When the last request ended (nanoseconds of [`Tick`]).
     quiet_since: AtomicU64,
+    /// The answers under way.
+    offers: Mutex<Vec<Weak<Offer>>>,
 }
 
 impl ConnInfo {
@@ -52,6 +75,7 @@ impl ConnInfo {
             under_way: AtomicUsize::new(0),
             used: AtomicBool::new(false),
             quiet_since: AtomicU64::new(Tick::now().as_nanos()),
+            offers: Mutex::default(),
         })
     }
 
@@ -64,6 +88,20 @@ impl ConnInfo {
     pub fn begin(&self) -> usize {
         self.used.store(true, Ordering::Relaxed);
         self.under_way.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// An answer is there to be taken.
+    pub fn offer(&self) -> Arc<Offer> {
+        let offer = Arc::new(Offer(AtomicU64::new(Tick::now().as_nanos())));
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&offer));
+        offer
+    }
+
+    /// Since when the answer that has waited longest has been waiting for the client.
+    fn offered_since(&self) -> Option<Tick> {
+        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
+        offers.retain(|offer| offer.strong_count() > 0);
+        offers.iter().filter_map(|offer| offer.upgrade()?.since()).min()
     }
 
     /// A request has ended.
@@ -177,6 +215,12 @@ async fn drive<C>(
                 let late = |since: Tick| now.since(since) > limits.head_timeout;
                 if watch.and_then(Watch::head_since).is_some_and(late) {
                     log::debug!(target: "edge", "{}: a head took too long", info.peer);
+                    return;
+                }
+                // In HTTP/1.1 bytes that leave are bytes of the one answer; in h2 they may be another's.
+                let taken = watch.and_then(Watch::wrote_at).unwrap_or_default();
+                if info.offered_since().is_some_and(|since| now.since(since.max(taken)) > limits.take_timeout) {
+                    log::debug!(target: "edge", "{}: nothing of the answer was taken for too long", info.peer);
                     return;
                 }
                 if ending && info.has_nothing_to_end(now) {

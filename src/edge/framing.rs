@@ -67,6 +67,8 @@ pub struct Framing {
     content_length: u64,
     heads: VecDeque<HeadFacts>,
     head_since: Option<Tick>,
+    /// When bytes last left the other way.
+    wrote_at: Option<Tick>,
 }
 
 impl Default for Framing {
@@ -79,6 +81,7 @@ impl Default for Framing {
             content_length: 0,
             heads: VecDeque::new(),
             head_since: None,
+            wrote_at: None,
         }
     }
 }
@@ -216,6 +219,18 @@ impl Watch {
         self.framing().head_since
     }
 
+    /// When the client last took bytes.
+    pub fn wrote_at(&self) -> Option<Tick> {
+        self.framing().wrote_at
+    }
+
+    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(_)) = polled {
+            self.framing().wrote_at = Some(Tick::now());
+        }
+        polled
+    }
+
     fn framing(&self) -> MutexGuard<'_, Framing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -281,7 +296,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch.wrote(polled)
     }
 
     fn poll_write_vectored(
@@ -289,7 +305,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.watch.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -14,6 +14,8 @@ pub struct EdgeLimits {
     pub idle_timeout: Duration,
     /// From the first byte of a request's body asked for to its last.
     pub body_timeout: Duration,
+    /// A client that takes nothing of its answer for so long is cut.
+    pub take_timeout: Duration,
     pub target_bytes_max: usize,
     pub head_bytes_max: usize,
     pub fields_max: usize,
@@ -34,6 +36,7 @@ impl Default for EdgeLimits {
             head_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(20),
+            take_timeout: Duration::from_secs(30),
             target_bytes_max: 8 * 1024,
             head_bytes_max: 16 * 1024,
             fields_max: 64,

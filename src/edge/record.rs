@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::Shared;
 use super::body::Progress;
-use super::connection::ConnInfo;
+use super::connection::{ConnInfo, Offer};
 use crate::balancer::answer::Cut;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
@@ -26,12 +26,8 @@ const CLIENT_GONE: u16 = 499;
 pub struct Exchange {
     shared: Arc<Shared>,
     info: Arc<ConnInfo>,
-    open: Option<Open>,
-}
-
-/// What is known while it is under way.
-#[derive(Debug)]
-struct Open {
+    /// Whether it is over, and its part submitted.
+    over: bool,
     root: Span,
     /// The last leaf, from the head's handing over on.
     sending: Option<Span>,
@@ -68,74 +64,69 @@ impl Exchange {
         Self {
             shared: Arc::clone(shared),
             info: Arc::clone(info),
-            open: Some(Open {
-                root,
-                sending: None,
-                started,
-                started_at,
-                probe,
-                method: request.method.as_str().to_owned(),
-                path: request.uri.path().to_owned(),
-                status: CLIENT_GONE,
-                instance_parts: 0,
-                upload: None,
-                response_bytes: 0,
-                truncated: false,
-            }),
+            over: false,
+            root,
+            sending: None,
+            started,
+            started_at,
+            probe,
+            method: request.method.as_str().to_owned(),
+            path: request.uri.path().to_owned(),
+            status: CLIENT_GONE,
+            instance_parts: 0,
+            upload: None,
+            response_bytes: 0,
+            truncated: false,
         }
     }
 
-    /// The root span; None only after the end.
-    pub fn root(&self) -> Option<&Span> {
-        self.open.as_ref().map(|open| &open.root)
+    pub fn root(&self) -> &Span {
+        &self.root
+    }
+
+    /// Its answer, as something that waits for the client.
+    pub fn offer(&self) -> Arc<Offer> {
+        self.info.offer()
     }
 
     pub fn uploads(&mut self, progress: Arc<Progress>) {
-        if let Some(open) = &mut self.open {
-            open.upload = Some(progress);
-        }
+        self.upload = Some(progress);
     }
 
     /// Whether times may be told: not where a secret is checked, since times tell about secrets.
     pub fn tells_times(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| !open.path.ends_with("/session"))
+        !self.path.ends_with("/session")
     }
 
     /// The times so far, as `Server-Timing` says them (milliseconds).
     pub fn server_timing(&self) -> String {
-        let times = self.root().map(|root| root.trace().time_by_hop()).unwrap_or_default();
+        let times = self.root.trace().time_by_hop();
         let entries = times.into_iter().map(|(hop, time)| format!("{};dur={:.3}", hop.id(), micros(time) / 1_000.0));
         entries.collect::<Vec<_>>().join(", ")
     }
 
     /// The head is on its way. `own`: an instance of ours writes a part of this trace.
     pub fn head_sent(&mut self, status: u16, own: bool) {
-        if let Some(open) = &mut self.open {
-            open.status = status;
-            open.instance_parts = usize::from(own);
-            open.root.attribute("http.response.status_code", || status);
-            if status >= 500 {
-                open.root.status(Status::Error);
-            }
-            let sending = open.root.child(Hop::Http, "Send the answer");
-            sending.direction(Direction::Back);
-            open.sending = Some(sending);
+        self.status = status;
+        self.instance_parts = usize::from(own);
+        self.root.attribute("http.response.status_code", || status);
+        if status >= 500 {
+            self.root.status(Status::Error);
         }
+        let sending = self.root.child(Hop::Http, "Send the answer");
+        sending.direction(Direction::Back);
+        self.sending = Some(sending);
     }
 
     pub fn count(&mut self, bytes: usize) {
-        if let Some(open) = &mut self.open {
-            open.response_bytes += bytes as u64;
-        }
+        self.response_bytes += bytes as u64;
     }
 
     /// The upstream broke off; so will the answer.
     pub fn truncated(&mut self, error: &Cut) {
-        if let Some(open) = &mut self.open {
-            open.truncated = true;
-            open.root.status(Status::Error).attribute("error.type", || "truncated");
-            log::info!(target: "edge", "{} {}: the upstream broke off: {error}", open.method, open.path);
-        }
+        self.truncated = true;
+        self.root.status(Status::Error).attribute("error.type", || "truncated");
+        log::info!(target: "edge", "{} {}: the upstream broke off: {error}", self.method, self.path);
     }
 
     /// All of the answer has been handed over.
@@ -144,35 +135,37 @@ impl Exchange {
     }
 
     fn close(&mut self, complete: bool) {
-        let Some(mut open) = self.open.take() else { return };
-        let end = Tick::now();
-        if !complete && !open.truncated {
-            open.status = CLIENT_GONE;
-            open.root.status(Status::Error).attribute("error.type", || "client_gone");
+        if std::mem::replace(&mut self.over, true) {
+            return;
         }
-        if let Some(sending) = open.sending.take() {
-            sending.end_at(end);
+        if !complete && !self.truncated {
+            self.status = CLIENT_GONE;
+            self.root.status(Status::Error).attribute("error.type", || "client_gone");
         }
-        let trace = open.root.trace().clone();
-        open.root.end_at(end);
-        let Context { trace_id, key, .. } = trace.context();
+        let Context { trace_id, key, .. } = self.root.trace().context();
         log::debug!(
             target: "access",
             "{} {} {} {} {} B {:.0} us {trace_id}",
-            self.info.peer, open.method, open.path, open.status, open.response_bytes, micros(end.since(open.started)),
+            self.info.peer,
+            self.method,
+            self.path,
+            self.status,
+            self.response_bytes,
+            micros(Tick::now().since(self.started)),
         );
         self.shared.recorder.submit(Part::Edge(EdgePart {
             trace_id,
             key,
-            probe: open.probe,
-            started_at: open.started_at,
-            method: open.method,
-            path: open.path,
-            status: open.status,
-            instance_parts: open.instance_parts,
-            request_bytes: open.upload.map_or(0, |upload| upload.bytes()),
-            response_bytes: open.response_bytes,
-            spans: trace.finish(),
+            probe: self.probe,
+            started_at: self.started_at,
+            method: std::mem::take(&mut self.method),
+            path: std::mem::take(&mut self.path),
+            status: self.status,
+            instance_parts: self.instance_parts,
+            request_bytes: self.upload.as_ref().map_or(0, |upload| upload.bytes()),
+            response_bytes: self.response_bytes,
+            // The root and what is still being sent end with this, at one moment.
+            spans: self.root.trace().finish(),
         }));
         self.info.end();
     }

@@ -37,8 +37,7 @@ pub async fn answer(
     let (mut head, incoming) = request.into_parts();
     let version = head.version;
     let mut exchange = Exchange::begin(&shared, &info, &head, started);
-    let Some(root) = exchange.root() else { return Ok(Response::new(EdgeBody::whole(Bytes::new(), exchange))) };
-    if let Err(refusal) = prepare(&mut head, facts, &shared, &info, root, started) {
+    if let Err(refusal) = prepare(&mut head, facts, &shared, &info, exchange.root(), started) {
         return Ok(refuse(refusal, version, exchange));
     }
     let (upload, progress) = if incoming.is_end_stream() {
@@ -59,8 +58,7 @@ async fn forward(
     version: Version,
     exchange: Exchange,
 ) -> Response<EdgeBody> {
-    let Some(root) = exchange.root() else { return Response::new(EdgeBody::whole(Bytes::new(), exchange)) };
-    match shared.balancer.forward(Request::from_parts(head, upload), root).await {
+    match shared.balancer.forward(Request::from_parts(head, upload), exchange.root()).await {
         Ok(answer) => pass_on(answer, &shared.via, exchange),
         Err(failure) => refuse(refusal(&failure, progress.as_deref(), shared), version, exchange),
     }
@@ -107,14 +105,12 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, shared: &Shared) -> R
 /// The upstream's answer; only Via and Server-Timing are added.
 fn pass_on(answer: Answer, via: &str, mut exchange: Exchange) -> Response<EdgeBody> {
     let Answer { mut head, body, head_at, own, .. } = answer;
-    let passing = exchange.root().map(|root| root.child_at(Hop::Balancer, "Pass the answer on", head_at));
+    let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
+    passing.direction(Direction::Back);
     headers::strip_hop_by_hop(&mut head.headers);
     headers::append_via(&mut head.headers, head.version, via);
     head.version = Version::HTTP_11;
-    if let Some(passing) = passing {
-        passing.direction(Direction::Back);
-        passing.end();
-    }
+    passing.end();
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }

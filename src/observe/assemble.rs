@@ -25,6 +25,8 @@ const GAP_NS_MIN: u64 = 500;
 /// The client's span that stands for everything between its last byte out and its first byte in. Where
 /// the server's own parts are known, they take its place.
 pub const WAIT_FOR_ANSWER: &str = "Wait for the answer";
+/// From the edge's side of the handshake to the first request, where nobody measured the client's side.
+const WAIT_FOR_REQUEST: &str = "Wait for the request";
 /// The client's span in which the edge's side of the handshake happens.
 pub const CLIENT_HELLO: &str = "ClientHello to ServerHello";
 
@@ -233,11 +235,14 @@ fn graft_dns(spans: &mut Vec<Record>, dns: DnsPart) {
 /// The edge's side of the handshake belongs beneath the client's; without a client it stays with the edge,
 /// before its first request.
 fn place_handshake(client: &mut Vec<Record>, edge: &mut Vec<Record>, edge_root: SpanId) {
+    if client.is_empty() {
+        return begin_with_handshake(edge);
+    }
     let hello = client.iter().find(|span| span.name == CLIENT_HELLO);
     let (mut handshake, rest): (Vec<_>, Vec<_>) = edge.drain(..).partition(|span| span.hop == Hop::Tls);
     *edge = rest;
     let Some(hello) = hello else {
-        // Nobody measured the client's side: the handshake came before the request, outside of its time.
+        // The client did not measure its side: the handshake came before the request, outside of its time.
         return;
     };
     keep_within(hello, &mut handshake);
@@ -252,6 +257,28 @@ fn place_handshake(client: &mut Vec<Record>, edge: &mut Vec<Record>, edge_root: 
         if outermost {
             fill_around(client, hello, id, ["Carried to the edge", "Carried back to the client"]);
         }
+    }
+}
+
+/// Lets the edge's root begin where its handshake began, and names the time between that and the request.
+fn begin_with_handshake(edge: &mut Vec<Record>) {
+    let shaken = edge.iter().filter(|span| span.hop == Hop::Tls).map(|span| (span.start, span.end));
+    let Some((start, end)) = shaken.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return };
+    let Some(root) = edge.first_mut() else { return };
+    let (id, asked) = (root.id, root.start);
+    root.start = asked.min(start);
+    if asked.as_nanos() >= end.as_nanos() + GAP_NS_MIN {
+        edge.push(Record {
+            id: SpanId::random(),
+            parent: Some(id),
+            hop: Hop::Http,
+            name: WAIT_FOR_REQUEST.into(),
+            start: end,
+            end: asked,
+            direction: Direction::Out,
+            status: Status::Ok,
+            attributes: Vec::new(),
+        });
     }
 }
 

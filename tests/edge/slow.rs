@@ -1,14 +1,16 @@
 //! Who is to blame for being slow, and what becomes of them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use hyper::Response;
 use roundtrip::balancer::timeouts::Timeouts;
 use roundtrip::edge::limits::EdgeLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use crate::rig::{Options, Rig, Upstream, raw_upstream, soon, status, until};
+use crate::rig::{Options, Rig, Upstream, body, raw_upstream, soon, status, until};
 
 const SHORT: Duration = Duration::from_millis(30);
 
@@ -103,4 +105,19 @@ async fn an_answer_that_falls_silent_is_cut_and_its_connection_closed() {
         assert_eq!(soon(journeys.recv()).await.unwrap().summary.status, 200);
         until(|| rig.balancer.view()[0].in_flight == 0).await;
     }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_cut() {
+    // More than all the buffers on the way hold.
+    let upstream = Upstream::start(|_, _| Response::new(body(vec![b'x'; 64 << 20]))).await;
+    let limits = EdgeLimits { take_timeout: SHORT, ..EdgeLimits::default() };
+    let rig = rig(upstream.address, Timeouts::default(), limits).await;
+    let mut journeys = rig.recorder.subscribe();
+    let mut client = rig.connect().await;
+    client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
+    client.read_until("\r\n\r\n").await;
+    assert_eq!(soon(journeys.recv()).await.unwrap().summary.status, 499);
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+    until(|| upstream.open.load(Ordering::SeqCst) == 0).await;
 }

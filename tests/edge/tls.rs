@@ -13,7 +13,7 @@ use roundtrip::observe::assemble::CLIENT_HELLO;
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::ids::{SpanId, TraceId};
-use roundtrip::observe::journey::Journey;
+use roundtrip::observe::journey::{Journey, JourneySpan};
 use roundtrip::observe::part::ClientPart;
 use roundtrip::observe::span::{Context, Trace};
 use roundtrip::web::probe::{PROBE, Probe};
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::rig::{NAME, Options, Rig, Upstream, body, field, probe_key, raw_upstream, soon, status};
+use crate::rig::{NAME, Options, Rig, Upstream, body, field, probe_key, raw_upstream, soon, status, until};
 
 /// A server's configuration with a certificate made for this, and a client's that trusts it.
 struct Tls {
@@ -210,6 +210,20 @@ async fn a_handshake_that_never_comes_is_not_waited_for() {
     assert_eq!(rig.connect().await.rest().await, "");
 }
 
+#[tokio::test]
+async fn an_h2_client_that_takes_nothing_of_its_answer_is_cut() {
+    let upstream = Upstream::start(|_, _| Response::new(body(vec![b'x'; 64 << 20]))).await;
+    let tls = Tls::new();
+    let limits = EdgeLimits { take_timeout: Duration::from_millis(30), ..EdgeLimits::default() };
+    let options = Options { tls: Some(Arc::clone(&tls.server)), limits, ..Options::default() };
+    let rig = Rig::with(&[upstream.address], options);
+    soon(rig.balancer.ready()).await;
+    let mut h2 = tls.h2(&rig).await;
+    let answer = soon(h2.send_request(get(&rig, "/").body(nothing()).unwrap())).await.unwrap();
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+    assert!(soon(answer.into_body().collect()).await.is_err(), "cut, not ended");
+}
+
 /// Sends a probe and joins the parts.
 async fn journey(rig: &Rig, h2: &mut SendRequest<Full<Bytes>>, shaken: (Tick, Tick)) -> Arc<Journey> {
     let (trace_id, key) = (TraceId::random(), SpanId::random());
@@ -266,4 +280,30 @@ async fn the_first_request_of_a_connection_tells_of_its_handshake() {
     assert_eq!(said("tls.key_exchange"), "X25519");
     let second = journey(&rig, &mut h2, shaken).await;
     assert!(answered(&second).is_none(), "only the first");
+}
+
+#[tokio::test]
+async fn a_first_request_that_nobody_probed_tells_of_the_handshake_too() {
+    let upstream = Upstream::saying("hello").await;
+    let tls = Tls::new();
+    let rig = tls.rig(upstream.address).await;
+    let mut journeys = rig.recorder.subscribe();
+    let mut h2 = tls.h2(&rig).await;
+    for first in [true, false] {
+        let answer = soon(h2.send_request(get(&rig, "/").body(nothing()).unwrap())).await.unwrap();
+        soon(answer.into_body().collect()).await.unwrap();
+        let journey = soon(journeys.recv()).await.unwrap();
+        let (root, span) = (&journey.spans[0], |name: &str| journey.spans.iter().find(|span| span.name == name));
+        assert_eq!((root.name.as_str(), root.parent, root.start_us), ("Serve the request", None, 0.0));
+        let (shown, waited) = (span("Show the certificate"), span("Wait for the request"));
+        assert_eq!((shown.is_some(), waited.is_some()), (first, first), "{:?}", journey.spans);
+        let end = |span: &JourneySpan| span.start_us + span.duration_us;
+        assert!(journey.spans.iter().all(|span| end(span) <= end(root) + 0.11), "{:?}", journey.spans);
+        if let (Some(shown), Some(waited)) = (shown, waited) {
+            assert_eq!((shown.parent, shown.start_us, waited.parent), (Some(root.id), 0.0, Some(root.id)));
+            assert!((end(shown) - waited.start_us).abs() < 0.2, "nothing between them");
+            let checked = span("Check the request").unwrap();
+            assert!((end(waited) - checked.start_us).abs() < 0.2, "and nothing before the request");
+        }
+    }
 }
