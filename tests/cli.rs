@@ -9,6 +9,8 @@ mod owner;
 mod probe;
 #[path = "cli/rig.rs"]
 mod rig;
+#[path = "cli/start.rs"]
+mod start;
 #[path = "cli/stop.rs"]
 mod stop;
 

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser};
 use serde::Deserialize;
 
@@ -44,10 +45,10 @@ pub struct ServeFlags {
     #[arg(long, env = "ROUNDTRIP_INSTANCES", value_name = "N")]
     pub instances: Option<usize>,
     /// Open the browser
-    #[arg(long, env = "ROUNDTRIP_OPEN")]
+    #[arg(long, env = "ROUNDTRIP_OPEN", value_parser = FalseyValueParser::new())]
     pub open: bool,
     /// Print one JSON object when everything listens, instead of the greeting
-    #[arg(long, env = "ROUNDTRIP_JSON")]
+    #[arg(long, env = "ROUNDTRIP_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 }
 
