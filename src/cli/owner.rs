@@ -55,7 +55,8 @@ async fn set(flags: OwnerFlags, reset: bool) -> Result<(), CliError> {
     if let Some(reason) = password_refusal(&password) {
         return Err(CliError::new(format!("the password was not taken: {reason}")));
     }
-    match DataDir::open(&flags.folder.data_dir) {
+    let path = flags.folder.resolve()?;
+    match DataDir::open(&path) {
         // Nobody runs on it: the folder is ours for a moment.
         Ok(folder) => set_in(&folder, &flags.name, &password, reset).await?,
         // A server holds it, so it does it for us.

@@ -22,8 +22,9 @@ impl Remote {
     /// Finds the server that runs on the folder. Its certificate is checked against the folder's
     /// authority before the key is sent.
     pub fn find(folder: &DataDirFlag) -> Result<Remote, CliError> {
-        let run = RunFile::read(&folder.data_dir)?;
-        let control_key = read_control_key(&folder.data_dir)?;
+        let folder = folder.resolve()?;
+        let run = RunFile::read(&folder)?;
+        let control_key = read_control_key(&folder)?;
         let client = Client::new(ClientConfig {
             resolver: Resolver::system(),
             roots: Roots::Pem(read_ca(&run)?),
