@@ -30,7 +30,15 @@ pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
     // Registered first: a signal during the start is an orderly stop, too.
     let stopped = stop_signal()?;
     let folder = DataDir::open(&startup.data_dir)?;
-    let server = Server::start(&startup, &folder).await?;
+    // What is refused most often comes before anything is put into the folder: so nothing is touched.
+    let sockets = match Sockets::bind(&startup) {
+        Ok(sockets) => sockets,
+        Err(refusal) => {
+            folder.unmake();
+            return Err(refusal);
+        }
+    };
+    let server = Server::start(&startup, &folder, sockets).await?;
     server.announce(&startup, &folder).await?;
     stopped.await;
     server.stop(&folder).await
@@ -48,6 +56,17 @@ struct Sockets {
 struct Server {
     stack: Arc<Stack>,
     console: Console,
+impl Sockets {
+    fn bind(startup: &Startup) -> Result<Sockets, CliError> {
+        Ok(Sockets {
+            console: listen::tcp("the console", "--console-port", startup.bind, startup.console_port)?,
+            app: listen::tcp("the app", "--app-port", startup.bind, startup.app_port)?,
+            http: listen::tcp("the plain page", "--http-port", startup.bind, startup.http_port)?,
+            dns: listen::dns(startup.bind, startup.dns_port)?,
+        })
+    }
+}
+
     door: Door,
     control: Control,
     renewal: tokio::task::JoinHandle<()>,
@@ -59,14 +78,7 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 }
 
 impl Server {
-    async fn start(startup: &Startup, folder: &DataDir) -> Result<Server, CliError> {
-        // What is refused most often comes first, before any database is opened: so nothing is touched.
-        let sockets = Sockets {
-            console: listen::tcp("the console", "--console-port", startup.bind, startup.console_port)?,
-            app: listen::tcp("the app", "--app-port", startup.bind, startup.app_port)?,
-            http: listen::tcp("the plain page", "--http-port", startup.bind, startup.http_port)?,
-            dns: listen::dns(startup.bind, startup.dns_port)?,
-        };
+    async fn start(startup: &Startup, folder: &DataDir, sockets: Sockets) -> Result<Server, CliError> {
         let authority = Authority::load_or_create(folder.path(), OffsetDateTime::now_utc()).map_err(failed)?;
         let control = Control::open(&folder.path().join(CONTROL_FILE), control::Options::default()).map_err(failed)?;
         let started = Server::start_on(startup, folder, control.clone(), authority, sockets).await;

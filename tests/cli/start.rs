@@ -8,6 +8,44 @@ use crate::rig::{PORTS, Place, Server};
 use crate::{mode, snapshot};
 
 #[test]
+fn a_first_start_that_is_refused_leaves_no_folder() {
+    let place = Place::new();
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let taken = tcp.local_addr().expect("an address").port().to_string();
+    let taken_udp = udp.local_addr().expect("an address").port().to_string();
+    std::fs::create_dir(place.path().join("empty")).expect("a folder");
+    std::fs::set_permissions(place.path().join("empty"), PermissionsExt::from_mode(0o700)).expect("a mode");
+    for (flag, port) in [("--console-port", &taken), ("--http-port", &taken), ("--dns-port", &taken_udp)] {
+        let mut arguments = [&["serve"], &PORTS[..]].concat();
+        let at = arguments.iter().position(|argument| *argument == flag).expect("the flag");
+        arguments[at + 1] = port;
+        place.run(&arguments).refused(flag);
+        assert!(!place.data().exists(), "{flag}");
+        place.run(&[&arguments[..], &["--data-dir", "a/b"]].concat()).refused(flag);
+        assert!(!place.path().join("a").exists(), "{flag}");
+        place.run(&[&arguments[..], &["--data-dir", "empty"]].concat()).refused(flag);
+        assert_eq!(snapshot(place.path()), Default::default(), "{flag}");
+        assert!(place.path().join("empty").exists(), "it was there before");
+    }
+}
+
+#[test]
+fn a_folder_that_others_may_enter_is_refused_and_keeps_its_mode() {
+    let place = Place::new();
+    let shared = place.path().join("shared");
+    std::fs::create_dir(&shared).expect("a folder");
+    std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o755)).expect("a mode");
+    place.run(&[&["serve", "--data-dir", "shared"], &PORTS[..]].concat()).refused("chmod 700");
+    let create = ["owner", "create", "--password-stdin", "--data-dir", "shared"];
+    place.run_with("plate-knife-fork-spoon\n", &create).refused("chmod 700");
+    assert_eq!(mode(&shared), 0o755);
+    assert_eq!(snapshot(&shared), Default::default());
+    std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o700)).expect("a mode");
+    place.serve(&["--data-dir", "shared"]).stop();
+}
+
+#[test]
 fn switches_in_the_environment_are_on_or_off_as_people_write_them() {
     let place = Place::new().with("ROUNDTRIP_JSON", "1").with("ROUNDTRIP_OPEN", "0");
     place.serve(&[]).stop();
