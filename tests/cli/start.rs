@@ -31,6 +31,16 @@ fn a_first_start_that_is_refused_leaves_no_folder() {
 }
 
 #[test]
+fn others_reach_no_machine_without_an_owner_and_nothing_is_made() {
+    let place = Place::new();
+    place.run(&[&["serve", "--bind", "192.168.0.1"], &PORTS[..]].concat()).refused("roundtrip owner create");
+    for every in ["0.0.0.0", "::"] {
+        place.run(&[&["serve", "--bind", every], &PORTS[..]].concat()).refused("name the address");
+    }
+    assert!(!place.data().exists());
+}
+
+#[test]
 fn a_folder_that_others_may_enter_is_refused_and_keeps_its_mode() {
     let place = Place::new();
     let shared = place.path().join("shared");
@@ -68,4 +78,44 @@ fn commands_find_the_folder_where_the_file_says() {
     place.run(&["probe", "/", "--data-dir", "nowhere"]).refused("no server runs on nowhere");
     server.stop();
     assert!(!place.data().exists());
+}
+
+/// The status of the app, the console and the door under one host name.
+async fn answers(server: &Server, at: &str, host: &str) -> [u16; 3] {
+    let mut statuses = [0; 3];
+    for (status, (scheme, key)) in statuses.iter_mut().zip([("https", "app"), ("https", "console"), ("http", "http")]) {
+        let port = server.port(key);
+        let person = Person::at(server.client(), format!("{scheme}://{at}:{port}"));
+        let path = if key == "console" { "/sign-in" } else { "/" };
+        *status = person.send(Ask::new("GET", path).header("host", &format!("{host}:{port}"))).await.status;
+    }
+    statuses
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn app_console_and_door_answer_to_the_same_names_of_the_machine() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let mut names = vec!["localhost".to_owned(), "[::1]".to_owned()];
+    if let Some(host) = roundtrip::tls::host_name() {
+        names.extend([format!("{host}.local"), host]);
+    }
+    for name in names {
+        let statuses = answers(&server, "127.0.0.1", &name).await;
+        assert!(!statuses.contains(&421), "{name}: {statuses:?}");
+    }
+    assert_eq!(answers(&server, "127.0.0.1", "www.bistro.roundtrip.test").await, [200, 421, 421]);
+    assert_eq!(answers(&server, "127.0.0.1", "127.0.0.2").await, [421; 3]);
+    server.stop();
+}
+
+/// Only Linux has the whole of 127.0.0.0/8 without being asked.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_address_that_is_bound_is_one_of_its_names() {
+    let place = Place::new();
+    let server = place.serve(&["--bind", "127.0.0.2"]);
+    let statuses = answers(&server, "127.0.0.2", "127.0.0.2").await;
+    assert!(!statuses.contains(&421), "{statuses:?}");
+    server.stop();
 }
