@@ -14,27 +14,56 @@ const CONTROL_KEY: &str = "control.key";
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// Whether it was made just now.
+    /// Whether it was made just now, or empty.
     pub new: bool,
+    /// What was made to have it, the innermost first.
+    made: Vec<PathBuf>,
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the folder if there is none, and takes its lock.
+    /// Makes the folder if there is none, and takes its lock. One that others may enter is refused as it
+    /// is: it may be theirs, too.
     pub fn open(path: &Path) -> Result<DataDir, CliError> {
-        let new = !path.exists();
         let bad = |error: std::io::Error| CliError::new(format!("the data folder {}: {error}", path.display()));
-        fs::create_dir_all(path).map_err(bad)?;
-        only_mine(path, 0o700).map_err(bad)?;
+        let mut made: Vec<PathBuf> = path
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .map(Path::to_owned)
+            .collect();
+        if made.is_empty() {
+            refuse_shared(path, &fs::metadata(path).map_err(bad)?)?;
+        }
+        make_private(path).map_err(bad)?;
         let path = path.canonicalize().map_err(bad)?;
-        let lock = private_file().open(path.join(LOCK)).map_err(bad)?;
+        let new = fs::read_dir(&path).map_err(bad)?.next().is_none();
+        let lock_path = path.join(LOCK);
+        let lock_is_new = !lock_path.exists();
+        let lock = private_file().open(&lock_path).map_err(bad)?;
+        let held = || {
+            let place = path.display();
+            CliError::new(format!("another Roundtrip uses {place}; stop it, or give this one --data-dir"))
+        };
         match lock.try_lock() {
-            Ok(()) => Ok(DataDir { path, new, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(CliError::new(format!(
-                "another Roundtrip uses {}; stop it, or give this one --data-dir",
-                path.display()
-            ))),
-            Err(TryLockError::Error(error)) => Err(bad(error)),
+            // Else it was taken away meanwhile, by one whose start was refused.
+            Ok(()) if is_at(&lock, &lock_path) => {}
+            Ok(()) | Err(TryLockError::WouldBlock) => return Err(held()),
+            Err(TryLockError::Error(error)) => return Err(bad(error)),
+        }
+        if lock_is_new {
+            made.insert(0, lock_path);
+        }
+        Ok(DataDir { path, new, made, _lock: lock })
+    }
+
+    /// A start was refused before anything was put into the folder: what was made to have it goes.
+    pub fn unmake(self) {
+        for path in &self.made {
+            let gone = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+            if let Err(error) = gone {
+                log::debug!("{}: {error}", path.display());
+                return;
+            }
         }
     }
 
@@ -84,13 +113,44 @@ fn private_file() -> OpenOptions {
     options
 }
 
+/// Makes the folders that are missing, for their owner alone.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 #[cfg(unix)]
-fn only_mine(path: &Path, mode: u32) -> std::io::Result<()> {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+fn refuse_shared(path: &Path, folder: &fs::Metadata) -> Result<(), CliError> {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & 0o777;
+    if !folder.is_dir() || mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let place = path.display();
+    Err(CliError::new(format!(
+        "the data folder {place} is open to others (mode {mode:o}); if it is yours alone: chmod 700 {place}; \
+         else give another one with --data-dir"
+    )))
 }
 
 #[cfg(not(unix))]
-fn only_mine(_: &Path, _: u32) -> std::io::Result<()> {
+fn refuse_shared(_: &Path, _: &fs::Metadata) -> Result<(), CliError> {
     // A folder in a user's profile is that user's alone already.
     Ok(())
+}
+
+/// Whether the open file is still the one at `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |found: std::io::Result<fs::Metadata>| found.ok().map(|file| (file.dev(), file.ino()));
+    identity(file.metadata()).is_some_and(|own| identity(fs::metadata(path)) == Some(own))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    // An open file can't be removed there.
+    true
 }

@@ -10,11 +10,11 @@ mod serve;
 mod trust;
 mod waterfall;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::startup::{DATA_DIR, ServeFlags};
+use crate::settings::startup::{self, ServeFlags};
 
 /// A whole backend in one binary that you can see through, break and measure, offline.
 #[derive(Debug, Parser)]
@@ -43,9 +43,16 @@ enum Verb {
 /// Where a command finds the running server, or its data.
 #[derive(Debug, Clone, Args)]
 pub struct DataDirFlag {
-    /// Folder of the server's data
-    #[arg(long, env = "ROUNDTRIP_DATA_DIR", value_name = "FOLDER", default_value = DATA_DIR)]
-    data_dir: PathBuf,
+    /// Folder of the server's data [default: ./roundtrip_data]
+    #[arg(long, env = "ROUNDTRIP_DATA_DIR", value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDirFlag {
+    /// The folder that a server started here would use.
+    fn resolve(&self) -> Result<PathBuf, CliError> {
+        startup::data_dir(self.data_dir.clone(), Path::new(".")).map_err(|error| CliError::new(error.to_string()))
+    }
 }
 
 /// What a person reads when a command fails: one line, and what to do.

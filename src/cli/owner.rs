@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::data_dir::DataDir;
 use super::remote::Remote;
 use super::{CliError, DataDirFlag};
-use crate::domain::session::{Owner, password_refusal};
+use crate::domain::session::{Owner, name_refusal, password_refusal};
 use crate::store::control::{self, Control};
 use crate::store::hasher::{Cost, Hasher};
 
@@ -51,11 +51,15 @@ pub async fn owner(verb: OwnerVerb) -> Result<(), CliError> {
 }
 
 async fn set(flags: OwnerFlags, reset: bool) -> Result<(), CliError> {
+    if let Some(reason) = name_refusal(&flags.name) {
+        return Err(CliError::new(format!("the name was not taken: {reason}")));
+    }
     let password = read_password(&flags)?;
     if let Some(reason) = password_refusal(&password) {
         return Err(CliError::new(format!("the password was not taken: {reason}")));
     }
-    match DataDir::open(&flags.folder.data_dir) {
+    let path = flags.folder.resolve()?;
+    match DataDir::open(&path) {
         // Nobody runs on it: the folder is ours for a moment.
         Ok(folder) => set_in(&folder, &flags.name, &password, reset).await?,
         // A server holds it, so it does it for us.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::remote::Remote;
+use super::remote::{Remote, read_ca};
 use super::{CliError, DataDirFlag, waterfall};
 use crate::client::{Answer, Client, ClientConfig, Connection, Failure, Outgoing, Resolver, Roots};
 use crate::domain::permission::Role;
@@ -26,10 +26,10 @@ pub struct ProbeFlags {
     /// DNS server to ask [default: the running server's for its own app, else the system's]
     #[arg(long, value_name = "IP:PORT")]
     dns: Option<SocketAddr>,
-    /// Certificate authority to trust, a PEM file
+    /// Certificate authority to trust, a PEM file [default: the running server's for its own app, else the system's]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Open a new connection (a single probe always does)
+    /// Open a new connection. A probe always does, so that DNS and TLS show; scripts may say it all the same
     #[arg(long)]
     fresh: bool,
     /// Send it as guest, waiter, chef or manager
@@ -59,13 +59,12 @@ pub async fn probe(flags: ProbeFlags) -> Result<(), CliError> {
     let path = flags.target.starts_with('/');
     // A URL of our own app is recognised too; without a readable folder it is any server.
     let remote = match Remote::find(&flags.folder) {
-        Ok(remote) if path || is_app(&remote, &flags.target) => Some(remote),
-        Ok(_) => None,
+        Ok(remote) => app_url(&remote, &flags.target).map(|url| (remote, url)),
         Err(error) if path => return Err(error),
         Err(_) => None,
     };
     let (journey, failure) = match remote {
-        Some(remote) => through_the_app(&flags, &remote, body).await?,
+        Some((remote, url)) => through_the_app(&flags, &remote, url, body).await?,
         None => to_any_server(&flags, body).await?,
     };
     if flags.json {
@@ -76,31 +75,44 @@ pub async fn probe(flags: ProbeFlags) -> Result<(), CliError> {
     failure.map_or(Ok(()), |message| Err(CliError::new(message)))
 }
 
-fn is_app(remote: &Remote, target: &str) -> bool {
-    let below = |origin: &str| target.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    below(&remote.run.app) || below(&remote.run.app_named)
+/// An address of the app: the origin it is at, and what follows.
+struct AppUrl {
+    origin: String,
+    rest: String,
+}
+
+/// None for what is not the app's.
+fn app_url(remote: &Remote, target: &str) -> Option<AppUrl> {
+    let at = |origin: &str, rest: &str| AppUrl { origin: origin.to_owned(), rest: rest.to_owned() };
+    if target.starts_with('/') {
+        return Some(at(&remote.run.app_named, target));
+    }
+    let below = |origin: &str| {
+        let rest = target.strip_prefix(origin)?;
+        (rest.is_empty() || rest.starts_with(['/', '?'])).then(|| at(origin, rest))
+    };
+    below(&remote.run.app).or_else(|| below(&remote.run.app_named))
 }
 
 /// All hops: the server merges its own spans with the ones recorded here.
 async fn through_the_app(
     flags: &ProbeFlags,
     remote: &Remote,
+    to: AppUrl,
     body: Vec<u8>,
 ) -> Result<(Journey, Option<String>), CliError> {
+    // Before a session is minted that nobody would use.
+    let client = remote.probing_client(flags.dns, flags.ca.as_deref())?;
     let mut headers = Vec::new();
     let role = flags.role.unwrap_or(Role::Guest);
     let session: Value = remote.post("/api/control/sessions", &json!({ "role": role.id() })).await?;
     if let Some(cookie) = session["cookie"].as_str() {
         headers.push(("cookie".to_owned(), cookie.to_owned()));
-        headers.push(("origin".to_owned(), remote.run.app_named.clone()));
+        headers.push(("origin".to_owned(), to.origin.clone()));
     }
-    let url = if flags.target.starts_with('/') {
-        format!("{}{}", remote.run.app_named, flags.target)
-    } else {
-        flags.target.clone()
-    };
+    let url = format!("{}{}", to.origin, to.rest);
     let request = Outgoing { sent_as: Some(role.id().to_owned()), ..outgoing(flags, url, headers, body) };
-    let (part, failure) = outcome(remote.probing_client()?.send(request).await);
+    let (part, failure) = outcome(client.send(request).await);
     let journey = remote.post("/api/control/journeys", &part).await?;
     Ok((journey, failure))
 }
@@ -112,9 +124,7 @@ async fn to_any_server(flags: &ProbeFlags, body: Vec<u8>) -> Result<(Journey, Op
         return Err(CliError::new(format!("--as {}: {why}; name it with --data-dir", role.id())));
     }
     let roots = match &flags.ca {
-        Some(path) => {
-            Roots::Pem(std::fs::read(path).map_err(|error| CliError::new(format!("{}: {error}", path.display())))?)
-        }
+        Some(path) => Roots::Pem(read_ca(path)?),
         None => Roots::System,
     };
     let client = Client::new(ClientConfig {

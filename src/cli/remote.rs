@@ -1,5 +1,8 @@
 //! Talking to the running server: found by its data folder, proved by the key in it.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,11 +25,12 @@ impl Remote {
     /// Finds the server that runs on the folder. Its certificate is checked against the folder's
     /// authority before the key is sent.
     pub fn find(folder: &DataDirFlag) -> Result<Remote, CliError> {
-        let run = RunFile::read(&folder.data_dir)?;
-        let control_key = read_control_key(&folder.data_dir)?;
+        let folder = folder.resolve()?;
+        let run = RunFile::read(&folder)?;
+        let control_key = read_control_key(&folder)?;
         let client = Client::new(ClientConfig {
             resolver: Resolver::system(),
-            roots: Roots::Pem(read_ca(&run)?),
+            roots: Roots::Pem(read_ca(&run.ca)?),
             probe_key: None,
             ca_path: None,
             detail: false,
@@ -35,13 +39,15 @@ impl Remote {
         Ok(Remote { run, client, control_key })
     }
 
-    /// A client whose requests to the app are recorded in full, resolved by the server's own DNS.
-    pub fn probing_client(&self) -> Result<Client, CliError> {
+    /// A client whose requests to the app are recorded in full. Who names no DNS server and no authority
+    /// gets the server's own.
+    pub fn probing_client(&self, dns: Option<SocketAddr>, ca: Option<&Path>) -> Result<Client, CliError> {
+        let ca = ca.unwrap_or(&self.run.ca);
         let client = Client::new(ClientConfig {
-            resolver: Resolver::at(self.run.dns),
-            roots: Roots::Pem(read_ca(&self.run)?),
+            resolver: Resolver::at(dns.unwrap_or(self.run.dns)),
+            roots: Roots::Pem(read_ca(ca)?),
             probe_key: Some(ProbeKey::new(&self.control_key)),
-            ca_path: Some(self.run.ca.clone()),
+            ca_path: Some(ca.to_owned()),
             detail: true,
         });
         client.map_err(|error| CliError::new(error.to_string()))
@@ -73,8 +79,8 @@ impl Remote {
     }
 }
 
-fn read_ca(run: &RunFile) -> Result<Vec<u8>, CliError> {
-    std::fs::read(&run.ca).map_err(|error| CliError::new(format!("{}: {error}", run.ca.display())))
+pub fn read_ca(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|error| CliError::new(format!("{}: {error}", path.display())))
 }
 
 /// A problem document in one line.

@@ -1,6 +1,6 @@
 //! `roundtrip serve`: everything, from an empty folder to an orderly stop.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +24,25 @@ use crate::web::host::HostList;
 const DRAIN: Duration = Duration::from_secs(10);
 /// File of the console's database.
 pub const CONTROL_FILE: &str = "control.db";
+/// The console's name in the embedded DNS.
+const CONSOLE_NAME: &str = "console.roundtrip.test";
+const OWNER_FIRST: &str = "others may reach this machine only once it has an owner; run: roundtrip owner create";
 
 pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
     let startup = Startup::resolve(flags, Path::new(".")).map_err(|error| CliError::new(error.to_string()))?;
     // Registered first: a signal during the start is an orderly stop, too.
     let stopped = stop_signal()?;
+    refuse_bind(&startup)?;
     let folder = DataDir::open(&startup.data_dir)?;
-    let server = Server::start(&startup, &folder).await?;
+    // What is refused most often comes before anything is put into the folder: so nothing is touched.
+    let sockets = match Sockets::bind(&startup) {
+        Ok(sockets) => sockets,
+        Err(refusal) => {
+            folder.unmake();
+            return Err(refusal);
+        }
+    };
+    let server = Server::start(&startup, &folder, sockets).await?;
     server.announce(&startup, &folder).await?;
     stopped.await;
     server.stop(&folder).await
@@ -42,6 +54,17 @@ struct Sockets {
     app: TcpListener,
     http: TcpListener,
     dns: SocketAddr,
+}
+
+impl Sockets {
+    fn bind(startup: &Startup) -> Result<Sockets, CliError> {
+        Ok(Sockets {
+            console: listen::tcp("the console", "--console-port", startup.bind, startup.console_port)?,
+            app: listen::tcp("the app", "--app-port", startup.bind, startup.app_port)?,
+            http: listen::tcp("the plain page", "--http-port", startup.bind, startup.http_port)?,
+            dns: listen::dns(startup.bind, startup.dns_port)?,
+        })
+    }
 }
 
 /// Everything that runs.
@@ -59,14 +82,7 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 }
 
 impl Server {
-    async fn start(startup: &Startup, folder: &DataDir) -> Result<Server, CliError> {
-        // What is refused most often comes first, before any database is opened: so nothing is touched.
-        let sockets = Sockets {
-            console: listen::tcp("the console", "--console-port", startup.bind, startup.console_port)?,
-            app: listen::tcp("the app", "--app-port", startup.bind, startup.app_port)?,
-            http: listen::tcp("the plain page", "--http-port", startup.bind, startup.http_port)?,
-            dns: listen::dns(startup.bind, startup.dns_port)?,
-        };
+    async fn start(startup: &Startup, folder: &DataDir, sockets: Sockets) -> Result<Server, CliError> {
         let authority = Authority::load_or_create(folder.path(), OffsetDateTime::now_utc()).map_err(failed)?;
         let control = Control::open(&folder.path().join(CONTROL_FILE), control::Options::default()).map_err(failed)?;
         let started = Server::start_on(startup, folder, control.clone(), authority, sockets).await;
@@ -87,9 +103,7 @@ impl Server {
     ) -> Result<Server, CliError> {
         let owner = control.owner().await.map_err(failed)?;
         if !startup.bind.is_loopback() && owner.is_none() {
-            return Err(CliError::new(
-                "others may reach this machine only once it has an owner; run: roundtrip owner create",
-            ));
+            return Err(CliError::new(OWNER_FIRST));
         }
         let Sockets { console: console_socket, app: app_socket, http: http_socket, dns } = sockets;
         let ports = [&console_socket, &app_socket, &http_socket].map(|socket| socket.local_addr().map(|a| a.port()));
@@ -98,8 +112,8 @@ impl Server {
         let http_port = http_port.map_err(failed)?;
 
         let now = OffsetDateTime::now_utc();
-        let lan: Vec<String> = (!startup.bind.is_loopback()).then(|| startup.bind.to_string()).into_iter().collect();
-        let names = certificate_names(&lan);
+        let machine = machine_names(startup.bind);
+        let names = certificate_names(&machine);
         let resolver = Arc::new(LeafResolver::new(authority.clone(), &names, now).map_err(failed)?);
         let control_key = folder.make_control_key()?;
         let hasher = Hasher::start(Cost::default()).map_err(failed)?;
@@ -108,9 +122,9 @@ impl Server {
             data_dir: folder.path().to_owned(),
             instances: startup.instances,
             app: app_socket,
-            app_names: lan.clone(),
+            app_names: machine.clone(),
             dns,
-            app_addresses: vec![reachable(startup.bind)],
+            app_addresses: vec![startup.bind],
             tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
             ca_pem: authority.ca_pem().as_bytes().to_vec(),
             ca_path: authority.ca_path(),
@@ -122,13 +136,13 @@ impl Server {
 
         let door_url = format!("http://localhost:{http_port}");
         let hosts = |names: &[&str], port, default_port| {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).chain(lan.clone()).collect();
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).chain(machine.clone()).collect();
             HostList::new(&names, port, default_port)
         };
         let console = Console::start(ConsoleConfig {
             listener: console_socket,
             tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
-            hosts: hosts(&[console::NAME, "localhost", "127.0.0.1", "console.roundtrip.test"], console_port, 443),
+            hosts: hosts(&[console::NAME, CONSOLE_NAME], console_port, 443),
             stack: Arc::clone(&stack),
             control: control.clone(),
             hasher,
@@ -139,7 +153,7 @@ impl Server {
         let console_url = format!("https://{}:{console_port}", console::NAME);
         let door = Door::start(DoorConfig {
             listener: http_socket,
-            hosts: hosts(&["localhost", console::NAME, "127.0.0.1"], http_port, 80),
+            hosts: hosts(&["localhost", console::NAME], http_port, 80),
             control: control.clone(),
             ca_pem: authority.ca_pem().to_owned(),
             ca_fingerprint: authority.fingerprint(),
@@ -163,7 +177,7 @@ impl Server {
             setup_url,
             data_dir: folder.path().to_owned(),
             pid: std::process::id(),
-            control: SocketAddr::new(reachable(startup.bind), console_port),
+            control: SocketAddr::new(startup.bind, console_port),
             app_named: stack.app_url(),
         };
         run.write(folder)?;
@@ -226,26 +240,34 @@ impl Server {
     }
 }
 
-/// Names and addresses that the server's certificate stands for.
-fn certificate_names(lan: &[String]) -> Vec<String> {
-    let own = [
-        "localhost",
-        console::NAME,
-        APP_LOCAL_NAME,
-        "127.0.0.1",
-        "::1",
-        APP_NAME,
-        "www.bistro.roundtrip.test",
-        "console.roundtrip.test",
-    ];
-    let host = crate::tls::host_name();
-    let host_names = host.iter().flat_map(|host| [host.clone(), format!("{host}.local")]);
-    own.map(str::to_owned).into_iter().chain(host_names).chain(lan.iter().cloned()).collect()
+/// What is wrong with the address whatever the folder holds: refused before the folder is made.
+fn refuse_bind(startup: &Startup) -> Result<(), CliError> {
+    if startup.bind.is_unspecified() {
+        let bind = startup.bind;
+        return Err(CliError::new(format!(
+            "--bind {bind} is every address, and no certificate stands for that; name the address that others are to use"
+        )));
+    }
+    if !startup.bind.is_loopback() && !startup.data_dir.join(CONTROL_FILE).exists() {
+        return Err(CliError::new(OWNER_FIRST));
+    }
+    Ok(())
 }
 
-/// Where this machine reaches a server that listens on `bind`.
-fn reachable(bind: IpAddr) -> IpAddr {
-    if bind.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { bind }
+/// Names and addresses of the machine itself: app, console and door answer to them, and the certificate
+/// stands for them.
+fn machine_names(bind: IpAddr) -> Vec<String> {
+    let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let host = crate::tls::host_name();
+    let host_names = host.iter().flat_map(|host| [host.clone(), format!("{host}.local")]);
+    let bind = Some(bind.to_string()).filter(|bind| !own.contains(bind));
+    own.iter().cloned().chain(host_names).chain(bind).collect()
+}
+
+/// What the server's certificate stands for: the machine's names, and those of what runs on it.
+fn certificate_names(machine: &[String]) -> Vec<String> {
+    let own = [console::NAME, APP_LOCAL_NAME, APP_NAME, "www.bistro.roundtrip.test", CONSOLE_NAME];
+    machine.iter().cloned().chain(own.map(str::to_owned)).collect()
 }
 
 /// Ends at Ctrl-C, or when the system asks to stop.

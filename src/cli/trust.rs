@@ -21,7 +21,7 @@ pub enum TrustVerb {
 
 pub fn trust(verb: TrustVerb) -> Result<(), CliError> {
     let TrustVerb::Export { folder, out } = verb;
-    let path = folder.data_dir.join(crate::tls::CA_CERTIFICATE);
+    let path = folder.resolve()?.join(crate::tls::CA_CERTIFICATE);
     let pem = fs::read_to_string(&path).map_err(|error| {
         CliError::new(format!("{}: {error}; the first start of the server makes it", path.display()))
     })?;

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::caller::{Answer, Body, Call, unavailable};
 use super::gate::from_this_machine;
-use super::signing::{NAME_CHARS_MAX, hasher_failed, signed_in};
-use crate::domain::session::{Owner, PASSWORD_CHARS_MAX, password_refusal};
+use super::signing::{hasher_failed, signed_in};
+use crate::domain::session::{NAME_CHARS_MAX, Owner, PASSWORD_CHARS_MAX, name_refusal, password_refusal};
 use crate::store::control::ClaimError;
 use crate::web::problem::Problem;
 use crate::web::secret;
@@ -72,8 +72,8 @@ fn not_claimed(error: ClaimError) -> Problem {
 pub fn refused(name: &str, password: &str) -> Option<Problem> {
     let problem =
         Problem::new(None, 422, "invalid-body", "Not taken", "Nothing was changed. Each wrong field is listed.");
-    if name.trim() != name || name.chars().any(char::is_control) {
-        return Some(problem.field("/name", "A name has no space at its ends and no control characters."));
+    if let Some(reason) = name_refusal(name) {
+        return Some(problem.field("/name", reason));
     }
     password_refusal(password).map(|reason| problem.field("/password", reason))
 }

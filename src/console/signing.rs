@@ -9,13 +9,10 @@ use serde_json::json;
 
 use super::caller::{Answer, Body, Call, Caller, unavailable};
 use crate::domain::permission::{Permission, Role};
-use crate::domain::session::{ABSOLUTE_MAX, PASSWORD_CHARS_MAX, SessionSecret};
+use crate::domain::session::{ABSOLUTE_MAX, NAME_CHARS_MAX, PASSWORD_CHARS_MAX, SessionSecret};
 use crate::store::hasher::HasherError;
 use crate::web::cookie;
 use crate::web::problem::Problem;
-
-/// Length of a name.
-pub const NAME_CHARS_MAX: usize = 64;
 
 pub async fn who(call: Call) -> Answer {
     let name = call.owner(Permission::StackRead)?;

@@ -43,6 +43,21 @@ pub fn password_refusal(password: &str) -> Option<String> {
     }
 }
 
+/// Longest name of the owner, in characters.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// Why a new owner's name is not taken; None when it is.
+pub fn name_refusal(name: &str) -> Option<String> {
+    let chars = name.chars().count();
+    if !(1..=NAME_CHARS_MAX).contains(&chars) {
+        Some(format!("A text of 1 to {NAME_CHARS_MAX} characters is expected."))
+    } else if name.trim() != name || name.chars().any(char::is_control) {
+        Some("A name has no space at its ends and no control characters.".to_owned())
+    } else {
+        None
+    }
+}
+
 /// Who a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visitor {

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser};
 use serde::Deserialize;
 
@@ -44,10 +45,10 @@ pub struct ServeFlags {
     #[arg(long, env = "ROUNDTRIP_INSTANCES", value_name = "N")]
     pub instances: Option<usize>,
     /// Open the browser
-    #[arg(long, env = "ROUNDTRIP_OPEN")]
+    #[arg(long, env = "ROUNDTRIP_OPEN", value_parser = FalseyValueParser::new())]
     pub open: bool,
     /// Print one JSON object when everything listens, instead of the greeting
-    #[arg(long, env = "ROUNDTRIP_JSON")]
+    #[arg(long, env = "ROUNDTRIP_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 }
 
@@ -105,13 +106,22 @@ impl Startup {
             app_port: PortChoice::of(flags.app_port.or(file.app_port), 8444),
             http_port: PortChoice::of(flags.http_port.or(file.http_port), 8080),
             dns_port: PortChoice::of(flags.dns_port.or(file.dns_port), 5300),
-            data_dir: flags.data_dir.or(file.data_dir).unwrap_or_else(|| PathBuf::from(DATA_DIR)),
+            data_dir: data_dir_of(flags.data_dir, file.data_dir),
             bind: flags.bind.or(file.bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             instances,
             open: flags.open || file.open,
             json: flags.json || file.json,
         })
     }
+}
+
+/// The data folder of a command that starts no server: it is found as the server finds it.
+pub fn data_dir(flag: Option<PathBuf>, folder: &Path) -> Result<PathBuf, BadConfiguration> {
+    Ok(data_dir_of(flag, read_file(&folder.join(FILE))?.data_dir))
+}
+
+fn data_dir_of(flag: Option<PathBuf>, file: Option<PathBuf>) -> PathBuf {
+    flag.or(file).unwrap_or_else(|| PathBuf::from(DATA_DIR))
 }
 
 /// The file's keys as if they were flags; no file is no keys.

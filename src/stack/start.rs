@@ -111,7 +111,8 @@ fn upstreams(addresses: &[(String, SocketAddr)]) -> Vec<UpstreamConfig> {
 }
 
 fn app_hosts(more: Vec<String>, port: u16) -> HostList {
-    let own = [APP_LOCAL_NAME, APP_NAME, "localhost", "127.0.0.1"].map(str::to_owned);
+    let own =
+        [APP_LOCAL_NAME, APP_NAME, "www.bistro.roundtrip.test", "localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let names: Vec<String> = own.into_iter().chain(more).collect();
     HostList::new(&names, port, 443)
 }

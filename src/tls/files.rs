@@ -7,18 +7,17 @@ use std::path::{Path, PathBuf};
 use super::TlsError;
 use crate::web::secret;
 
-/// Makes the directory, for its owner alone (0700).
+/// Makes the directory, for its owner alone (0700). One that is there keeps its mode: it may be somebody's
+/// who shares it.
 pub(super) fn private_directory(path: &Path) -> Result<(), TlsError> {
     let fail = |source| TlsError::io("make the folder", path, source);
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     {
-        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-        builder.mode(0o700).create(path).map_err(fail)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(fail)
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
     }
-    #[cfg(not(unix))]
     builder.create(path).map_err(fail)
 }
 

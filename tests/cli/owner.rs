@@ -67,3 +67,21 @@ fn nobody_is_asked_for_a_password_where_nobody_is() {
     place.run(&["owner", "create"]).refused("--password-stdin");
     assert!(!place.data().exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_held_to_the_same_rule_with_and_without_a_server() {
+    let place = Place::new();
+    let long = "x".repeat(65);
+    let wrong = ["", " ada", "ada ", "a\u{7}da", long.as_str()];
+    let refused = |verb: &str| {
+        for name in wrong {
+            let arguments = ["owner", verb, "--password-stdin", "--name", name];
+            place.run_with(&format!("{FIRST}\n"), &arguments).refused("the name was not taken");
+        }
+    };
+    refused("create");
+    assert!(!place.data().exists());
+    let server = place.serve(&[]);
+    refused("create");
+    server.stop();
+}

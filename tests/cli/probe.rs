@@ -86,3 +86,36 @@ fn a_server_that_is_not_there_is_said_in_one_line() {
     place.run(&["probe", "ftp://127.0.0.1/"]).refused("http");
     place.run(&["probe", "https://127.0.0.1/", "--ca", "none.pem"]).refused("none.pem");
 }
+
+#[test]
+fn the_apps_own_addresses_are_all_its_own_origin() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let body = r#"{"table":4,"lines":[{"menu_item_id":12,"quantity":2}]}"#;
+    let port = server.port("app");
+    for origin in [server.text("app").to_owned(), format!("https://bistro.roundtrip.test:{port}")] {
+        let url = format!("{origin}/api/v1/orders");
+        let arguments = ["probe", "--as", "waiter", "--method", "POST", "--body", "-", &url, "--json"];
+        let journey = place.run_with(body, &arguments).succeeded().json();
+        assert_eq!(journey["status"], 201, "{journey:#}");
+    }
+    server.stop();
+}
+
+#[test]
+fn the_dns_server_and_the_authority_that_were_asked_for_are_used_for_the_app_too() {
+    let (place, other) = (Place::new(), Place::new());
+    let (server, elsewhere) = (place.serve(&[]), other.serve(&[]));
+    let asked = ["probe", "/api/v1/menu", "--json", "--fresh"];
+    let (dns, ca) = (elsewhere.text("dns"), elsewhere.text("ca"));
+    // Both know the app's name; which of them was asked is in the journey.
+    let journey = place.run(&[&asked[..], &["--dns", dns, "--ca", server.text("ca")]].concat()).succeeded().json();
+    let spans = journey["spans"].as_array().expect("spans");
+    let port = dns.rsplit_once(':').map(|(_, port)| port.to_owned()).expect("a port");
+    let says = |span: &Value| span["attributes"]["server.port"].to_string().trim_matches('"') == port;
+    assert!(spans.iter().any(|span| span["hop"] == "dns" && says(span)), "{journey:#}");
+    place.run(&[&asked[..], &["--ca", ca]].concat()).refused("certificate");
+    place.run(&[&asked[..], &["--ca", "none.pem"]].concat()).refused("none.pem");
+    server.stop();
+    elsewhere.stop();
+}

@@ -13,14 +13,24 @@ use serde_json::Value;
 use crate::harness::PATIENCE;
 use crate::harness::people::Person;
 
+/// Flags that let the system choose every port.
+pub const PORTS: [&str; 8] = ["--console-port", "0", "--app-port", "0", "--http-port", "0", "--dns-port", "0"];
+
 /// Where one test's servers and commands run.
 pub struct Place {
     folder: tempfile::TempDir,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Place {
     pub fn new() -> Place {
-        Place { folder: tempfile::tempdir().expect("a folder") }
+        Place { folder: tempfile::tempdir().expect("a folder"), environment: Vec::new() }
+    }
+
+    /// With a variable in the environment of all that runs here.
+    pub fn with(mut self, name: &'static str, value: &'static str) -> Place {
+        self.environment.push((name, value));
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -35,7 +45,12 @@ impl Place {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roundtrip"));
         // Nothing of who runs the tests counts.
-        command.env_clear().current_dir(self.path()).args(arguments).stdin(Stdio::null());
+        command
+            .env_clear()
+            .envs(self.environment.iter().copied())
+            .current_dir(self.path())
+            .args(arguments)
+            .stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -57,8 +72,9 @@ impl Place {
 
     /// Starts a server on free ports; returns when it says that it listens.
     pub fn serve(&self, more: &[&str]) -> Server {
-        let ports = ["--console-port", "0", "--app-port", "0", "--http-port", "0", "--dns-port", "0"];
-        let mut child = self.command(&[&["serve", "--json"], &ports[..], more].concat()).spawn().expect("it starts");
+        let json =
+            if self.environment.iter().any(|(name, _)| *name == "ROUNDTRIP_JSON") { &[][..] } else { &["--json"] };
+        let mut child = self.command(&[&["serve"], json, &PORTS[..], more].concat()).spawn().expect("it starts");
         let mut output = BufReader::new(child.stdout.take().expect("an output"));
         let mut line = String::new();
         output.read_line(&mut line).expect("a line");
