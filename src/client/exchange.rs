@@ -44,19 +44,7 @@ pub(super) async fn send(client: &Inner, outgoing: Outgoing) -> Result<Answer, F
         bypass_caches: outgoing.bypass_caches,
     };
     let root = Trace::start(context, key, Hop::Client, "Request", start);
-    let deadline = Instant::now() + outgoing.timeout;
-    let mut run = Run {
-        client,
-        outgoing: &outgoing,
-        root: &root,
-        deadline,
-        at: start,
-        fresh: false,
-        sent: 0,
-        received: 0,
-        ends: None,
-        resolved: None,
-    };
+    let mut run = Run::new(client, &outgoing, &root, start);
     let parsed = Url::parse(&outgoing.url).map_err(|bad| Trouble::new(Hop::Client, format!("{bad}.")));
     let result = match &parsed {
         Ok(url) => run.go(url).await,
@@ -104,6 +92,24 @@ pub(super) async fn send(client: &Inner, outgoing: Outgoing) -> Result<Answer, F
     }
 }
 
+/// Opens a connection to be kept, unless one is there.
+pub(super) async fn open(client: &Inner, url: &str) -> Result<(), String> {
+    let outgoing = Outgoing::get(url);
+    let parsed = Url::parse(url).map_err(|bad| bad.to_string())?;
+    let origin = parsed.origin();
+    let link = match client.pool.take(&origin, Moment::now()) {
+        Some(link) => link,
+        None => {
+            // Timed like any other, for nobody: the request that follows is the one to be looked at.
+            let root = Trace::start(Context::new_root(), SpanId::random(), Hop::Client, "Open", Tick::now());
+            let mut run = Run::new(client, &outgoing, &root, Tick::now());
+            run.dial(&parsed).await.map_err(|trouble| trouble.message)?.0
+        }
+    };
+    client.pool.keep(&origin, link);
+    Ok(())
+}
+
 /// One request under way.
 struct Run<'a> {
     client: &'a Inner,
@@ -121,7 +127,12 @@ struct Run<'a> {
     resolved: Option<IpAddr>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(client: &'a Inner, outgoing: &'a Outgoing, root: &'a Span, at: Tick) -> Self {
+        let deadline = Instant::now() + outgoing.timeout;
+        Self { client, outgoing, root, deadline, at, fresh: false, sent: 0, received: 0, ends: None, resolved: None }
+    }
+
     async fn go(&mut self, url: &Url) -> Result<Came, Trouble> {
         let build = self.root.child_at(Hop::Client, "Build the request", self.at);
         let context = self.root.trace().context();
@@ -175,6 +186,16 @@ impl Run<'_> {
 
     async fn on_fresh(&mut self, url: &Url, request: Request<Full<Bytes>>) -> Result<(Link, Came), Trouble> {
         self.fresh = true;
+        let (mut link, sealed) = self.dial(url).await?;
+        let exchanged = self.exchange(&mut link, request, false).await;
+        if let Some(sealed) = sealed {
+            sealed.describe();
+        }
+        exchanged.map(|came| (link, came)).map_err(|broken| broken.trouble)
+    }
+
+    /// Looks up the name and opens a connection. Its facts are for describing once the request is over.
+    async fn dial(&mut self, url: &Url) -> Result<(Link, Option<connect::Sealed>), Trouble> {
         let (client, outgoing) = (self.client, self.outgoing);
         let named = (url.host.as_str(), url.port);
         let found =
@@ -188,13 +209,8 @@ impl Run<'_> {
         // It ends when the sender is dropped or the server closes; its error reaches the sender.
         tokio::spawn(connection);
         let (peer, local) = (connected.peer, connected.local);
-        let mut link = Link { sender, tap, peer, local, requests: 0, rested: Moment::now() };
         self.ends = Some((peer, local));
-        let exchanged = self.exchange(&mut link, request, false).await;
-        if let Some(sealed) = connected.sealed {
-            sealed.describe();
-        }
-        exchanged.map(|came| (link, came)).map_err(|broken| broken.trouble)
+        Ok((Link { sender, tap, peer, local, requests: 0, rested: Moment::now() }, connected.sealed))
     }
 
     /// The root's facts, said when the request is over, so that saying them costs no step its time.
@@ -255,7 +271,7 @@ impl Run<'_> {
         let send = self.root.record(Hop::Http, SEND, start, sent);
         send.attribute("http.request.raw", || redact::message(&passed.written))
             .attribute("http.request.size", || passed.bytes_written)
-            .attribute("http.connection.reused", || link.requests > 1)
+            .attribute("http.connection.reused", || kept)
             .attribute("http.connection.requests", || link.requests);
         if unread || passed.last_write.is_none() {
             send.status(Status::Error);

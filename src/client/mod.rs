@@ -183,6 +183,11 @@ impl Client {
         })))
     }
 
+    /// Opens a connection to the server of `url`, for the next request over a kept one; the error says why not.
+    pub async fn open(&self, url: &str) -> Result<(), String> {
+        exchange::open(&self.0, url).await
+    }
+
     /// Sends one request and reads the whole answer.
     pub async fn send(&self, outgoing: Outgoing) -> Result<Answer, Failure> {
         exchange::send(&self.0, outgoing).await

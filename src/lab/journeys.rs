@@ -51,9 +51,10 @@ pub async fn send(stack: &Stack, sending: Sending) -> Result<Vec<Arc<Journey>>, 
         sending.preset.path.to_owned()
     };
     if sending.kept {
-        // Kept means that it is there already. What opens it is not the request that people look at.
-        let opening = Outgoing { probe: false, ..outgoing(stack, "GET", "/healthz", None, None) };
-        drop(stack.client().send(opening).await);
+        // Kept means that it is there already. Where it can't be opened, the request's own journey shows why.
+        if let Err(reason) = stack.client().open(&stack.app_url()).await {
+            log::debug!("no connection to keep: {reason}");
+        }
     }
     let mut journeys = Vec::with_capacity(sending.count);
     for _ in 0..sending.count {
