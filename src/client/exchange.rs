@@ -271,7 +271,7 @@ impl<'a> Run<'a> {
         let send = self.root.record(Hop::Http, SEND, start, sent);
         send.attribute("http.request.raw", || redact::message(&passed.written))
             .attribute("http.request.size", || passed.bytes_written)
-            .attribute("http.connection.reused", || kept)
+            .attribute("http.connection.reused", || !self.fresh)
             .attribute("http.connection.requests", || link.requests);
         if unread || passed.last_write.is_none() {
             send.status(Status::Error);
