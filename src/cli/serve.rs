@@ -106,10 +106,8 @@ impl Server {
             return Err(CliError::new(OWNER_FIRST));
         }
         let Sockets { console: console_socket, app: app_socket, http: http_socket, dns } = sockets;
-        let ports = [&console_socket, &app_socket, &http_socket].map(|socket| socket.local_addr().map(|a| a.port()));
-        let [console_port, app_port, http_port] = ports;
-        let (console_port, app_port) = (console_port.map_err(failed)?, app_port.map_err(failed)?);
-        let http_port = http_port.map_err(failed)?;
+        let port = |socket: &TcpListener| socket.local_addr().map(|address| address.port()).map_err(failed);
+        let (console_port, http_port) = (port(&console_socket)?, port(&http_socket)?);
 
         let now = OffsetDateTime::now_utc();
         let machine = machine_names(startup.bind);
@@ -134,7 +132,13 @@ impl Server {
         });
         let stack = Arc::new(stack.await.map_err(failed)?);
 
-        let door_url = format!("http://localhost:{http_port}");
+        // A name of this machine leads to loopback, where nobody listens then: others come by the address.
+        let at = |name: &str| match startup.bind {
+            ip if ip.is_loopback() => name.to_owned(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+        };
+        let door_url = format!("http://{}:{http_port}", at("localhost"));
         let hosts = |names: &[&str], port, default_port| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).chain(machine.clone()).collect();
             HostList::new(&names, port, default_port)
@@ -150,7 +154,7 @@ impl Server {
             door_url: door_url.clone(),
         })
         .map_err(failed)?;
-        let console_url = format!("https://{}:{console_port}", console::NAME);
+        let console_url = format!("https://{}:{console_port}", at(console::NAME));
         let door = Door::start(DoorConfig {
             listener: http_socket,
             hosts: hosts(&["localhost", console::NAME], http_port, 80),
@@ -158,7 +162,7 @@ impl Server {
             ca_pem: authority.ca_pem().to_owned(),
             ca_fingerprint: authority.fingerprint(),
             console_url: console_url.clone(),
-            console_fallback_url: format!("https://localhost:{console_port}"),
+            console_fallback_url: format!("https://{}:{console_port}", at("localhost")),
             app_url: stack.browser_url(),
         })
         .map_err(failed)?;
@@ -170,7 +174,7 @@ impl Server {
         };
         let run = RunFile {
             console: console_url,
-            app: format!("https://{APP_LOCAL_NAME}:{app_port}"),
+            app: stack.browser_url(),
             http: door_url,
             dns: stack.dns(),
             ca: authority.ca_path(),

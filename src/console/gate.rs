@@ -1,6 +1,6 @@
 //! Before any handler: the right host, the right origin, and who is asking.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -54,7 +54,7 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
     if let Some(key) = header(headers, "authorization").and_then(|value| value.strip_prefix(CONTROL_SCHEME)) {
         // A browser never sends this scheme by itself; with a cookie or an origin it is no command of ours.
         let by_browser = ["cookie", "origin", "sec-fetch-site"].iter().any(|name| headers.contains_key(*name));
-        let from_command = !by_browser && from_this_machine(request.peer_addr());
+        let from_command = !by_browser && from_this_machine(request.peer_addr(), state.own_ip);
         let right = secret::from_hex(key).is_some_and(|key| secret::same(&key, &state.control_key));
         return if from_command && right {
             Ok(Caller::Command)
@@ -96,6 +96,7 @@ fn authority(request: &ServiceRequest) -> String {
     }
 }
 
-pub fn from_this_machine(peer: Option<SocketAddr>) -> bool {
-    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+/// Whether the peer is on this machine: on loopback, or at the address that this machine listens on.
+pub fn from_this_machine(peer: Option<SocketAddr>, own_ip: IpAddr) -> bool {
+    peer.map(|peer| peer.ip().to_canonical()).is_some_and(|ip| ip.is_loopback() || ip == own_ip)
 }

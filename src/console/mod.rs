@@ -17,7 +17,7 @@ mod setup;
 mod signing;
 mod stack;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub struct ConsoleConfig {
 
 /// What its handlers share.
 struct State {
+    /// Where it listens: a peer of this address is this machine, as one of loopback is.
+    own_ip: IpAddr,
     hosts: HostList,
     stack: Arc<Stack>,
     control: Control,
@@ -83,6 +85,7 @@ impl Console {
         let address = config.listener.local_addr()?;
         let (closing, closed) = watch::channel(false);
         let state = web::Data::new(State {
+            own_ip: address.ip(),
             hosts: config.hosts,
             stack: config.stack,
             control: config.control,

@@ -31,7 +31,7 @@ pub async fn suggestion() -> Answer {
 
 /// Makes the owner. The token and there being no owner yet are checked in one transaction.
 pub async fn claim(call: Call, body: Body) -> Answer {
-    if !from_this_machine(call.request.peer_addr()) {
+    if !from_this_machine(call.request.peer_addr(), call.state.own_ip) {
         let detail = "Set-up works from the machine that Roundtrip runs on.";
         return Err(Problem::new(None, 403, "not-this-machine", "Not from this machine", detail));
     }

@@ -109,9 +109,13 @@ impl Stack {
         format!("https://{APP_NAME}:{}", self.app.port())
     }
 
-    /// The app's address for browsers.
+    /// The app's address for browsers: by name on this machine alone, else by the address that is bound.
     pub fn browser_url(&self) -> String {
-        format!("https://{APP_LOCAL_NAME}:{}", self.app.port())
+        if self.app.ip().is_loopback() {
+            format!("https://{APP_LOCAL_NAME}:{}", self.app.port())
+        } else {
+            format!("https://{}", self.app)
+        }
     }
 
     pub fn dns(&self) -> SocketAddr {
