@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, Resource, web};
 use super::call::Call;
 use super::{front, ledger, menu, openapi, orders, session};
 use crate::observe::hop::Hop;
+use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get};
 
@@ -28,6 +29,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/openapi.json", "GET, HEAD").route(get().to(openapi::document)))
         .service(resource("/healthz", "GET, HEAD").route(get().to(front::alive)))
         .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(front::asset)))
+        .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(front::icon)))
         .service(resource("/", "GET, HEAD").route(get().to(front::page)))
         .default_service(web::to(not_found));

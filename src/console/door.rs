@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::NAME;
 use crate::store::control::Control;
+use crate::web::headers::CSP_REPORT;
 use crate::web::host::HostList;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get, header, resource};
@@ -68,6 +69,7 @@ impl Door {
                 .service(resource("/roundtrip-ca.pem", "GET, HEAD").route(get().to(ca)))
                 .service(resource(HERE, "GET, HEAD").route(get().to(here)))
                 .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(asset)))
+                .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
                 .service(resource("/favicon.ico", "GET, HEAD").route(get().to(icon)))
                 .default_service(web::to(not_found))
         })

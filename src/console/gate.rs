@@ -11,6 +11,7 @@ use super::State;
 use super::caller::{Caller, unavailable};
 use crate::domain::session::SessionSecret;
 use crate::web::cookie;
+use crate::web::headers::CSP_REPORT;
 use crate::web::origin::{Provenance, may_act};
 use crate::web::problem::Problem;
 use crate::web::respond::{self, header};
@@ -71,7 +72,8 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
         origin,
         own_origin: &own_origin,
     });
-    let safe = request.method().is_safe();
+    // A browser's own report changes nothing, and carries no header of ours.
+    let safe = request.method().is_safe() || request.path() == CSP_REPORT;
     if !fair || (!safe && !headers.contains_key(CONSOLE_HEADER)) {
         let detail = "A change must come from this console's own pages. Reload the page and try again.";
         return Err(Problem::new(None, 403, "cross-origin", "Not from this page", detail));

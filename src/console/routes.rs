@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use super::{account, control, events, journeys, pages, setup, signing, stack};
+use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get, resource};
 
@@ -13,6 +14,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/sign-in", "GET, HEAD").route(get().to(pages::sign_in)))
         .service(resource("/account", "GET, HEAD").route(get().to(pages::account)))
         .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(pages::asset)))
+        .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(pages::icon)))
         .service(resource("/api/setup", "POST").route(web::post().to(setup::claim)))
         .service(resource("/api/setup/password", "GET, HEAD").route(get().to(setup::suggestion)))

@@ -19,6 +19,9 @@ pub const DOCUMENT: [(&str, &str); 3] = [
 /// The policy of an API answer: it is data, and if a browser opens it, it does nothing.
 pub const API_CSP: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
+/// Where a browser tells of what the policy stopped (CSP Level 3, section 5.3).
+pub const CSP_REPORT: &str = "/csp-report";
+
 /// The policy of an HTML document. `connect_also`: further origins the page may ask (the door's name test).
 pub fn document_csp(nonce: &str, connect_also: &str) -> String {
     let also = if connect_also.is_empty() { String::new() } else { format!(" {connect_also}") };
@@ -26,6 +29,6 @@ pub fn document_csp(nonce: &str, connect_also: &str) -> String {
         "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; img-src 'self'; \
          font-src 'self'; connect-src 'self'{also}; manifest-src 'self'; worker-src 'self'; object-src 'none'; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
-         trusted-types 'none'"
+         trusted-types 'none'; report-uri {CSP_REPORT}"
     )
 }

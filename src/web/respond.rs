@@ -100,6 +100,17 @@ pub fn icon() -> HttpResponse {
     }
 }
 
+/// Characters of a report that are logged.
+const REPORT_CHARS_MAX: usize = 512;
+
+/// Takes a browser's report of what the policy stopped. Anybody can send one, so it is logged short and escaped.
+pub async fn csp_report(body: Result<web::Bytes, actix_web::Error>) -> Result<HttpResponse, Problem> {
+    let bytes = body.map_err(|error| unreadable(None, &error))?;
+    let text: String = String::from_utf8_lossy(&bytes).chars().take(REPORT_CHARS_MAX).collect();
+    log::warn!(target: "csp", "a page was stopped by its policy: {text:?}");
+    Ok(HttpResponse::NoContent().finish())
+}
+
 /// A route for GET. Whatever answers GET answers HEAD (RFC 9110, section 9.1); actix leaves the body out.
 pub fn get() -> Route {
     let get_or_head = |context: &GuardContext<'_>| matches!(context.head().method, Method::GET | Method::HEAD);

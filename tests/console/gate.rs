@@ -151,3 +151,17 @@ async fn the_control_key_opens_what_is_for_commands_and_nothing_else() {
     }
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_may_report_what_the_policy_stopped_without_a_header_of_ours() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    let policy = owner.get("/").await.header("content-security-policy").to_owned();
+    assert!(policy.ends_with("; report-uri /csp-report"), "{policy}");
+    let report = || Ask::new("POST", "/csp-report").header("content-type", "application/csp-report").body("{}");
+    let own = report().header("sec-fetch-site", "same-origin");
+    assert_eq!(owner.send_bare(own).await.status, 204);
+    let foreign = report().header("sec-fetch-site", "cross-site");
+    owner.send_bare(foreign).await.is_problem(403, "cross-origin", None);
+    house.stop().await;
+}
