@@ -11,7 +11,7 @@ use harness::{House, PASSWORD, PATIENCE, audit, order_of};
 use roundtrip::client::{Client, ClientConfig, Outgoing, Resolver, Roots};
 use roundtrip::domain::permission::Role;
 use roundtrip::policy::health::State;
-use roundtrip::settings::runtime::BalancerPolicy;
+use roundtrip::settings::balancer::BalancerPolicy;
 use roundtrip::web::probe::ProbeKey;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -106,7 +106,7 @@ async fn two_stacks_in_one_process_share_nothing() {
 
     // Settings.
     one.stack.settings().change([("balancer.policy", &json!("round_robin"))]).expect("fits");
-    assert_eq!(other.stack.settings().snapshot().balancer_policy, BalancerPolicy::P2cPeakEwma);
+    assert_eq!(other.stack.settings().snapshot().balancer.policy, BalancerPolicy::P2cPeakEwma);
 
     // Secrets: who may have the one watched may not have the other watched.
     let client = Client::new(ClientConfig {
@@ -173,7 +173,7 @@ async fn after_a_stop_and_a_start_the_orders_and_the_guests_are_there() {
     }
     assert_eq!(after.get("/api/v1/orders").await.json()["orders"].as_array().map(Vec::len), Some(3));
     // What was set at run time is not; who people trust is.
-    assert_eq!(house.stack.settings().snapshot().data_cache_ttl.as_secs(), 30);
+    assert_eq!(house.stack.settings().snapshot().data.cache_ttl.as_secs(), 30);
     assert_eq!(house.ca_fingerprint, authority);
     house.stop().await;
 }

@@ -8,7 +8,7 @@ use super::upstream::{Standing, Upstream};
 use crate::observe::journey::Candidate;
 use crate::policy::health::State;
 use crate::policy::{p2c, round_robin};
-use crate::settings::runtime::BalancerPolicy;
+use crate::settings::balancer::BalancerPolicy;
 
 /// With fewer than one in so many healthy, all are used: sending everything to the few that are left would
 /// fell them too (Envoy's panic threshold of 50 %).
@@ -46,7 +46,7 @@ impl Balancer {
     pub(super) fn choose(&self, tried: &[usize], show: bool) -> Option<Choice> {
         let standings: Vec<Standing> = self.0.upstreams.iter().map(|upstream| upstream.standing()).collect();
         let eligible = eligible(&standings, tried);
-        let policy = self.0.settings.snapshot().balancer_policy;
+        let policy = self.0.settings.snapshot().balancer.policy;
         let pick = match policy {
             BalancerPolicy::RoundRobin => self.in_turn(&eligible.positions),
             BalancerPolicy::P2cPeakEwma => self.better_of_two(&eligible.positions, &standings),

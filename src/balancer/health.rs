@@ -44,7 +44,7 @@ async fn rest(upstream: &Upstream, settings: &Settings) {
     let began = Tick::now();
     let share = 900 + random::below(random::split_mix(began.as_nanos()), 201) as u32;
     loop {
-        let interval = settings.snapshot().balancer_health_interval;
+        let interval = settings.snapshot().balancer.health_interval;
         let interval = if upstream.state() == State::Starting { interval.min(INTERVAL_AT_START) } else { interval };
         let left = (interval * share / 1_000).saturating_sub(Tick::now().since(began));
         if left.is_zero() {

@@ -18,7 +18,7 @@ pub async fn view(call: Call) -> Answer {
 /// What [`view`] answers, and what the event stream tells.
 pub async fn state_of(state: &State) -> Result<Value, StoreError> {
     let counts = state.stack.counts().await?;
-    let policy = state.stack.settings().snapshot().balancer_policy;
+    let policy = state.stack.settings().snapshot().balancer.policy;
     Ok(json!({
         "app_url": state.stack.browser_url(),
         "instances": state.stack.instances(),

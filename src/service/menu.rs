@@ -29,7 +29,7 @@ impl Service {
     /// How fresh an answer from the cache must be: the rule that the settings give.
     fn decide(&self, span: &Span) -> Duration {
         let rule = span.child(Hop::Service, "Decide how fresh it must be");
-        let ttl = self.settings.snapshot().data_cache_ttl;
+        let ttl = self.settings.snapshot().data.cache_ttl;
         rule.attribute("roundtrip.service.fact", || match ttl.as_secs() {
             0 => "always from the database".to_owned(),
             seconds => format!("from the cache if it is not older than {seconds} s"),

@@ -1,4 +1,10 @@
 //! Start-up configuration, and the one table of what can be changed while a stack runs.
+//!
+//! [`runtime`] holds the values, [`row`] says what a row of the table is; the rows themselves stand in one
+//! file a hop, beside the struct of that hop's values.
 
+pub mod balancer;
+pub mod data;
+pub mod row;
 pub mod runtime;
 pub mod startup;

@@ -1,0 +1,106 @@
+//! One row of the table of settings: its key, what values it takes, and where its value lives.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::runtime::Snapshot;
+use crate::observe::hop::Hop;
+
+/// One setting.
+#[derive(Debug)]
+pub struct Row {
+    /// Starts with the hop's id.
+    pub key: &'static str,
+    pub hop: Hop,
+    pub help: &'static str,
+    /// Ids of the lesson's coverage (`layer.balancer`), or `operations`.
+    pub lessons: &'static [&'static str],
+    pub field: Field,
+}
+
+/// Where a setting's value lives in the snapshot, and what it takes.
+#[derive(Debug)]
+pub enum Field {
+    Choice { choices: &'static [&'static str], get: fn(&Snapshot) -> &'static str, set: fn(&mut Snapshot, &str) },
+    Flag(fn(&mut Snapshot) -> &mut bool),
+    Count { field: fn(&mut Snapshot) -> &mut u64, min: u64, max: u64, unit: Option<&'static str> },
+    Millis { field: fn(&mut Snapshot) -> &mut Duration, min: u64, max: u64 },
+    Seconds { field: fn(&mut Snapshot) -> &mut Duration, min: u64, max: u64 },
+}
+
+/// What values a setting takes, as the control API shows it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Kind {
+    Choice {
+        choices: &'static [&'static str],
+    },
+    Flag,
+    /// In the row's unit.
+    Number {
+        min: u64,
+        max: u64,
+    },
+}
+
+impl Row {
+    pub const fn kind(&self) -> Kind {
+        match self.field {
+            Field::Choice { choices, .. } => Kind::Choice { choices },
+            Field::Flag(_) => Kind::Flag,
+            Field::Count { min, max, .. } | Field::Millis { min, max, .. } | Field::Seconds { min, max, .. } => {
+                Kind::Number { min, max }
+            }
+        }
+    }
+
+    pub const fn unit(&self) -> Option<&'static str> {
+        match self.field {
+            Field::Choice { .. } | Field::Flag(_) => None,
+            Field::Count { unit, .. } => unit,
+            Field::Millis { .. } => Some("ms"),
+            Field::Seconds { .. } => Some("s"),
+        }
+    }
+
+    /// The value of this setting in `values`.
+    pub fn value(&self, values: &Snapshot) -> Value {
+        let mut values = values.clone();
+        match self.field {
+            Field::Choice { get, .. } => json!(get(&values)),
+            Field::Flag(field) => json!(*field(&mut values)),
+            Field::Count { field, .. } => json!(*field(&mut values)),
+            Field::Millis { field, .. } => json!(field(&mut values).as_millis() as u64),
+            Field::Seconds { field, .. } => json!(field(&mut values).as_secs()),
+        }
+    }
+
+    /// Sets it to a value that [`Self::check`] has accepted.
+    pub fn set(&self, values: &mut Snapshot, value: &Value) {
+        let number = value.as_u64().unwrap_or_default();
+        match self.field {
+            Field::Choice { set, .. } => set(values, value.as_str().unwrap_or_default()),
+            Field::Flag(field) => *field(values) = value.as_bool().unwrap_or_default(),
+            Field::Count { field, .. } => *field(values) = number,
+            Field::Millis { field, .. } => *field(values) = Duration::from_millis(number),
+            Field::Seconds { field, .. } => *field(values) = Duration::from_secs(number),
+        }
+    }
+
+    /// Whether this setting takes `value`; if not, what it takes.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        match self.kind() {
+            Kind::Choice { choices } if value.as_str().is_some_and(|value| choices.contains(&value)) => Ok(()),
+            Kind::Choice { choices } => Err(format!("takes one of {}", choices.join(", "))),
+            Kind::Flag if value.is_boolean() => Ok(()),
+            Kind::Flag => Err("takes true or false".to_owned()),
+            Kind::Number { min, max } if value.as_u64().is_some_and(|value| (min..=max).contains(&value)) => Ok(()),
+            Kind::Number { min, max } => {
+                let unit = self.unit().map(|unit| format!(" {unit}")).unwrap_or_default();
+                Err(format!("takes a whole number from {min} to {max}{unit}"))
+            }
+        }
+    }
+}
