@@ -16,7 +16,7 @@ use super::check::{self, Refusal};
 use super::connection::ConnInfo;
 use super::framing::HeadFacts;
 use super::headers::{self, Origin};
-use super::record::{self, Exchange};
+use super::record::{self, By, Exchange};
 use super::site::{Route, Rules, Site};
 use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
@@ -105,7 +105,7 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
 
 /// The upstream's answer; only Via and Server-Timing are added, and what the route's rules say.
 fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
-    let Answer { mut head, body, head_at, own, .. } = answer;
+    let Answer { mut head, body, head_at, own, upstream } = answer;
     let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
     passing.direction(Direction::Back);
     headers::strip_hop_by_hop(&mut head.headers);
@@ -116,7 +116,7 @@ fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> 
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
-    exchange.head_sent(head.status.as_u16(), own);
+    exchange.head_sent(head.status.as_u16(), if own { By::Instance } else { By::YourService(upstream) });
     Response::from_parts(head, EdgeBody::stream(body, exchange))
 }
 
@@ -124,7 +124,7 @@ fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> 
 fn refuse(refusal: Refusal, version: Version, mut exchange: Exchange) -> Response<EdgeBody> {
     let Refusal { problem, close } = refusal;
     let timing = exchange.tells_times().then(|| exchange.server_timing());
-    exchange.head_sent(problem.status, false);
+    exchange.head_sent(problem.status, By::Edge);
     let mut response = Response::new(EdgeBody::whole(Bytes::from(problem.to_json()), exchange));
     *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = response.headers_mut();

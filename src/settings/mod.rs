@@ -7,4 +7,5 @@ pub mod balancer;
 pub mod data;
 pub mod row;
 pub mod runtime;
+pub mod site;
 pub mod startup;
