@@ -13,6 +13,7 @@ mod headers;
 pub mod limits;
 mod record;
 mod serve;
+mod sticky;
 
 use std::io;
 use std::net::SocketAddr;

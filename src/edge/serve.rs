@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
@@ -17,6 +17,8 @@ use super::connection::ConnInfo;
 use super::framing::HeadFacts;
 use super::headers::{self, Origin};
 use super::record::{self, Exchange};
+use super::sticky;
+use crate::balancer::Caller;
 use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
@@ -47,18 +49,21 @@ pub async fn answer(
         exchange.uploads(Arc::clone(&progress));
         (Upload::stream(body), Some(progress))
     };
-    Ok(forward(head, upload, progress, &shared, version, exchange).await)
+    let sticky = sticky::take(&mut head.headers, info.secure);
+    let caller = Caller { sticky, ..Caller::at(info.peer.ip().to_canonical()) };
+    Ok(forward(head, upload, progress, caller, &shared, version, exchange).await)
 }
 
 async fn forward(
     head: Parts,
     upload: Upload,
     progress: Option<Arc<Progress>>,
+    caller: Caller,
     shared: &Shared,
     version: Version,
     exchange: Exchange,
 ) -> Response<EdgeBody> {
-    match shared.balancer.forward(Request::from_parts(head, upload), exchange.root()).await {
+    match shared.balancer.forward(Request::from_parts(head, upload), &caller, exchange.root()).await {
         Ok(answer) => pass_on(answer, &shared.via, exchange),
         Err(failure) => refuse(refusal(&failure, progress.as_deref(), shared), version, exchange),
     }
@@ -102,13 +107,16 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, shared: &Shared) -> R
     }
 }
 
-/// The upstream's answer; only Via and Server-Timing are added.
+/// The upstream's answer; only Via, Server-Timing and a sticky cookie are added.
 fn pass_on(answer: Answer, via: &str, mut exchange: Exchange) -> Response<EdgeBody> {
-    let Answer { mut head, body, head_at, own, .. } = answer;
+    let Answer { mut head, body, head_at, own, stick_to, .. } = answer;
     let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
     passing.direction(Direction::Back);
     headers::strip_hop_by_hop(&mut head.headers);
     headers::append_via(&mut head.headers, head.version, via);
+    if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, exchange.secure())) {
+        head.headers.append(SET_COOKIE, cookie);
+    }
     head.version = Version::HTTP_11;
     passing.end();
     if exchange.tells_times() {

@@ -101,12 +101,8 @@ fn start_instances(
 }
 
 fn upstreams(addresses: &[(String, SocketAddr)]) -> Vec<UpstreamConfig> {
-    let upstream = |(id, address): &(String, SocketAddr)| UpstreamConfig {
-        id: id.clone(),
-        address: *address,
-        own: true,
-        health_path: None,
-    };
+    let upstream =
+        |(id, address): &(String, SocketAddr)| UpstreamConfig { own: true, ..UpstreamConfig::new(id, *address) };
     addresses.iter().map(upstream).collect()
 }
 
