@@ -67,7 +67,7 @@ async fn the_last_instance_gone_is_a_problem_document_of_the_balancer_and_no_han
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stack_that_is_dropped_leaves_nobody_listening() {
     let House { stack, console, door, .. } = House::with_one_instance().await;
-    let addresses = [stack.instances()[0].address, stack.app()];
+    let addresses = [stack.instances()[0].address.expect("an address"), stack.app()];
     console.stop().await;
     door.stop().await;
     drop(Arc::into_inner(stack).expect("nobody else holds it"));
@@ -140,7 +140,7 @@ async fn an_instance_answers_nobody_but_its_own_edge() {
     let secret = "0".repeat(64);
     for claim in [None, Some(format!("{secret}.00f067aa0ba902b7.11")), Some(String::new())] {
         let headers = claim.into_iter().map(|claim| ("roundtrip-hop".to_owned(), claim)).collect();
-        let url = format!("http://{}/api/v1/menu", instance.address);
+        let url = format!("http://{}/api/v1/menu", instance.target);
         let answer = house.outside_client().send(Outgoing { headers, ..Outgoing::get(url) }).await.expect("an answer");
         assert_eq!(answer.status, 403);
         assert!(String::from_utf8_lossy(&answer.body).contains("/problems/not-from-the-edge"));

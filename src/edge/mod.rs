@@ -14,6 +14,7 @@ pub mod limits;
 mod record;
 mod serve;
 pub mod site;
+mod sticky;
 
 use std::io;
 use std::net::SocketAddr;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
@@ -18,6 +18,8 @@ use super::framing::HeadFacts;
 use super::headers::{self, Origin};
 use super::record::{self, By, Exchange};
 use super::site::{Route, Rules, Site};
+use super::sticky;
+use crate::balancer::Caller;
 use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
@@ -51,7 +53,12 @@ pub async fn answer(
         exchange.uploads(Arc::clone(&progress));
         (Upload::stream(body), Some(progress))
     };
-    Ok(match route.balancer.forward(Request::from_parts(head, upload), exchange.root()).await {
+    let caller = Caller {
+        sticky: sticky::take(&mut head.headers, info.secure),
+        idempotency_key_counts: route.rules.idempotency_key_counts,
+        ..Caller::at(info.peer.ip().to_canonical())
+    };
+    Ok(match route.balancer.forward(Request::from_parts(head, upload), &caller, exchange.root()).await {
         Ok(answer) => pass_on(answer, &shared.via, &route.rules, exchange),
         Err(failure) => refuse(refusal(&failure, progress.as_deref(), &route.rules), version, exchange),
     })
@@ -103,14 +110,18 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
     }
 }
 
-/// The upstream's answer; only Via and Server-Timing are added, and what the route's rules say.
+/// The upstream's answer; only Via, Server-Timing and a sticky cookie are added, and what the route's rules
+/// say.
 fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
-    let Answer { mut head, body, head_at, own, upstream } = answer;
+    let Answer { mut head, body, head_at, own, upstream, stick_to, .. } = answer;
     let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
     passing.direction(Direction::Back);
     headers::strip_hop_by_hop(&mut head.headers);
     headers::append_via(&mut head.headers, head.version, via);
     headers::set_all(&mut head.headers, &rules.response_headers);
+    if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, exchange.secure())) {
+        head.headers.append(SET_COOKIE, cookie);
+    }
     head.version = Version::HTTP_11;
     passing.end();
     if exchange.tells_times() {

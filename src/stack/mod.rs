@@ -175,8 +175,9 @@ impl Stack {
             let why = "the restaurant is not running; to add it, start again";
             return Err(StackError::Site(why.to_owned()));
         }
+        site::check(plan)?;
         let running = self.pools().clone();
-        let pools = self.ground.pools(plan, &running).await?;
+        let pools = self.ground.pools(plan, &running)?;
         let site = self.ground.site(plan, &pools)?;
         if let Some(servers) = &*self.servers() {
             servers.edge.replace(site);

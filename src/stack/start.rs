@@ -45,7 +45,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         instances: addresses.clone(),
         hosts: app_hosts(&config)?,
     };
-    let pools = ground.pools(&config.site, &Pools::new()).await?;
+    let pools = ground.pools(&config.site, &Pools::new())?;
     let site = ground.site(&config.site, &pools)?;
     let tls = Listener { socket: config.app, tls: Some(config.tls) };
     let plain = config.app_http.map(|socket| Listener { socket, tls: None });

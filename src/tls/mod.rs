@@ -8,6 +8,7 @@ mod config;
 mod constraints;
 mod files;
 mod leaf;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ pub use authority::{Authority, CA_CERTIFICATE, CA_KEY, fingerprint_sha256};
 pub use config::server_config;
 pub use constraints::host_name;
 pub use leaf::{LeafResolver, RENEWAL_CHECK_EVERY, spawn_renewal};
+pub use upstream::upstream_config;
 
 /// Why a certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,8 @@ pub enum TlsError {
     KeyMissing { path: PathBuf },
     #[error("{} can be read by others (mode {mode:o}). Make it yours alone: chmod 400 {}", path.display(), path.display())]
     KeyExposed { path: PathBuf, mode: u32 },
+    #[error("{} can't be used: {why}", path.display())]
+    Unreadable { path: PathBuf, why: String },
     #[error("'{0}' can't stand in a certificate: it is neither a name nor an address")]
     BadName(String),
     #[error("none of the names asked for may be certified by this authority: {0}")]
@@ -47,6 +51,10 @@ pub enum TlsError {
 impl TlsError {
     fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
+    }
+
+    fn unreadable(path: &Path, why: impl std::fmt::Display) -> Self {
+        Self::Unreadable { path: path.to_owned(), why: why.to_string() }
     }
 
     fn damaged(path: &Path, why: impl std::fmt::Display) -> Self {
