@@ -5,7 +5,7 @@
 mod server;
 mod zone;
 
-pub use server::{DnsServer, OnAnswer};
+pub use server::{DnsServer, Names, OnAnswer};
 pub use zone::{Address, Alias, DnsConfig};
 
 /// Why the name server could not start.

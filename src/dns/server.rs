@@ -50,7 +50,7 @@ impl std::fmt::Debug for DnsServer {
 impl DnsServer {
     /// Binds both sockets and starts to answer.
     pub async fn start(config: DnsConfig, on_answer: OnAnswer) -> Result<Self, DnsError> {
-        let zones = Arc::new(ArcSwap::from_pointee(Zones::build(&config)?));
+        let zones = Arc::new(ArcSwap::from_pointee(Zones::build(&config, 1)?));
         let (tcp, udp, address) = bind(config.bind).await?;
         let handler = Handler { zones: Arc::clone(&zones), on_answer, turn: AtomicUsize::new(0) };
         let mut server = hickory_server::Server::new(handler);
@@ -64,11 +64,9 @@ impl DnsServer {
         self.address
     }
 
-    /// Replaces all names, live; the address stays.
-    pub fn replace(&self, mut config: DnsConfig) -> Result<(), DnsError> {
-        config.bind = self.address;
-        self.zones.store(Arc::new(Zones::build(&config)?));
-        Ok(())
+    /// What it knows, to be replaced while it answers.
+    pub fn names(&self) -> Names {
+        Names { address: self.address, zones: Arc::clone(&self.zones) }
     }
 
     /// Stops listening and waits until both sockets are closed.
@@ -76,6 +74,24 @@ impl DnsServer {
         if let Err(error) = self.server.shutdown_gracefully().await {
             log::warn!("the name server on {} ended badly: {error}", self.address);
         }
+    }
+}
+
+/// What a server knows.
+#[derive(Debug, Clone)]
+pub struct Names {
+    address: SocketAddr,
+    zones: Arc<ArcSwap<Zones>>,
+}
+
+impl Names {
+    /// Replaces all names, live; the address stays.
+    pub fn replace(&self, mut config: DnsConfig) -> Result<(), DnsError> {
+        config.bind = self.address;
+        // Whoever compares serials sees that there is something new (RFC 1035, section 3.3.13).
+        let serial = self.zones.load().serial.wrapping_add(1);
+        self.zones.store(Arc::new(Zones::build(&config, serial)?));
+        Ok(())
     }
 }
 

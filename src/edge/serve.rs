@@ -16,6 +16,7 @@ use super::check::{self, Refusal};
 use super::connection::ConnInfo;
 use super::framing::HeadFacts;
 use super::headers::{self, Origin};
+use super::hsts::Promise;
 use super::record::{self, Exchange};
 use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
@@ -36,9 +37,10 @@ pub async fn answer(
     let started = Tick::now();
     let (mut head, incoming) = request.into_parts();
     let version = head.version;
+    let promise = Promise::to(&head, &info, &shared);
     let mut exchange = Exchange::begin(&shared, &info, &head, started);
     if let Err(refusal) = prepare(&mut head, facts, &shared, &info, exchange.root(), started) {
-        return Ok(refuse(refusal, version, exchange));
+        return Ok(promise.keep(refuse(refusal, version, exchange)));
     }
     let (upload, progress) = if incoming.is_end_stream() {
         (Upload::Empty, None)
@@ -47,7 +49,7 @@ pub async fn answer(
         exchange.uploads(Arc::clone(&progress));
         (Upload::stream(body), Some(progress))
     };
-    Ok(forward(head, upload, progress, &shared, version, exchange).await)
+    Ok(promise.keep(forward(head, upload, progress, &shared, version, exchange).await))
 }
 
 async fn forward(

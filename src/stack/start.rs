@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use super::dns_follows::DnsFollows;
 use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
 use crate::api::{Instance, InstanceConfig};
 use crate::balancer::{Balancer, UpstreamConfig};
@@ -40,7 +41,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         EdgeConfig {
             listener: config.app,
             tls: Some(config.tls),
-            hosts: app_hosts(config.app_names, app_port),
+            hosts: app_hosts(config.app_names, app_port).with_hsts(config.hsts),
             probe_key: probe_key.clone(),
             limits: EdgeLimits::default(),
             via: VIA.to_owned(),
@@ -50,8 +51,9 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     )?;
 
     let log = recorder.clone();
-    let names = dns_names(config.dns, &config.app_addresses, &addresses);
-    let dns = DnsServer::start(names, Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
+    let names = dns_names(config.dns, &config.app_addresses);
+    let dns = DnsServer::start(names.clone(), Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
+    let dns_follows = DnsFollows::start(dns.names(), &balancer, names);
     let client = Client::new(ClientConfig {
         resolver: Resolver::at(dns.address()),
         roots: Roots::Pem(config.ca_pem),
@@ -62,7 +64,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     Ok(Stack {
         app: edge.address(),
         dns: dns.address(),
-        servers: Mutex::new(Some(Servers { edge, instances, dns })),
+        servers: Mutex::new(Some(Servers { edge, instances, dns, dns_follows })),
         balancer,
         bistro,
         client,
@@ -117,16 +119,13 @@ fn app_hosts(more: Vec<String>, port: u16) -> HostList {
     HostList::new(&names, port, 443)
 }
 
-/// What the stack's DNS server knows.
-fn dns_names(bind: SocketAddr, app: &[IpAddr], instances: &[(String, SocketAddr)]) -> DnsConfig {
+/// What the stack's DNS server knows whatever happens.
+fn dns_names(bind: SocketAddr, app: &[IpAddr]) -> DnsConfig {
     let mut names = DnsConfig::new(bind).alias("www.bistro.roundtrip.test", APP_NAME);
     for ip in app {
         for name in [APP_NAME, APP_LOCAL_NAME, "console.roundtrip.test", "roundtrip.localhost"] {
             names = names.address(name, *ip);
         }
-    }
-    for (id, address) in instances {
-        names = names.address(&format!("{id}.roundtrip.test"), address.ip());
     }
     names
 }

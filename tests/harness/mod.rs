@@ -24,6 +24,7 @@ use roundtrip::store::control::{self, Control};
 use roundtrip::store::hasher::{Cost, Hasher};
 use roundtrip::tls::{Authority, LeafResolver, server_config};
 use roundtrip::web::host::HostList;
+use roundtrip::web::hsts::Hsts;
 use roundtrip::web::secret;
 use sealed::Sealed;
 use serde_json::{Value, json};
@@ -104,6 +105,7 @@ impl House {
             instances,
             app,
             app_names: Vec::new(),
+            hsts: Hsts::default(),
             dns: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             app_addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
             tls: tls(),
