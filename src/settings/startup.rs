@@ -149,7 +149,8 @@ fn certificate_files(
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
 ) -> Result<Option<CertificateFiles>, BadConfiguration> {
-    let alone = |here, missing| BadConfiguration(format!("{here} is of no use without {missing}; give both or neither"));
+    let alone =
+        |here, missing| BadConfiguration(format!("{here} is of no use without {missing}; give both or neither"));
     match (cert, key) {
         (Some(cert), Some(key)) => Ok(Some(CertificateFiles { cert, key })),
         (None, None) => Ok(None),

@@ -72,8 +72,13 @@ mod tests {
             in_flight: 0,
             ewma_us: None,
         };
-        let states =
-            [(1, State::Healthy), (2, State::Unhealthy), (3, State::Stopped), (4, State::Starting), (5, State::Healthy)];
+        let states = [
+            (1, State::Healthy),
+            (2, State::Unhealthy),
+            (3, State::Stopped),
+            (4, State::Starting),
+            (5, State::Healthy),
+        ];
         let fixed = DnsConfig::new(SocketAddr::new(ip(1), 0)).address("bistro.roundtrip.test", ip(9));
         let names = with_instances(&fixed, &healthy(states.map(view).to_vec()));
         let named: Vec<(&str, IpAddr)> =

@@ -136,9 +136,7 @@ fn read(certificate: &Path, key: &Path, now: OffsetDateTime) -> Result<Pair, Tls
         .map_err(|_| bad(key, "this kind of key is not spoken here; ECDSA, Ed25519 and RSA are"))?;
     let pair = CertifiedKey::new(chain, signing);
     match pair.keys_match() {
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
-            Ok(Pair { key: Arc::new(pair), names })
-        }
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Pair { key: Arc::new(pair), names }),
         Err(_) => {
             let why = format!("the key in {} is not that of its first certificate", key.display());
             Err(bad(certificate, &why))

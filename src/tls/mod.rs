@@ -5,8 +5,8 @@
 //! certificate of their own ([`Given`]), which then stands beside it.
 
 mod authority;
-mod config;
 mod choice;
+mod config;
 mod constraints;
 pub mod files;
 mod given;
