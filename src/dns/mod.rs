@@ -18,8 +18,3 @@ pub enum DnsError {
     #[error("'{name}' is an alias, so it can carry no other record (RFC 1034, section 3.6.2)")]
     AliasAndMore { name: String },
 }
-
-/// A response code as dig(1) writes it: NOERROR, NXDOMAIN (IANA's list of DNS RCODEs).
-fn code_name(code: hickory_proto::op::ResponseCode) -> String {
-    format!("{code:?}").to_ascii_uppercase()
-}

@@ -17,10 +17,11 @@ use hickory_server::zone_handler::MessageResponseBuilder;
 use serde_json::Value;
 use tokio::net::{TcpListener, UdpSocket};
 
+use super::DnsError;
 use super::zone::{Answer, DnsConfig, Zones};
-use super::{DnsError, code_name};
 use crate::observe::clock::Tick;
 use crate::observe::part::DnsPart;
+use crate::observe::rcode;
 
 /// An idle TCP connection is closed after this long (RFC 7766, section 6.2.3: of the order of seconds).
 const TCP_IDLE: Duration = Duration::from_secs(5);
@@ -145,7 +146,7 @@ impl Handler {
                 put("dns.question.class", question.query_class().to_string().into());
             }
         }
-        put("dns.response_code", code_name(answer.code).into());
+        put("dns.response_code", rcode::name(answer.code).into());
         put("dns.authoritative", answer.authoritative.into());
         put("dns.answers", answer.answers.len().into());
         put("network.transport", transport.into());

@@ -9,6 +9,7 @@ pub mod hop;
 pub mod ids;
 pub mod journey;
 pub mod part;
+pub mod rcode;
 pub mod recorder;
 pub mod redact;
 pub mod span;

@@ -40,7 +40,7 @@ pub enum TlsError {
     #[error("{} can be read by others (mode {mode:o}). Make it yours alone: chmod 400 {}", path.display(), path.display())]
     KeyExposed { path: PathBuf, mode: u32 },
     /// The operator's own.
-    #[error("the certificate in {} can't be used: {why}", path.display())]
+    #[error("{} can't be used: {why}", path.display())]
     Unusable { path: PathBuf, why: String },
     #[error("'{0}' can't stand in a certificate: it is neither a name nor an address")]
     BadName(String),

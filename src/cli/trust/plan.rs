@@ -1,7 +1,7 @@
 //! What is to be done, as a value: shown, or done.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Ca;
 use super::store::{Found, Kind, Store};
@@ -73,8 +73,11 @@ pub fn plan(change: Change, store: &Store, ca: &Ca) -> Result<Vec<Step>, Trouble
     }
 }
 
-fn run(program: &PathBuf, arguments: &[&str]) -> Step {
-    Step::Run { program: program.clone(), arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect() }
+fn run(program: &Path, arguments: &[&str]) -> Step {
+    Step::Run {
+        program: program.to_owned(),
+        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+    }
 }
 
 fn install(kind: &Kind, ca: &Ca) -> Vec<Step> {

@@ -162,8 +162,8 @@ impl Machine {
 
     fn nss_folders(&self) -> Vec<PathBuf> {
         let Some(home) = self.home.as_ref().filter(|_| cfg!(target_os = "linux")) else { return Vec::new() };
-        let below = |folder: &&str| fs::read_dir(home.join(folder)).into_iter().flatten().flatten();
-        let profiles = PROFILES.iter().flat_map(|folder| below(&folder)).map(|entry| entry.path());
+        let below = |folder: &str| fs::read_dir(home.join(folder)).into_iter().flatten().flatten();
+        let profiles = PROFILES.iter().flat_map(|folder| below(folder)).map(|entry| entry.path());
         let all = profiles.chain(CHROMIUM.iter().map(|folder| home.join(folder)));
         let mut found: Vec<PathBuf> = all.filter(|folder| folder.join(NSS_FILE).is_file()).collect();
         found.sort();
