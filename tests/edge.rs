@@ -419,7 +419,7 @@ async fn times_stand_before_the_upstream_s_own_but_not_where_a_secret_is_checked
     let [ours, theirs] = timings[..] else { panic!("{answer}") };
     assert!(ours.starts_with("http;dur=") && ours.contains(", balancer;dur="), "{ours}");
     assert_eq!(theirs, "api;dur=1");
-    let answer = rig.get("/api/v1/session", "").await;
+    let answer = rig.get("/secret", "").await;
     assert_eq!(answer.matches("server-timing").count(), 1);
 }
 

@@ -14,8 +14,13 @@ use super::{Shared, connection};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until told to stop, then drains for as long as was said, then cuts.
-pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<Option<Duration>>) {
-    let admission = Admission::default();
+pub async fn run(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    admission: Admission,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<Option<Duration>>,
+) {
     let mut connections = JoinSet::new();
     while stop.borrow().is_none() {
         tokio::select! {
@@ -25,7 +30,7 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Re
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => match admission.admit(peer.ip(), &shared.limits) {
                     Some(place) => {
-                        let served = connection::serve(stream, peer, Arc::clone(&shared), stop.clone());
+                        let served = connection::serve(stream, peer, tls.clone(), Arc::clone(&shared), stop.clone());
                         connections.spawn(async move {
                             served.await;
                             drop(place);

@@ -12,8 +12,8 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::connection::Offer;
-use super::limits::EdgeLimits;
 use super::record::Exchange;
+use super::site::Rules;
 use crate::balancer::answer::{AnswerBody, Cut};
 use crate::balancer::upload::BoxError;
 
@@ -63,9 +63,9 @@ pub struct UploadBody {
 }
 
 impl UploadBody {
-    pub fn new(incoming: Incoming, limits: &EdgeLimits) -> (Self, Arc<Progress>) {
+    pub fn new(incoming: Incoming, rules: &Rules) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress::default());
-        let (bytes_max, timeout) = (limits.body_bytes_max, limits.body_timeout);
+        let (bytes_max, timeout) = (rules.body_bytes_max, rules.body_timeout);
         (Self { incoming, progress: Arc::clone(&progress), bytes_max, timeout, deadline: None }, progress)
     }
 }

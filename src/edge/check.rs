@@ -8,6 +8,7 @@ use hyper::{Method, Version};
 use super::framing::HeadFacts;
 use super::headers::passed_through;
 use super::limits::EdgeLimits;
+use super::site::Rules;
 use crate::observe::hop::Hop;
 use crate::web::host::HostList;
 use crate::web::problem::Problem;
@@ -62,7 +63,6 @@ pub fn check(
         let detail = format!("Via says that the request has passed {via} before: it goes in a circle.");
         return Err(Refusal::new(508, "loop", "Loop detected", detail));
     }
-    content_length(request, limits)?;
     Ok(authority)
 }
 
@@ -135,22 +135,29 @@ fn authority(request: &Parts) -> Result<String, Refusal> {
     }
 }
 
-fn content_length(request: &Parts, limits: &EdgeLimits) -> Result<(), Refusal> {
+/// A body that announces to be larger than its route takes is not waited for.
+pub fn announced_body(request: &Parts, rules: &Rules) -> Result<(), Refusal> {
     let announced = request.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|announced| announced > limits.body_bytes_max) {
-        return Err(too_large(limits));
+    if announced.is_some_and(|announced| announced > rules.body_bytes_max) {
+        return Err(too_large(rules));
     }
     Ok(())
 }
 
+/// No route of the site is for this host and path.
+pub fn no_route(authority: &str, path: &str) -> Refusal {
+    let detail = format!("No route leads to {path} at {authority}. Add one to roundtrip.toml.");
+    Refusal::new(404, "no-route", "No route", detail)
+}
+
 /// The body is larger than it may be, as announced or as found.
-pub fn too_large(limits: &EdgeLimits) -> Refusal {
-    let detail = format!("A body may have {} bytes.", limits.body_bytes_max);
+pub fn too_large(rules: &Rules) -> Refusal {
+    let detail = format!("A body may have {} bytes.", rules.body_bytes_max);
     Refusal::new(413, "body-too-large", "Content too large", detail).closing()
 }
 
 /// The body took longer than it may.
-pub fn too_slow(limits: &EdgeLimits) -> Refusal {
-    let detail = format!("A body may take {} s.", limits.body_timeout.as_secs());
+pub fn too_slow(rules: &Rules) -> Refusal {
+    let detail = format!("A body may take {} s.", rules.body_timeout.as_secs());
     Refusal::new(408, "body-too-slow", "Request timeout", detail).closing()
 }

@@ -1,5 +1,6 @@
 //! One client's connection: handshake, protocol, its patience.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,12 +17,14 @@ use tokio::sync::watch;
 use super::Shared;
 use super::framing::{Watch, Watched};
 use super::handshake::{self, Handshake};
+use super::hsts;
 use super::limits::EdgeLimits;
-use super::serve;
 use crate::observe::clock::Tick;
 
 /// How often a connection is looked at for being too slow.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A client that sends its first three bytes in three packets is asked again this soon.
+const PEEK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// How long the last bytes of the last answer may take to leave once the connection is to end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// What hyper may hold of one connection before our own bounds speak (they are smaller).
@@ -124,13 +127,29 @@ impl ConnInfo {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stop: Stop) {
+pub async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    shared: Arc<Shared>,
+    mut stop: Stop,
+) {
     // Heads and bodies leave at once; the kernel need not wait for more (Nagle).
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!(target: "edge", "{peer}: {error}");
     }
-    let Some(config) = shared.tls.clone() else {
-        return serve_h1(stream, ConnInfo::new(peer, false, None), shared, stop).await;
+    let Some(config) = tls else {
+        let info = ConnInfo::new(peer, false, None);
+        let begins = tokio::select! {
+            begins = tokio::time::timeout(shared.limits.idle_timeout, begins_with_h2(&stream)) => begins,
+            _ = stop.changed() => return,
+        };
+        return match begins {
+            Ok(Ok(true)) => serve_h2(stream, info, shared, stop).await,
+            Ok(Ok(false)) => serve_h1(stream, info, shared, stop).await,
+            Ok(Err(error)) => log::debug!(target: "edge", "{peer}: {error}"),
+            Err(_) => log::debug!(target: "edge", "{peer}: nothing was sent"),
+        };
     };
     match tokio::time::timeout(shared.limits.handshake_timeout, handshake::accept(stream, config)).await {
         Ok(Ok((stream, handshake))) => {
@@ -143,6 +162,24 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, sto
     }
 }
 
+/// Whether the client speaks h2 from its first byte (RFC 9113, section 3.4). No method of HTTP/1.1 begins
+/// with `PRI`.
+async fn begins_with_h2(stream: &TcpStream) -> io::Result<bool> {
+    const PREFACE: &[u8] = b"PRI";
+    loop {
+        let mut seen = [0; PREFACE.len()];
+        let count = stream.peek(&mut seen).await?;
+        if count == 0 || !PREFACE.starts_with(&seen[..count]) {
+            return Ok(false);
+        }
+        if count == PREFACE.len() {
+            return Ok(true);
+        }
+        // Bytes that were peeked at stay readable, so there is no event for one more.
+        tokio::time::sleep(PEEK_AGAIN_AFTER).await;
+    }
+}
+
 async fn serve_h1<S>(stream: S, info: Arc<ConnInfo>, shared: Arc<Shared>, stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -150,7 +187,7 @@ where
     let (stream, watch) = Watched::new(stream);
     let service = {
         let (info, shared, watch) = (Arc::clone(&info), Arc::clone(&shared), watch.clone());
-        service_fn(move |request| serve::answer(Arc::clone(&shared), Arc::clone(&info), watch.next_head(), request))
+        service_fn(move |request| hsts::answer(Arc::clone(&shared), Arc::clone(&info), watch.next_head(), request))
     };
     let connection = http1::Builder::new()
         // hyper's own timer counts idle time as time of the head; `drive` tells them apart.
@@ -167,7 +204,7 @@ where
 {
     let service = {
         let (info, shared) = (Arc::clone(&info), Arc::clone(&shared));
-        service_fn(move |request| serve::answer(Arc::clone(&shared), Arc::clone(&info), None, request))
+        service_fn(move |request| hsts::answer(Arc::clone(&shared), Arc::clone(&info), None, request))
     };
     let limits = &shared.limits;
     let connection = http2::Builder::new(TokioExecutor::new())

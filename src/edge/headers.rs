@@ -81,6 +81,13 @@ pub fn to_upstream(headers: &mut HeaderMap, origin: Origin<'_>, traced: bool) {
     describe_origin(headers, origin);
 }
 
+/// Sets fields that a route's rules name, whatever was there.
+pub fn set_all(headers: &mut HeaderMap, fields: &[(HeaderName, HeaderValue)]) {
+    for (name, value) in fields {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
 /// RFC 9113, section 8.2.3: h2 may split Cookie; HTTP/1.1 has one field.
 fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {

@@ -1,29 +1,36 @@
-//! `Strict-Transport-Security` on the way out.
+//! `Strict-Transport-Security` on the way out; the rule is [`crate::web::hsts`].
 
-use hyper::Response;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue, STRICT_TRANSPORT_SECURITY};
-use hyper::http::request::Parts;
+use hyper::{Request, Response};
 
-use super::Shared;
+use super::body::EdgeBody;
 use super::connection::ConnInfo;
+use super::framing::HeadFacts;
+use super::{Shared, serve};
 
-/// What the answer to one request promises; the rule is [`crate::web::hsts`].
-pub struct Promise(Option<HeaderValue>);
-
-impl Promise {
-    pub fn to(head: &Parts, info: &ConnInfo, shared: &Shared) -> Self {
-        let host = || head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host);
-        // RFC 6797, section 7.2: never over plain HTTP.
-        let authority = authority.filter(|_| info.secure);
-        Self(authority.and_then(|authority| shared.hosts.hsts(authority)?.parse().ok()))
+/// Answers one request, whoever the answer is from: the operator's word goes before an upstream's.
+pub async fn answer(
+    shared: Arc<Shared>,
+    info: Arc<ConnInfo>,
+    facts: Option<HeadFacts>,
+    request: Request<Incoming>,
+) -> Result<Response<EdgeBody>, Infallible> {
+    let promise = promise(&shared, &info, &request);
+    let mut response = serve::answer(shared, info, facts, request).await?;
+    if let Some(value) = promise {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value);
     }
+    Ok(response)
+}
 
-    /// The operator's word goes before an upstream's.
-    pub fn keep<B>(self, mut response: Response<B>) -> Response<B> {
-        if let Some(value) = self.0 {
-            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value);
-        }
-        response
-    }
+/// None over plain HTTP (RFC 6797, section 7.2).
+fn promise(shared: &Shared, info: &ConnInfo, request: &Request<Incoming>) -> Option<HeaderValue> {
+    let host = || request.headers().get(HOST)?.to_str().ok();
+    let authority = request.uri().authority().map(|authority| authority.as_str()).or_else(host);
+    let authority = authority.filter(|_| info.secure)?;
+    shared.site.load().hosts.hsts(authority)?.parse().ok()
 }

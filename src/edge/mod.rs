@@ -14,30 +14,40 @@ mod hsts;
 pub mod limits;
 mod record;
 mod serve;
+pub mod site;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::balancer::Balancer;
 use crate::observe::recorder::Recorder;
-use crate::web::host::HostList;
+use crate::settings::runtime::Settings;
 use crate::web::probe::ProbeKey;
+use admission::Admission;
 use limits::EdgeLimits;
+use site::Site;
+
+/// A socket that an edge accepts on.
+#[derive(Debug)]
+pub struct Listener {
+    /// Bound already, so that its port is known before anything else starts.
+    pub socket: std::net::TcpListener,
+    /// None: plain HTTP/1.1 and h2c with prior knowledge (RFC 9113, section 3.3).
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
 
 /// What an edge is made of.
 #[derive(Debug)]
 pub struct EdgeConfig {
-    /// Bound already, so that its port is known before anything else starts.
-    pub listener: std::net::TcpListener,
-    /// None: plain HTTP/1.1.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// The authorities it answers to; others get 421.
-    pub hosts: HostList,
+    pub listeners: Vec<Listener>,
+    /// What it serves; can be replaced while it runs.
+    pub site: Site,
+    pub settings: Settings,
     /// Verifies `roundtrip-probe`.
     pub probe_key: ProbeKey,
     pub limits: EdgeLimits,
@@ -57,55 +67,73 @@ pub enum EdgeError {
 /// What all connections share.
 #[derive(Debug)]
 struct Shared {
-    tls: Option<Arc<rustls::ServerConfig>>,
-    hosts: HostList,
+    site: ArcSwap<Site>,
+    #[expect(dead_code, reason = "the shared cache and the limits read it next")]
+    settings: Settings,
     probe_key: ProbeKey,
     limits: EdgeLimits,
     via: String,
-    balancer: Balancer,
     recorder: Recorder,
 }
 
 /// A running edge. Dropping it cuts everything; [`Edge::stop`] is the orderly way.
 #[derive(Debug)]
 pub struct Edge {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
+    shared: Arc<Shared>,
     stop: watch::Sender<Option<Duration>>,
-    task: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
 }
 
 impl Edge {
     /// Starts to accept, on the current tokio runtime.
-    pub fn start(config: EdgeConfig, balancer: Balancer, recorder: Recorder) -> Result<Self, EdgeError> {
-        let EdgeConfig { listener, tls, hosts, probe_key, limits, via } = config;
+    pub fn start(config: EdgeConfig, recorder: Recorder) -> Result<Self, EdgeError> {
+        let EdgeConfig { listeners, site, settings, probe_key, limits, via } = config;
         if via.is_empty() || !via.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
             return Err(EdgeError::Via(via));
         }
-        listener.set_nonblocking(true)?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { tls, hosts, probe_key, limits, via, balancer, recorder });
+        let site = ArcSwap::from_pointee(site);
+        let shared = Arc::new(Shared { site, settings, probe_key, limits, via, recorder });
         let (stop, stopped) = watch::channel(None);
-        let task = tokio::spawn(accept::run(listener, shared, stopped));
-        Ok(Self { address, stop, task })
+        let admission = Admission::default();
+        let (mut addresses, mut accepting) = (Vec::new(), Vec::new());
+        for Listener { socket, tls } in listeners {
+            socket.set_nonblocking(true)?;
+            let socket = tokio::net::TcpListener::from_std(socket)?;
+            addresses.push(socket.local_addr()?);
+            let accept = accept::run(socket, tls, admission.clone(), Arc::clone(&shared), stopped.clone());
+            accepting.push(tokio::spawn(accept));
+        }
+        Ok(Self { addresses, shared, stop, accepting })
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it listens, in the order of the configuration.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Serves `site` from the next request on. What is under way goes on by the rules it began with, and no
+    /// connection is closed.
+    pub fn replace(&self, site: Site) {
+        self.shared.site.store(Arc::new(site));
     }
 
     /// Stops accepting, tells the clients (GOAWAY, `Connection: close`), lets what is under way end for at
     /// most `drain`, and cuts the rest.
     pub async fn stop(mut self, drain: Duration) {
         self.stop.send_replace(Some(drain));
-        if let Err(error) = (&mut self.task).await {
-            log::error!(target: "edge", "the accepting task ended badly: {error}");
+        for task in &mut self.accepting {
+            if let Err(error) = task.await {
+                log::error!(target: "edge", "the accepting task ended badly: {error}");
+            }
         }
     }
 }
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.accepting {
+            task.abort();
+        }
     }
 }

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::Shared;
 use super::body::Progress;
 use super::connection::{ConnInfo, Offer};
+use super::site::Rules;
 use crate::balancer::answer::Cut;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
@@ -34,6 +35,7 @@ pub struct Exchange {
     started: Tick,
     started_at: OffsetDateTime,
     probe: bool,
+    tells_times: bool,
     method: String,
     path: String,
     status: u16,
@@ -70,6 +72,7 @@ impl Exchange {
             started,
             started_at,
             probe,
+            tells_times: false,
             method: request.method.as_str().to_owned(),
             path: request.uri.path().to_owned(),
             status: CLIENT_GONE,
@@ -93,9 +96,14 @@ impl Exchange {
         self.upload = Some(progress);
     }
 
-    /// Whether times may be told: not where a secret is checked, since times tell about secrets.
+    /// The route is known, and with it what may be told.
+    pub fn takes(&mut self, rules: &Rules) {
+        self.tells_times = rules.tells_times;
+    }
+
+    /// Whether times may be told: not before the route is known, and not if its rules forbid it.
     pub fn tells_times(&self) -> bool {
-        !self.path.ends_with("/session")
+        self.tells_times
     }
 
     /// The times so far, as `Server-Timing` says them (milliseconds).

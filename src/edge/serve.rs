@@ -16,8 +16,8 @@ use super::check::{self, Refusal};
 use super::connection::ConnInfo;
 use super::framing::HeadFacts;
 use super::headers::{self, Origin};
-use super::hsts::Promise;
 use super::record::{self, Exchange};
+use super::site::{Route, Rules, Site};
 use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
@@ -37,46 +37,44 @@ pub async fn answer(
     let started = Tick::now();
     let (mut head, incoming) = request.into_parts();
     let version = head.version;
-    let promise = Promise::to(&head, &info, &shared);
     let mut exchange = Exchange::begin(&shared, &info, &head, started);
-    if let Err(refusal) = prepare(&mut head, facts, &shared, &info, exchange.root(), started) {
-        return Ok(promise.keep(refuse(refusal, version, exchange)));
-    }
+    let site = shared.site.load_full();
+    let route = match prepare(&mut head, facts, &site, &shared, &info, exchange.root(), started) {
+        Ok(route) => route,
+        Err(refusal) => return Ok(refuse(refusal, version, exchange)),
+    };
+    exchange.takes(&route.rules);
     let (upload, progress) = if incoming.is_end_stream() {
         (Upload::Empty, None)
     } else {
-        let (body, progress) = UploadBody::new(incoming, &shared.limits);
+        let (body, progress) = UploadBody::new(incoming, &route.rules);
         exchange.uploads(Arc::clone(&progress));
         (Upload::stream(body), Some(progress))
     };
-    Ok(promise.keep(forward(head, upload, progress, &shared, version, exchange).await))
+    Ok(match route.balancer.forward(Request::from_parts(head, upload), exchange.root()).await {
+        Ok(answer) => pass_on(answer, &shared.via, &route.rules, exchange),
+        Err(failure) => refuse(refusal(&failure, progress.as_deref(), &route.rules), version, exchange),
+    })
 }
 
-async fn forward(
-    head: Parts,
-    upload: Upload,
-    progress: Option<Arc<Progress>>,
-    shared: &Shared,
-    version: Version,
-    exchange: Exchange,
-) -> Response<EdgeBody> {
-    match shared.balancer.forward(Request::from_parts(head, upload), exchange.root()).await {
-        Ok(answer) => pass_on(answer, &shared.via, exchange),
-        Err(failure) => refuse(refusal(&failure, progress.as_deref(), shared), version, exchange),
-    }
-}
-
-/// The leaf "Check the request": the rules, then the head as the upstream is to see it.
-fn prepare(
+/// The leaf "Check the request": the rules, the route, then the head as the upstream is to see it.
+fn prepare<'a>(
     head: &mut Parts,
     facts: Option<HeadFacts>,
+    site: &'a Site,
     shared: &Shared,
     info: &ConnInfo,
     root: &Span,
     started: Tick,
-) -> Result<(), Refusal> {
+) -> Result<&'a Route, Refusal> {
     let checking = root.child_at(Hop::Http, "Check the request", started);
-    let authority = check::check(head, facts, &shared.hosts, &shared.limits, &shared.via).inspect_err(|refusal| {
+    let checked = check::check(head, facts, &site.hosts, &shared.limits, &shared.via).and_then(|authority| {
+        let route = site.route(&authority, head.uri.path());
+        let route = route.ok_or_else(|| check::no_route(&authority, head.uri.path()))?;
+        check::announced_body(head, &route.rules)?;
+        Ok((authority, route))
+    });
+    let (authority, route) = checked.inspect_err(|refusal| {
         checking.status(Status::Error).attribute("error.type", || refusal.problem.kind.clone());
     })?;
     checking.attribute("server.address", || authority.clone());
@@ -89,28 +87,30 @@ fn prepare(
     };
     let traced = record::trace_parent(&head.headers).is_some();
     headers::to_upstream(&mut head.headers, origin, traced);
+    headers::set_all(&mut head.headers, &route.rules.request_headers);
     // RFC 9112, section 3.2.1: to an origin server, origin-form.
     head.uri = head.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
     head.version = Version::HTTP_11;
-    Ok(())
+    Ok(route)
 }
 
 /// A failure to forward, as the client reads it: its own fault if its body was at fault.
-fn refusal(failure: &Failure, progress: Option<&Progress>, shared: &Shared) -> Refusal {
+fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Refusal {
     match progress.and_then(Progress::trouble) {
-        Some(Trouble::TooLarge) => check::too_large(&shared.limits),
-        Some(Trouble::TooSlow) => check::too_slow(&shared.limits),
+        Some(Trouble::TooLarge) => check::too_large(rules),
+        Some(Trouble::TooSlow) => check::too_slow(rules),
         None => Refusal { problem: Box::new(failure.problem()), close: matches!(failure, Failure::Upload) },
     }
 }
 
-/// The upstream's answer; only Via and Server-Timing are added.
-fn pass_on(answer: Answer, via: &str, mut exchange: Exchange) -> Response<EdgeBody> {
+/// The upstream's answer; only Via and Server-Timing are added, and what the route's rules say.
+fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
     let Answer { mut head, body, head_at, own, .. } = answer;
     let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
     passing.direction(Direction::Back);
     headers::strip_hop_by_hop(&mut head.headers);
     headers::append_via(&mut head.headers, head.version, via);
+    headers::set_all(&mut head.headers, &rules.response_headers);
     head.version = Version::HTTP_11;
     passing.end();
     if exchange.tells_times() {

@@ -10,7 +10,8 @@ use crate::balancer::{Balancer, UpstreamConfig};
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
 use crate::edge::limits::EdgeLimits;
-use crate::edge::{Edge, EdgeConfig};
+use crate::edge::site::{PathRule, Route, Rules, Site};
+use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
@@ -37,16 +38,16 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let balancer = Balancer::new(upstreams(&addresses), config.settings.clone(), hop_secret);
 
     let app_port = config.app.local_addr().map_err(crate::edge::EdgeError::from)?.port();
+    let hosts = app_hosts(config.app_names, app_port).with_hsts(config.hsts);
     let edge = Edge::start(
         EdgeConfig {
-            listener: config.app,
-            tls: Some(config.tls),
-            hosts: app_hosts(config.app_names, app_port).with_hsts(config.hsts),
+            listeners: vec![Listener { socket: config.app, tls: Some(config.tls) }],
+            site: bistro_site(hosts, &balancer),
+            settings: config.settings.clone(),
             probe_key: probe_key.clone(),
             limits: EdgeLimits::default(),
             via: VIA.to_owned(),
         },
-        balancer.clone(),
         recorder.clone(),
     )?;
 
@@ -62,7 +63,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         detail: true,
     })?;
     Ok(Stack {
-        app: edge.address(),
+        app: edge.addresses()[0],
         dns: dns.address(),
         servers: Mutex::new(Some(Servers { edge, instances, dns, dns_follows })),
         balancer,
@@ -110,6 +111,19 @@ fn upstreams(addresses: &[(String, SocketAddr)]) -> Vec<UpstreamConfig> {
         health_path: None,
     };
     addresses.iter().map(upstream).collect()
+}
+
+/// The restaurant: all of it behind one pool, with rules of their own where secrets are checked and where
+/// an order may be sent twice.
+fn bistro_site(hosts: HostList, balancer: &Balancer) -> Site {
+    let rules = Rules::strict(&EdgeLimits::default());
+    let route = |path: PathRule, rules: Rules| Route { host: None, path, balancer: balancer.clone(), rules };
+    let routes = vec![
+        route(PathRule::Exact("/api/v1/session".to_owned()), Rules { tells_times: false, ..rules.clone() }),
+        route(PathRule::Exact("/api/v1/orders".to_owned()), Rules { idempotency_key_counts: true, ..rules.clone() }),
+        route(PathRule::Prefix("/".to_owned()), rules),
+    ];
+    Site::new(hosts, Vec::new(), routes)
 }
 
 fn app_hosts(more: Vec<String>, port: u16) -> HostList {

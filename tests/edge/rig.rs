@@ -19,7 +19,8 @@ use hyper_util::rt::TokioIo;
 use roundtrip::balancer::timeouts::Timeouts;
 use roundtrip::balancer::{Balancer, UpstreamConfig};
 use roundtrip::edge::limits::EdgeLimits;
-use roundtrip::edge::{Edge, EdgeConfig};
+use roundtrip::edge::site::{PathRule, Route, Rules, Site};
+use roundtrip::edge::{Edge, EdgeConfig, Listener};
 use roundtrip::observe::recorder::Recorder;
 use roundtrip::settings::runtime::Settings;
 use roundtrip::web::host::HostList;
@@ -216,16 +217,24 @@ impl Rig {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let recorder = Recorder::default();
+        let rules = Rules::strict(&options.limits);
+        let secret = Route {
+            host: None,
+            path: PathRule::Exact("/secret".to_owned()),
+            balancer: balancer.clone(),
+            rules: Rules { tells_times: false, ..rules.clone() },
+        };
+        let all = Route { path: PathRule::Prefix("/".to_owned()), rules, ..secret.clone() };
         let config = EdgeConfig {
-            listener,
-            tls: options.tls,
-            hosts: HostList::new(&[NAME.to_owned()], port, 443),
+            listeners: vec![Listener { socket: listener, tls: options.tls }],
+            site: Site::new(HostList::new(&[NAME.to_owned()], port, 443), Vec::new(), vec![secret, all]),
+            settings: settings.clone(),
             probe_key: probe_key(),
             limits: options.limits,
             via: "roundtrip".to_owned(),
         };
-        let edge = Edge::start(config, balancer.clone(), recorder.clone()).unwrap();
-        let address = edge.address();
+        let edge = Edge::start(config, recorder.clone()).unwrap();
+        let address = edge.addresses()[0];
         Self { edge, balancer, recorder, settings, address, host: format!("{NAME}:{port}") }
     }
 

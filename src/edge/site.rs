@@ -1,0 +1,158 @@
+//! What an edge serves: the hosts it answers to, and which pool of upstreams a request goes to by which
+//! rules. A value: a new configuration is a new site, and the old one goes with its last request.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hyper::header::{HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
+
+use super::limits::EdgeLimits;
+use crate::balancer::Balancer;
+use crate::web::host::HostList;
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Site {
+    /// The authorities it answers to; others get 421.
+    pub hosts: HostList,
+    /// Proxies whose word about a request's origin is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    routes: Vec<Route>,
+}
+
+/// Where some of the requests go.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// None: any of the site's hosts.
+    pub host: Option<String>,
+    pub path: PathRule,
+    pub balancer: Balancer,
+    pub rules: Rules,
+}
+
+/// Which paths a route is for. Compared after percent-decoding: what the application reads as the same path
+/// must not slip past a rule (RFC 3986, section 6.2.2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathRule {
+    Exact(String),
+    /// `/api` is for `/api` and `/api/x`, and not for `/apix`; `/` is for everything.
+    Prefix(String),
+}
+
+/// What the edge does with the requests of a route and their answers.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub body_bytes_max: u64,
+    /// From the first byte of a request's body asked for to its last.
+    pub body_timeout: Duration,
+    /// Whether `Server-Timing` may be told: not where a secret is checked, since times tell about secrets.
+    pub tells_times: bool,
+    /// Whether a POST with an `Idempotency-Key` may be sent again.
+    pub idempotency_key_counts: bool,
+    /// Set on requests on their way to the upstream, replacing what was there.
+    pub request_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Set on answers on their way to the client, likewise.
+    pub response_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Rules {
+    /// For an application that we know: its bodies are small.
+    pub fn strict(limits: &EdgeLimits) -> Self {
+        Self {
+            body_bytes_max: limits.body_bytes_max,
+            body_timeout: limits.body_timeout,
+            tells_times: true,
+            idempotency_key_counts: false,
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+        }
+    }
+
+    /// For somebody's own service: nothing is refused or changed but what HTTP requires.
+    pub fn transparent() -> Self {
+        Self {
+            body_bytes_max: u64::MAX,
+            body_timeout: Duration::MAX,
+            tells_times: true,
+            idempotency_key_counts: false,
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+        }
+    }
+}
+
+impl Site {
+    /// The most specific route goes first: a host before any host, then an exact path, then the longer one.
+    pub fn new(hosts: HostList, trusted_proxies: Vec<ipnet::IpNet>, mut routes: Vec<Route>) -> Self {
+        routes.sort_by_key(|route| {
+            let (exact, length) = match &route.path {
+                PathRule::Exact(path) => (true, path.len()),
+                PathRule::Prefix(path) => (false, path.len()),
+            };
+            std::cmp::Reverse((route.host.is_some(), exact, length))
+        });
+        Self { hosts, trusted_proxies, routes }
+    }
+
+    /// Everything to one pool.
+    pub fn of_one(hosts: HostList, balancer: Balancer, rules: Rules) -> Self {
+        let path = PathRule::Prefix("/".to_owned());
+        Self::new(hosts, Vec::new(), vec![Route { host: None, path, balancer, rules }])
+    }
+
+    /// The route of a request: `authority` as in `Host`, `path` as in the target.
+    pub fn route(&self, authority: &str, path: &str) -> Option<&Route> {
+        let host = host_of(authority);
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        self.routes.iter().find(|route| {
+            route.host.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(host)) && route.path.covers(&decoded)
+        })
+    }
+
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted_proxies.iter().any(|range| range.contains(&peer))
+    }
+}
+
+impl PathRule {
+    fn covers(&self, path: &str) -> bool {
+        match self {
+            PathRule::Exact(own) => own == path,
+            PathRule::Prefix(own) => {
+                let own = own.trim_end_matches('/');
+                path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                    // OPTIONS * is about the server as a whole (RFC 9110, section 9.3.7).
+                    || own.is_empty()
+            }
+        }
+    }
+}
+
+/// An authority without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_at_a_slash_and_the_root_covers_everything() {
+        let api = PathRule::Prefix("/api".to_owned());
+        assert!(api.covers("/api") && api.covers("/api/") && api.covers("/api/x") && !api.covers("/apix"));
+        let root = PathRule::Prefix("/".to_owned());
+        assert!(root.covers("/") && root.covers("/x") && root.covers("*"));
+        assert!(PathRule::Exact("/a".to_owned()).covers("/a") && !PathRule::Exact("/a".to_owned()).covers("/a/"));
+    }
+
+    #[test]
+    fn the_port_is_no_part_of_the_host() {
+        assert_eq!(["a:1", "a", "[::1]:8", "[::1]"].map(host_of), ["a", "a", "[::1]", "[::1]"]);
+    }
+}
