@@ -267,6 +267,15 @@ fn an_interrupted_creation_is_completed() {
     assert_eq!(fs::read(folder.path().join(CA_KEY)).expect("ca.key"), key);
 }
 
+/// Puts a new file in the place of one that may be there, as tools that renew certificates do.
+fn replace(path: &Path, bytes: impl AsRef<[u8]>) {
+    let new = path.with_extension("new");
+    fs::write(&new, bytes).expect("written");
+    #[cfg(unix)]
+    fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("changed");
+    fs::rename(new, path).expect("replaced");
+}
+
 /// Writes a self-signed certificate for `name` and its key; what a client trusts then is the certificate.
 fn give(folder: &Path, name: &str) {
     let key = KeyPair::generate().expect("a key");
@@ -301,13 +310,13 @@ async fn an_operators_certificate_is_read_again_when_its_files_change_and_a_brok
     let old_key = fs::read(&key).expect("a key");
     give(theirs.path(), "other.example");
     let new_key = fs::read(&key).expect("a key");
-    fs::write(&key, old_key).expect("written");
+    replace(&key, old_key);
     let error = given.reload_if_changed(now()).expect_err("a pair that does not fit");
     assert!(matches!(error, TlsError::Unusable { .. }), "{error}");
     assert!(!given.reload_if_changed(now()).expect("told once"));
     shake(&server, &first, "shop.example").await.expect("shaken");
 
-    fs::write(&key, new_key).expect("written");
+    replace(&key, new_key);
     assert!(given.reload_if_changed(now()).expect("read"));
     let second = client(theirs.path(), &BOTH);
     shake(&server, &second, "other.example").await.expect("shaken");
@@ -320,4 +329,33 @@ async fn an_operators_certificate_is_read_again_when_its_files_change_and_a_brok
     served.write_all(b"x").await.expect("sent");
     served.flush().await.expect("sent");
     assert_eq!(standing.read_u8().await.expect("received"), b'x');
+
+    // A mode that was wrong and is put right is a change, too.
+    #[cfg(unix)]
+    {
+        let set = |mode| {
+            fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("changed");
+        };
+        give(theirs.path(), "fourth.example");
+        set(0o644);
+        let error = given.reload_if_changed(now()).expect_err("a key for all to read");
+        assert!(matches!(error, TlsError::KeyExposed { mode: 0o644, .. }), "{error}");
+        assert_eq!(given.names(), ["other.example"]);
+        until_the_clock_of_files_moves(&key);
+        set(0o600);
+        assert!(given.reload_if_changed(now()).expect("read"));
+        assert_eq!(given.names(), ["fourth.example"]);
+    }
+}
+
+/// Linux stamps files by the tick: two changes within one look like one.
+#[cfg(unix)]
+fn until_the_clock_of_files_moves(path: &Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    let other = path.with_extension("clock");
+    let changed = |path: &Path| fs::metadata(path).map(|file| (file.ctime(), file.ctime_nsec())).expect("a file");
+    while {
+        fs::write(&other, "x").expect("written");
+        changed(&other) <= changed(path)
+    } {}
 }

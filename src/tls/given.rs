@@ -19,12 +19,22 @@ use crate::web::host::covers;
 
 /// How often [`keep_current`] looks at the files.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// From when on, and how often, its end is announced: what browsers refuse must not come as a surprise.
+const EXPIRES_SOON: Duration = Duration::from_secs(7 * 86_400);
+const WARN_EVERY: Duration = Duration::from_secs(86_400);
 
 /// A certificate that can be shown.
 #[derive(Debug)]
 struct Pair {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
+    not_after: OffsetDateTime,
+}
+
+/// What a server's certificate says.
+struct Said {
+    names: Vec<String>,
+    not_after: OffsetDateTime,
 }
 
 /// What changes about a file when it is written or replaced.
@@ -32,7 +42,8 @@ struct Pair {
 struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
-    inode: u64,
+    /// Which file it is, and when its mode was last changed, too (ctime).
+    inode: (u64, i64, i64),
 }
 
 type Stamps = [Option<Stamp>; 2];
@@ -66,6 +77,11 @@ impl Given {
         self.pair.load().names.clone()
     }
 
+    /// Until when it is valid.
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.pair.load().not_after
+    }
+
     /// Reads the files again if one of them changed. True when another pair is in use then; a pair that can't
     /// be used leaves the old one in place, and is told of once.
     pub fn reload_if_changed(&self, now: OffsetDateTime) -> Result<bool, TlsError> {
@@ -93,8 +109,14 @@ pub async fn keep_current(given: Arc<Given>) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     // The server answers to the names of its start.
     let hosts = given.names();
+    let mut warned = None;
     loop {
-        ticks.tick().await;
+        let now = ticks.tick().await;
+        let left = given.not_after() - OffsetDateTime::now_utc();
+        if left < EXPIRES_SOON && warned.is_none_or(|last| now - last >= WARN_EVERY) {
+            log::warn!("the certificate expires on {}: put a new one in its place", given.not_after().date());
+            warned = Some(now);
+        }
         let looking = Arc::clone(&given);
         let looked = tokio::task::spawn_blocking(move || looking.reload_if_changed(OffsetDateTime::now_utc())).await;
         match looked {
@@ -113,9 +135,12 @@ fn stamps(certificate: &Path, key: &Path) -> Stamps {
 
 fn stamp(file: &fs::Metadata) -> Stamp {
     #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(file);
+    let inode = {
+        use std::os::unix::fs::MetadataExt as _;
+        (file.ino(), file.ctime(), file.ctime_nsec())
+    };
     #[cfg(not(unix))]
-    let inode = 0;
+    let inode = (0, 0, 0);
     Stamp { modified: file.modified().ok(), length: file.len(), inode }
 }
 
@@ -126,7 +151,7 @@ fn read(certificate: &Path, key: &Path, now: OffsetDateTime) -> Result<Pair, Tls
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     let chain = chain.map_err(|_| bad(certificate, "it is not PEM"))?;
     let first = chain.first().ok_or_else(|| bad(certificate, "it holds no certificate in PEM"))?;
-    let names = check(first, now).map_err(|why| bad(certificate, &why))?;
+    let Said { names, not_after } = check(first, now).map_err(|why| bad(certificate, &why))?;
 
     let key_pem = text(key)?;
     files::check_not_public(key)?;
@@ -136,7 +161,9 @@ fn read(certificate: &Path, key: &Path, now: OffsetDateTime) -> Result<Pair, Tls
         .map_err(|_| bad(key, "this kind of key is not spoken here; ECDSA, Ed25519 and RSA are"))?;
     let pair = CertifiedKey::new(chain, signing);
     match pair.keys_match() {
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Pair { key: Arc::new(pair), names }),
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+            Ok(Pair { key: Arc::new(pair), names, not_after })
+        }
         Err(_) => {
             let why = format!("the key in {} is not that of its first certificate", key.display());
             Err(bad(certificate, &why))
@@ -144,8 +171,8 @@ fn read(certificate: &Path, key: &Path, now: OffsetDateTime) -> Result<Pair, Tls
     }
 }
 
-/// The names of a server's certificate that is valid now.
-fn check(der: &CertificateDer<'_>, now: OffsetDateTime) -> Result<Vec<String>, String> {
+/// What it says, if it is valid now.
+fn check(der: &CertificateDer<'_>, now: OffsetDateTime) -> Result<Said, String> {
     let certificate = parse(der).ok_or("it can't be read as a certificate")?;
     let (from, until) =
         (certificate.validity().not_before.to_datetime(), certificate.validity().not_after.to_datetime());
@@ -156,5 +183,8 @@ fn check(der: &CertificateDer<'_>, now: OffsetDateTime) -> Result<Vec<String>, S
         return Err(format!("it is not valid before {}; check this machine's clock", from.date()));
     }
     let names = names_of(&certificate);
-    if names.is_empty() { Err("it is for no name (no subjectAltName)".to_owned()) } else { Ok(names) }
+    if names.is_empty() {
+        return Err("it is for no name (no subjectAltName)".to_owned());
+    }
+    Ok(Said { names, not_after: until })
 }
