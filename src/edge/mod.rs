@@ -10,6 +10,7 @@ mod connection;
 mod framing;
 mod handshake;
 mod headers;
+mod hsts;
 pub mod limits;
 mod record;
 mod serve;

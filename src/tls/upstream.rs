@@ -18,9 +18,9 @@ pub fn upstream_config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError>
     if let Some(path) = ca {
         let pem = std::fs::read(path).map_err(|error| TlsError::io("read", path, error))?;
         let own: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let own = own.map_err(|error| TlsError::unreadable(path, error))?;
+        let own = own.map_err(|error| TlsError::unusable(path, error))?;
         if roots.add_parsable_certificates(own).0 == 0 {
-            return Err(TlsError::unreadable(path, "it holds no certificate"));
+            return Err(TlsError::unusable(path, "it holds no certificate"));
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -6,6 +6,7 @@ pub mod cookie;
 pub mod fields;
 pub mod headers;
 pub mod host;
+pub mod hsts;
 pub mod origin;
 pub mod probe;
 pub mod problem;

@@ -119,3 +119,23 @@ fn the_dns_server_and_the_authority_that_were_asked_for_are_used_for_the_app_too
     server.stop();
     elsewhere.stop();
 }
+
+#[test]
+fn a_session_that_is_resumed_shows_no_certificate() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    for (more, resumed) in [(&[][..], false), (&["--resume"], true)] {
+        let journey = place.run(&[&["probe", "/api/v1/menu", "--json"], more].concat()).succeeded().json();
+        assert_eq!((&journey["status"], &journey["complete"]), (&200.into(), &true.into()), "{journey:#}");
+        let spans = journey["spans"].as_array().expect("spans");
+        let sides: Vec<&Value> = spans.iter().map(|span| &span["attributes"]["tls.resumed"]).collect();
+        // The client's side and the edge's agree.
+        let told: Vec<&&Value> = sides.iter().filter(|told| !told.is_null()).collect();
+        assert_eq!(told, [&&Value::Bool(resumed); 2], "{journey:#}");
+        let checked = spans.iter().any(|span| span["name"] == "Check the certificate");
+        assert_eq!(checked, !resumed, "{journey:#}");
+    }
+    let body = ["probe", "--resume", "--method", "POST", "/api/v1/orders"];
+    place.run(&body).refused("--resume sends it twice");
+    server.stop();
+}
