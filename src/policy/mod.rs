@@ -6,3 +6,4 @@ pub mod p2c;
 pub mod random;
 pub mod round_robin;
 pub mod throttle;
+pub mod token_bucket;
