@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
+use super::limit::LimitRule;
 use super::limits::EdgeLimits;
 use crate::balancer::Balancer;
 use crate::web::host::HostList;
@@ -50,6 +51,9 @@ pub struct Rules {
     pub tells_times: bool,
     /// Whether a POST with an `Idempotency-Key` may be sent again.
     pub idempotency_key_counts: bool,
+    pub limit: LimitRule,
+    /// Whether public answers are compressed for clients that take it.
+    pub compress: bool,
     /// Set on requests on their way to the upstream, replacing what was there.
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// Set on answers on their way to the client, likewise.
@@ -64,6 +68,8 @@ impl Rules {
             body_timeout: limits.body_timeout,
             tells_times: true,
             idempotency_key_counts: false,
+            limit: LimitRule::House,
+            compress: true,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         }
@@ -76,6 +82,8 @@ impl Rules {
             body_timeout: Duration::MAX,
             tells_times: true,
             idempotency_key_counts: false,
+            limit: LimitRule::Off,
+            compress: false,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         }

@@ -8,6 +8,7 @@ use crate::api::{Instance, InstanceConfig};
 use crate::balancer::{Balancer, UpstreamConfig};
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
+use crate::edge::limit::LimitRule;
 use crate::edge::limits::EdgeLimits;
 use crate::edge::site::{PathRule, Route, Rules, Site};
 use crate::edge::{Edge, EdgeConfig, Listener};
@@ -117,7 +118,10 @@ fn bistro_site(hosts: HostList, balancer: &Balancer) -> Site {
     let rules = Rules::strict(&EdgeLimits::default());
     let route = |path: PathRule, rules: Rules| Route { host: None, path, balancer: balancer.clone(), rules };
     let routes = vec![
-        route(PathRule::Exact("/api/v1/session".to_owned()), Rules { tells_times: false, ..rules.clone() }),
+        route(
+            PathRule::Exact("/api/v1/session".to_owned()),
+            Rules { tells_times: false, limit: LimitRule::SignIn, ..rules.clone() },
+        ),
         route(PathRule::Exact("/api/v1/orders".to_owned()), Rules { idempotency_key_counts: true, ..rules.clone() }),
         route(PathRule::Prefix("/".to_owned()), rules),
     ];

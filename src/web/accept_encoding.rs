@@ -36,7 +36,7 @@ pub fn negotiate(accept_encoding: &str, available: impl IntoIterator<Item = Codi
     };
     let any = said(&|name| name == "*");
     // Unmentioned, it is taken, but anything that was asked for is better.
-    let as_it_is = said(&|name| name.eq_ignore_ascii_case("identity")).unwrap_or(0);
+    let as_it_is = said(&|name| name.eq_ignore_ascii_case("identity")).or(any).unwrap_or(0);
     let mut best: Option<(Coding, u16)> = None;
     for coding in available {
         let quality = said(&|name| coding.is(name)).or(any).unwrap_or(0);
