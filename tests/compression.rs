@@ -103,11 +103,13 @@ async fn a_public_answer_is_sent_in_the_coding_that_the_client_likes_best() {
         upstream(&[("cache-control", "public, max-age=60"), ("etag", "\"a\""), ("accept-ranges", "bytes")]).await;
     let rig = Rig::before(&[upstream.address]).await;
     for (accept, coding) in [
-        ("gzip, deflate, br, zstd", "br"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br", "br"),
         ("gzip, zstd", "zstd"),
         ("gzip", "gzip"),
         ("br;q=0.5, gzip", "gzip"),
-        ("*;q=0.1", "br"),
+        ("*;q=0.1", "zstd"),
+        ("zstd;q=0.1, br;q=0.2", "br"),
     ] {
         let (headers, body) = get(&rig, accept).await;
         assert_eq!(one(&headers, "content-encoding").as_deref(), Some(coding), "{accept}");

@@ -9,7 +9,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// The one that usually gets smallest goes first.
+    /// The one that gets smallest, given time, goes first.
     pub const ALL: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
 
     /// Its name in `Content-Encoding`.
