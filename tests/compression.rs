@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rig::{Options, Rig, Upstream, body, field, raw_upstream, soon};
 use roundtrip::edge::site::{Rules, Site};
 use roundtrip::web::host::HostList;
@@ -265,4 +265,31 @@ async fn an_answer_that_breaks_off_never_ends_as_if_it_were_whole() {
     soon(rig.balancer.ready()).await;
     let (_, body) = open(&rig, "GET", &[("accept-encoding", "br")]).await;
     assert!(soon(body.collect()).await.is_err());
+}
+
+#[tokio::test]
+async fn it_is_the_same_over_h2_where_a_cookie_may_come_in_crumbs() {
+    let upstream = upstream(&[("etag", "\"a\"")]).await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let stream = TcpStream::connect(rig.address).await.unwrap();
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let ask = |method: &'static str, cookies: &'static [&'static str]| {
+        let mut sender = sender.clone();
+        let request = Request::builder().method(method).uri(format!("http://{}/", rig.host));
+        let request = cookies.iter().fold(request, |request, cookie| request.header("cookie", *cookie));
+        let request = request.header("accept-encoding", "gzip").body(Empty::<Bytes>::new()).unwrap();
+        async move {
+            let (head, body) = soon(sender.send_request(request)).await.unwrap().into_parts();
+            (head.headers, soon(body.collect()).await.unwrap().to_bytes())
+        }
+    };
+    let (headers, body) = ask("GET", &[]).await;
+    assert_eq!((one(&headers, "content-encoding").as_deref(), one(&headers, "content-length")), (Some("gzip"), None));
+    assert_eq!(decoded("gzip", &body), text());
+    let (headers, body) = ask("HEAD", &[]).await;
+    assert_eq!((one(&headers, "content-encoding").as_deref(), body.len()), (Some("gzip"), 0));
+    let (headers, body) = ask("GET", &["a=b", "c=d"]).await;
+    assert_eq!((one(&headers, "content-encoding"), body.len()), (None, text().len()));
 }
