@@ -173,7 +173,8 @@ async fn settings_change_together_or_not_at_all() {
     let house = House::open().await;
     let owner = house.owner().await;
     let before = owner.get("/api/settings").await.json();
-    assert_eq!(before["settings"][0]["key"], "balancer.policy");
+    let settings = before["settings"].as_array().expect("settings");
+    assert!(settings.iter().any(|setting| setting["key"] == "balancer.policy"), "{before}");
     for wrong in [
         json!({ "balancer.policy": "magic" }),
         json!({ "balancer.policy": "round_robin", "data.cache.ttl": -1 }),
@@ -249,6 +250,27 @@ async fn what_is_wrong_with_a_body_is_said_and_too_much_is_not_read() {
     assert_eq!(put.header("allow"), "GET, HEAD, POST");
     owner.get("/api/nothing").await.is_problem(404, "no-such-address", None);
     assert!(house.stack.recorder().recent(10).is_empty(), "the console's requests are no traffic");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_tries_many_sign_ins_must_wait_whatever_the_names() {
+    let house = House::open().await;
+    let stranger = house.stranger();
+    let mut refused = None;
+    for number in 0..1_000 {
+        let reply = stranger.post("/api/session", &json!({ "name": format!("name-{number}") })).await;
+        if reply.status == 429 {
+            refused = Some((number, reply));
+            break;
+        }
+        assert_eq!(reply.status, 422, "{}", reply.text());
+    }
+    let (tried, reply) = refused.expect("a refusal");
+    assert!(tried >= 60, "{tried}");
+    let problem = reply.is_problem(429, "too-many-attempts", None);
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("from this address")), "{problem}");
+    assert_eq!(reply.header("retry-after"), "1");
     house.stop().await;
 }
 

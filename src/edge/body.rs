@@ -1,5 +1,6 @@
 //! The two bodies of a request: what the client sends, counted and bounded, and what it is sent.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::compress::{Encoded, Encoder};
 use super::connection::Offer;
 use super::record::Exchange;
 use super::site::Rules;
@@ -100,10 +102,19 @@ impl Body for UploadBody {
     }
 }
 
+/// Why an answer ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error(transparent)]
+    Upstream(#[from] Cut),
+    #[error("it could not be encoded: {0}")]
+    Encoder(#[from] io::Error),
+}
+
 /// What the client is sent. When it has been handed over, or nobody wants it any more, the exchange is over.
 #[derive(Debug)]
 pub struct EdgeBody {
-    source: Source,
+    source: Encoded<Source>,
     offer: Arc<Offer>,
     exchange: Option<Exchange>,
 }
@@ -116,14 +127,15 @@ enum Source {
 
 impl EdgeBody {
     pub fn whole(bytes: Bytes, exchange: Exchange) -> Self {
-        Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), exchange)
+        Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), None, exchange)
     }
 
-    pub fn stream(body: AnswerBody, exchange: Exchange) -> Self {
-        Self::new(Source::Stream(body), exchange)
+    pub fn stream(body: AnswerBody, encoder: Option<Encoder>, exchange: Exchange) -> Self {
+        Self::new(Source::Stream(body), encoder, exchange)
     }
 
-    fn new(source: Source, exchange: Exchange) -> Self {
+    fn new(source: Source, encoder: Option<Encoder>, exchange: Exchange) -> Self {
+        let source = Encoded::new(source, encoder);
         Self { source, offer: exchange.offer(), exchange: Some(exchange) }
     }
 
@@ -135,21 +147,43 @@ impl EdgeBody {
     }
 }
 
+impl Body for Source {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Stream(stream) => {
+                Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Source::Whole(bytes) => bytes.is_none(),
+            Source::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
 impl Body for EdgeBody {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = Broken;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let body = self.get_mut();
-        let frame = match &mut body.source {
-            Source::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Source::Stream(stream) => match Pin::new(stream).poll_frame(cx) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    body.offer.is_taken();
-                    return Poll::Pending;
-                }
-            },
+        let Poll::Ready(frame) = Pin::new(&mut body.source).poll_frame(cx) else {
+            body.offer.is_taken();
+            return Poll::Pending;
         };
         body.offer.stands();
         match (&frame, &mut body.exchange) {
@@ -165,17 +199,11 @@ impl Body for EdgeBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Whole(bytes) => bytes.is_none(),
-            Source::Stream(stream) => stream.is_end_stream(),
-        }
+        self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Stream(stream) => stream.size_hint(),
-        }
+        self.source.size_hint()
     }
 }
 

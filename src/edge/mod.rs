@@ -6,11 +6,13 @@ mod accept;
 mod admission;
 mod body;
 mod check;
+mod compress;
 mod connection;
 mod framing;
 mod handshake;
 mod headers;
 mod hsts;
+pub mod limit;
 pub mod limits;
 mod record;
 mod serve;
@@ -30,6 +32,8 @@ use crate::observe::recorder::Recorder;
 use crate::settings::runtime::Settings;
 use crate::web::probe::ProbeKey;
 use admission::Admission;
+use compress::Encoders;
+use limit::Limiter;
 use limits::EdgeLimits;
 use site::Site;
 
@@ -69,10 +73,11 @@ pub enum EdgeError {
 #[derive(Debug)]
 struct Shared {
     site: ArcSwap<Site>,
-    #[expect(dead_code, reason = "the shared cache and the limits read it next")]
     settings: Settings,
     probe_key: ProbeKey,
     limits: EdgeLimits,
+    limiter: Limiter,
+    encoders: Encoders,
     via: String,
     recorder: Recorder,
 }
@@ -94,7 +99,16 @@ impl Edge {
             return Err(EdgeError::Via(via));
         }
         let site = ArcSwap::from_pointee(site);
-        let shared = Arc::new(Shared { site, settings, probe_key, limits, via, recorder });
+        let shared = Arc::new(Shared {
+            site,
+            settings,
+            probe_key,
+            limits,
+            limiter: Limiter::default(),
+            encoders: Encoders::default(),
+            via,
+            recorder,
+        });
         let (stop, stopped) = watch::channel(None);
         let admission = Admission::default();
         let (mut addresses, mut accepting) = (Vec::new(), Vec::new());

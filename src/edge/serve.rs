@@ -6,16 +6,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
+};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
 use super::body::{EdgeBody, Progress, Trouble, UploadBody};
 use super::check::{self, Refusal};
+use super::compress::Wish;
 use super::connection::ConnInfo;
 use super::framing::HeadFacts;
 use super::headers::{self, Origin};
+use super::limit::{Asker, TooMany};
 use super::record::{self, By, Exchange};
 use super::site::{Route, Rules, Site};
 use super::sticky;
@@ -46,6 +50,17 @@ pub async fn answer(
         Err(refusal) => return Ok(refuse(refusal, version, exchange)),
     };
     exchange.takes(&route.rules);
+    let asker = Asker::new(&head, info.peer.ip());
+    let counted = shared.limiter.count(route, asker, &shared.settings.snapshot().http_limit, exchange.root());
+    let standing = match counted {
+        Ok(standing) => standing,
+        Err(TooMany { problem, standing }) => {
+            let mut response = refuse(Refusal { problem, close: false }, version, exchange);
+            standing.tell(response.headers_mut());
+            return Ok(response);
+        }
+    };
+    let wish = route.rules.compress.then(|| Wish::of(&head));
     let (upload, progress) = if incoming.is_end_stream() {
         (Upload::Empty, None)
     } else {
@@ -58,10 +73,13 @@ pub async fn answer(
         idempotency_key_counts: route.rules.idempotency_key_counts,
         ..Caller::at(info.peer.ip().to_canonical())
     };
-    Ok(match route.balancer.forward(Request::from_parts(head, upload), &caller, exchange.root()).await {
-        Ok(answer) => pass_on(answer, &shared.via, &route.rules, exchange),
+    let forwarded = route.balancer.forward(Request::from_parts(head, upload), &caller, exchange.root()).await;
+    let mut response = match forwarded {
+        Ok(answer) => pass_on(answer, &shared, &route.rules, wish, exchange),
         Err(failure) => refuse(refusal(&failure, progress.as_deref(), &route.rules), version, exchange),
-    })
+    };
+    standing.tell(response.headers_mut());
+    Ok(response)
 }
 
 /// The leaf "Check the request": the rules, the route, then the head as the upstream is to see it.
@@ -112,23 +130,35 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
 
 /// The upstream's answer; only Via, Server-Timing and a sticky cookie are added, and what the route's rules
 /// say.
-fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
+fn pass_on(
+    answer: Answer,
+    shared: &Shared,
+    rules: &Rules,
+    wish: Option<Wish>,
+    mut exchange: Exchange,
+) -> Response<EdgeBody> {
     let Answer { mut head, body, head_at, own, upstream, stick_to, .. } = answer;
     let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
     passing.direction(Direction::Back);
     headers::strip_hop_by_hop(&mut head.headers);
-    headers::append_via(&mut head.headers, head.version, via);
+    headers::append_via(&mut head.headers, head.version, &shared.via);
     headers::set_all(&mut head.headers, &rules.response_headers);
     if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, exchange.secure())) {
         head.headers.append(SET_COOKIE, cookie);
     }
+    let encoder = wish.and_then(|wish| {
+        wish.apply(&mut head, body.size_hint().exact(), &shared.settings.snapshot().http_compress, &shared.encoders)
+    });
+    passing.attribute("http.response.header.content-encoding", || {
+        head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity")
+    });
     head.version = Version::HTTP_11;
     passing.end();
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
     exchange.head_sent(head.status.as_u16(), if own { By::Instance } else { By::YourService(upstream) });
-    Response::from_parts(head, EdgeBody::stream(body, exchange))
+    Response::from_parts(head, EdgeBody::stream(body, encoder, exchange))
 }
 
 /// An answer of our own: a problem document.

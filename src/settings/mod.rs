@@ -5,6 +5,8 @@
 
 pub mod balancer;
 pub mod data;
+pub mod http_compress;
+pub mod http_limit;
 pub mod row;
 pub mod runtime;
 pub mod site;

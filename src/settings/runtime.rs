@@ -10,20 +10,24 @@ use serde_json::Value;
 
 use super::balancer::BalancerSettings;
 use super::data::DataSettings;
+use super::http_compress::CompressSettings;
+use super::http_limit::LimitSettings;
 use super::row::{Kind, Row};
-use super::{balancer, data};
+use super::{balancer, data, http_compress, http_limit};
 use crate::observe::hop::Hop;
 
 /// All values at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
+    pub http_limit: LimitSettings,
+    pub http_compress: CompressSettings,
     pub balancer: BalancerSettings,
     pub data: DataSettings,
 }
 
 /// The table, in the order of a request's way.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [balancer::ROWS, data::ROWS].into_iter().flatten()
+    [http_limit::ROWS, http_compress::ROWS, balancer::ROWS, data::ROWS].into_iter().flatten()
 }
 
 /// Why a change was refused: which key, and what it takes.

@@ -62,8 +62,7 @@ struct RouteFile {
     cache: Option<CacheFile>,
     limit: Option<LimitPlan>,
     body_bytes_max: Option<u64>,
-    #[serde(default)]
-    compress: bool,
+    compress: Option<bool>,
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
     #[serde(default)]
@@ -99,7 +98,7 @@ impl Default for CachePlan {
 }
 
 /// How many requests a route takes from one caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LimitPlan {
     pub requests: u64,
@@ -108,14 +107,18 @@ pub struct LimitPlan {
     pub by: LimitBy,
 }
 
-/// Who counts as one caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+/// Who counts as one caller: `by = "address"`, or `by = { cookie = "sid" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitBy {
     #[default]
     Address,
-    Session,
+    /// Whoever has the same `Authorization`.
     Token,
+    /// Everybody together.
+    Route,
+    /// Whoever has the same value of this cookie.
+    Cookie(String),
 }
 
 /// What the edge serves. Without a route, it is the restaurant.
@@ -164,7 +167,8 @@ pub struct RoutePlan {
     pub cache: CachePlan,
     pub limit: Option<LimitPlan>,
     pub body_bytes_max: Option<u64>,
-    pub compress: bool,
+    /// None: the restaurant's public answers are compressed, others are left as they are.
+    pub compress: Option<bool>,
     pub request_headers: Vec<(String, String)>,
     pub response_headers: Vec<(String, String)>,
 }
@@ -236,7 +240,7 @@ impl RoutePlan {
             cache: CachePlan::default(),
             limit: None,
             body_bytes_max: None,
-            compress: false,
+            compress: None,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         }
@@ -335,7 +339,7 @@ fn route_plan(route: RouteFile, pools: &[PoolPlan]) -> Result<RoutePlan, String>
     if !known.contains(&route.pool.as_str()) {
         return Err(format!("there is no pool '{}'{}", route.pool, did_you_mean(&route.pool, &known)));
     }
-    if route.limit.is_some_and(|limit| limit.requests == 0 || limit.seconds == 0 || limit.seconds > 86_400) {
+    if route.limit.as_ref().is_some_and(|limit| limit.requests == 0 || limit.seconds == 0 || limit.seconds > 86_400) {
         return Err("a limit has at least 1 request, and 1 to 86400 seconds".to_owned());
     }
     let cache = match route.cache {
@@ -412,7 +416,7 @@ mod tests {
             path = "/api"
             pool = "shop"
             cache = { default-ttl = 5 }
-            limit = { requests = 100, seconds = 60, by = "session" }
+            limit = { requests = 100, seconds = 60, by = { cookie = "sid" } }
             [[route]]
             pool = "bistro"
             cache = false
@@ -422,6 +426,8 @@ mod tests {
         assert_eq!(plan.hosts, ["shop.example"]);
         assert_eq!((plan.pools[0].upstreams[1].weight, plan.pools[0].policy), (3, Some(BalancerPolicy::RoundRobin)));
         assert_eq!((plan.routes[0].cache.default_ttl, plan.routes[1].cache.enabled), (Some(5), false));
+        let limit = plan.routes[0].limit.as_ref().expect("a limit");
+        assert_eq!((limit.requests, &limit.by), (100, &LimitBy::Cookie("sid".into())));
         assert!(plan.has_restaurant());
     }
 

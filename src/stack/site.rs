@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::StackError;
 use crate::balancer::target::Target;
 use crate::balancer::{Balancer, UpstreamConfig};
+use crate::edge::limit::LimitRule;
 use crate::edge::limits::EdgeLimits;
 use crate::edge::site::{PathRule, Route, Rules, Site};
 use crate::settings::balancer::BalancerPolicy;
@@ -110,7 +111,10 @@ fn restaurant(host: Option<&str>, balancer: &Balancer, rules: &Rules) -> [Route;
     let route =
         |path: PathRule, rules: Rules| Route { host: host.map(str::to_owned), path, balancer: balancer.clone(), rules };
     [
-        route(PathRule::Exact("/api/v1/session".to_owned()), Rules { tells_times: false, ..rules.clone() }),
+        route(
+            PathRule::Exact("/api/v1/session".to_owned()),
+            Rules { tells_times: false, limit: LimitRule::SignIn, ..rules.clone() },
+        ),
         route(PathRule::Exact("/api/v1/orders".to_owned()), Rules { idempotency_key_counts: true, ..rules.clone() }),
         route(PathRule::Prefix("/".to_owned()), rules.clone()),
     ]

@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 10] = [
+const GUARDED: [(&str, &str); 11] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -18,9 +18,15 @@ const GUARDED: [(&str, &str); 10] = [
     ("GET", "/api/settings"),
     ("PATCH", "/api/settings"),
     ("GET", "/api/staff"),
+    ("POST", "/api/configuration/reload"),
 ];
-const FOR_COMMANDS: [&str; 4] =
-    ["/api/control/setup-link", "/api/control/owner", "/api/control/sessions", "/api/control/journeys"];
+const FOR_COMMANDS: [&str; 5] = [
+    "/api/control/setup-link",
+    "/api/control/owner",
+    "/api/control/sessions",
+    "/api/control/journeys",
+    "/api/control/configuration",
+];
 /// For those who are not signed in yet.
 const OPEN: [&str; 3] = ["/api/setup", "/api/setup/password", "/api/session"];
 
