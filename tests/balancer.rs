@@ -1,5 +1,15 @@
 //! The balancer over real sockets, mostly seen through the edge.
 
+#[path = "balancer/bad_upstreams.rs"]
+mod bad_upstreams;
+#[path = "balancer/health.rs"]
+mod health;
+#[path = "balancer/policies.rs"]
+mod policies;
+#[path = "balancer/queue.rs"]
+mod queue;
+#[path = "balancer/retries.rs"]
+mod retries;
 #[path = "edge/rig.rs"]
 mod rig;
 
@@ -55,6 +65,14 @@ fn request() -> Request<Upload> {
 
 fn caller() -> Caller {
     Caller::at(Ipv4Addr::LOCALHOST.into())
+}
+
+/// The candidates of one request's choice.
+async fn choices(balancer: &Balancer) -> Vec<Candidate> {
+    let root = detailed();
+    soon(balancer.forward(request(), &caller(), &root)).await.unwrap();
+    let spans = root.trace().finish();
+    serde_json::from_value(attribute(named(&spans, "Choose an instance")[0], CANDIDATES)).unwrap()
 }
 
 fn named<'a>(spans: &'a [Record], name: &str) -> Vec<&'a Record> {

@@ -213,7 +213,7 @@ impl Run<'_> {
         }
         let mut wait = Duration::ZERO;
         if !untouched {
-            wait = backoff::wait(self.tried.len() as u32, self.balancer.random());
+            wait = backoff::wait(self.tried.len() as u32, self.balancer.0.random());
         }
         if let Some(asked) = head.and_then(pause) {
             wait = wait.max(asked);

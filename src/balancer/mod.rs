@@ -27,12 +27,11 @@ mod upstream;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
+use crate::policy::breaker;
 use crate::policy::health::State;
-use crate::policy::{breaker, random};
 use crate::settings::runtime::Settings;
 use events::Event;
 use roster::Roster;
@@ -99,27 +98,12 @@ pub struct InstanceView {
 
 /// Cheap to clone; all clones are the same balancer. The health checks end with the last of them.
 #[derive(Debug, Clone)]
-pub struct Balancer(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    roster: Arc<Roster>,
-    random_state: AtomicU64,
-}
-
-impl std::ops::Deref for Inner {
-    type Target = Roster;
-
-    fn deref(&self) -> &Roster {
-        &self.roster
-    }
-}
+pub struct Balancer(Arc<Roster>);
 
 impl Balancer {
     /// Starts the health checks on the current tokio runtime (and panics outside of one).
     pub fn new(upstreams: Vec<UpstreamConfig>, settings: Settings, hop_secret: String) -> Self {
-        let roster = Roster::new(upstreams, settings, hop_secret);
-        Self(Arc::new(Inner { roster, random_state: AtomicU64::new(seed()) }))
+        Self(Roster::new(upstreams, settings, hop_secret))
     }
 
     /// All upstreams, in the order of the configuration.
@@ -163,7 +147,7 @@ impl Balancer {
     /// a present one stay as they are, but for their weight and whom they trust; new ones start being checked;
     /// others get no new requests, and what they have under way ends. One call at a time.
     pub fn set_upstreams(&self, upstreams: Vec<UpstreamConfig>) {
-        self.0.roster.replace(upstreams);
+        self.0.replace(upstreams);
     }
 
     /// Takes an upstream out (it is neither chosen nor checked; what is under way ends) or brings it back.
@@ -194,14 +178,4 @@ impl Balancer {
     fn with(&self, id: &str, act: impl FnOnce(&Upstream)) -> bool {
         self.0.find(id).inspect(|upstream| act(upstream)).is_some()
     }
-
-    fn random(&self) -> u64 {
-        random::split_mix(self.0.random_state.fetch_add(random::STEP, Ordering::Relaxed))
-    }
-}
-
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    // RandomState takes its keys from the system's random source.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

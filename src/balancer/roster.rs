@@ -16,6 +16,7 @@ use super::queue::Queue;
 use super::turns::Turns;
 use super::upstream::Upstream;
 use crate::policy::health::State;
+use crate::policy::random;
 use crate::policy::retry_budget::RetryBudget;
 use crate::settings::balancer::BalancerSettings;
 use crate::settings::runtime::Settings;
@@ -37,6 +38,7 @@ pub struct Roster {
     budget: Mutex<RetryBudget>,
     hop_secret: String,
     serials: AtomicU64,
+    random_state: AtomicU64,
 }
 
 /// An upstream and its health check, which ends with the last list that it is in.
@@ -68,6 +70,7 @@ impl Roster {
             budget: Mutex::default(),
             hop_secret,
             serials: AtomicU64::new(0),
+            random_state: AtomicU64::new(seed()),
         });
         let members = configs.into_iter().map(|config| roster.join(config)).collect();
         roster.members.store(Arc::new(members));
@@ -156,4 +159,14 @@ impl Roster {
     fn budget(&self) -> MutexGuard<'_, RetryBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub fn random(&self) -> u64 {
+        random::split_mix(self.random_state.fetch_add(random::STEP, Ordering::Relaxed))
+    }
+}
+
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // RandomState takes its keys from the system's random source.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

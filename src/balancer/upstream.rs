@@ -203,11 +203,14 @@ impl Upstream {
         known
     }
 
-    /// Begins a request, if it still may: between the look and now, others may have come.
-    pub fn admit(self: &Arc<Self>, rules: &BalancerSettings) -> Option<InFlight> {
+    /// Begins a request, if it still may: between the look and now, others may have come. `panic`: whether
+    /// even a sick one is used.
+    pub fn admit(self: &Arc<Self>, rules: &BalancerSettings, panic: bool) -> Option<InFlight> {
         let trial = {
             let mut known = self.known();
-            if !known.breaker.permits(&rules.breaker) || matches!(known.state(), State::Stopped | State::Draining) {
+            let leaves = matches!(known.state(), State::Stopped | State::Draining);
+            let tried = !panic && known.outlier.standing() == Standing::Probing { under_way: true };
+            if leaves || tried || !known.breaker.permits(&rules.breaker) {
                 return None;
             }
             let one_more = |count: u64| (count < rules.concurrency).then_some(count + 1);
@@ -293,6 +296,8 @@ impl Upstream {
                 && known.health.state() == State::Healthy
                 && std::mem::replace(&mut known.was_healthy, true)
             {
+                // Whatever its requests met before, it is well now.
+                (known.outlier, known.breaker) = (Outlier::default(), Breaker::default());
                 known.comes_back(now());
             }
         });
