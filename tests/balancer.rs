@@ -31,6 +31,7 @@ use roundtrip::observe::journey::Candidate;
 use roundtrip::observe::part::CANDIDATES;
 use roundtrip::observe::span::{Context, Record, Span, Status, Trace};
 use roundtrip::policy::health::State;
+use roundtrip::settings::balancer::BalancerPolicy;
 use roundtrip::settings::runtime::Settings;
 use roundtrip::web::probe::HopClaim;
 use serde_json::{Value, json};
@@ -225,7 +226,7 @@ async fn a_broken_connection_is_another_try_for_a_get_and_the_end_for_a_post() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_an_instance_under_load_loses_no_get() {
-    for policy in ["round_robin", "p2c_peak_ewma"] {
+    for policy in BalancerPolicy::CHOICES {
         let upstreams = three().await;
         let rig = Arc::new(Rig::before_own(&addresses(&upstreams)).await);
         set(&rig.settings, "balancer.policy", json!(policy));

@@ -9,9 +9,9 @@ use super::Balancer;
 use super::Caller;
 use super::explain::Shown;
 use super::in_flight::InFlight;
+use super::known::{Look, now};
 use super::roster::Member;
 use super::turns::Scores;
-use super::upstream::Look;
 use crate::policy::health::State;
 use crate::policy::{least_request, p2c, panic_mode, random, rendezvous};
 use crate::settings::balancer::{BalancerPolicy, BalancerSettings};
@@ -79,7 +79,8 @@ impl Balancer {
     ) -> Result<Choice, Nobody> {
         let members = self.0.members.load();
         for _ in 0..RACES_MAX {
-            let looks: Looks = members.iter().map(|member| member.upstream.look(rules)).collect();
+            let now = now();
+            let looks: Looks = members.iter().map(|member| member.upstream.look(rules, now)).collect();
             let eligible = eligible(&looks, tried, rules)?;
             let pick = self.pick(&members, &looks, &eligible, caller, rules).ok_or(Nobody::Left)?;
             let Some(Member { upstream, .. }) = members.get(pick.chosen) else { return Err(Nobody::Left) };

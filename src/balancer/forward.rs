@@ -14,9 +14,9 @@ use super::answer::Answer;
 use super::attempt::{Bounds, Lost};
 use super::choice::{Choice, Nobody, Tried, eligible};
 use super::failure::Failure;
+use super::known::now;
 use super::spare::Spare;
 use super::upload::Upload;
-use super::upstream::now;
 use super::{Balancer, Caller};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -206,8 +206,9 @@ impl Run<'_> {
             return Err("a second time might do it twice");
         }
         let roster = &self.balancer.0;
+        let now = now();
         let looks: super::choice::Looks =
-            roster.members.load().iter().map(|member| member.upstream.look(rules)).collect();
+            roster.members.load().iter().map(|member| member.upstream.look(rules, now)).collect();
         if matches!(eligible(&looks, &self.tried, rules), Err(Nobody::Left | Nobody::Permitted(_))) {
             return Err("nobody else is there");
         }
@@ -229,7 +230,7 @@ impl Run<'_> {
             (None, Some(spare)) => spare.again().ok_or("its body is too long to be sent again")?,
             (None, None) => return Err("a second time might do it twice"),
         };
-        if !roster.withdraw(rules, now()) {
+        if !roster.withdraw(rules, now) {
             return Err("the retry budget is used up");
         }
         Ok(Next { request, wait })

@@ -12,6 +12,7 @@ use hyper::header::HOST;
 use smallvec::SmallVec;
 
 use super::connection::Connection;
+use super::known::now;
 use super::target::Target;
 use super::upload::Upload;
 use super::upstream::Upstream;
@@ -48,7 +49,7 @@ pub async fn check_forever(upstream: Arc<Upstream>, settings: Settings, hop_secr
             upstream.checked(&target, verdict, &settings.snapshot().balancer);
         }
         // What time alone changes is to be seen without any request.
-        upstream.look(&settings.snapshot().balancer);
+        upstream.look(&settings.snapshot().balancer, now());
         upstream.pool.sweep();
         rest(&upstream, &settings).await;
     }

@@ -16,6 +16,7 @@ mod forward;
 mod head_limit;
 mod health;
 mod in_flight;
+mod known;
 mod pool;
 mod queue;
 mod roster;
