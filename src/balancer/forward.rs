@@ -78,7 +78,12 @@ impl Balancer {
                 Err(failure) => return run.give_up(failure),
             };
             let Next { request: next, wait } = match run.attempt(choice, request).await {
-                Attempted::Over(answer) => return Ok(answer),
+                Attempted::Over(answer) => {
+                    if let Some(held) = run.held {
+                        held.body.discard();
+                    }
+                    return Ok(answer);
+                }
                 Attempted::Lost(failure) => return run.give_up(failure),
                 Attempted::Again(next) => next,
             };

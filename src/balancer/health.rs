@@ -81,10 +81,9 @@ async fn check(
     hop_secret: &str,
     rules: &BalancerSettings,
 ) -> Result<(), String> {
-    let addresses = lookup.addresses(target).await.map_err(|error| {
-        upstream.resolved(target, &[]);
-        format!("the name {} does not resolve: {error}", target.host)
-    })?;
+    // Where it was last is kept: a failure to resolve may be the resolver's own.
+    let unresolved = |error| format!("the name {} does not resolve: {error}", target.host);
+    let addresses = lookup.addresses(target).await.map_err(unresolved)?;
     upstream.resolved(target, &addresses);
     let patience = rules.timeouts.connect.min(rules.health_timeout);
     let mut connection = Connection::open(target, &addresses, patience).await.map_err(|error| error.to_string())?;

@@ -42,7 +42,7 @@ use upstream::Upstream;
 /// Something to send requests to.
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
-    /// What screens and traces call it: `i1`.
+    /// What screens and traces call it: `i1`. No two of one balancer have the same.
     pub id: String,
     pub target: Target,
     /// An instance of ours: it gets the `roundtrip-hop` header and writes a part of the trace.

@@ -11,7 +11,7 @@ use roundtrip::balancer::upload::Upload;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::rig::{Rig, Upstream, body, raw_upstream, soon};
+use crate::rig::{Rig, Upstream, body, raw_upstream, soon, until};
 use crate::{attribute, caller, detailed, named, set};
 
 /// Answers 503 with `fields` and its own name.
@@ -102,6 +102,20 @@ async fn the_last_error_is_passed_on_body_and_all() {
     assert_eq!(soon(answer.body.collect()).await.unwrap().to_bytes(), "3");
     let asked: Vec<usize> = upstreams.iter().map(|upstream| upstream.heads().len()).collect();
     assert_eq!(asked, [1, 1, 1], "another one each time");
+}
+
+#[tokio::test]
+async fn the_connection_of_an_error_that_nobody_wants_is_kept() {
+    let (bad, good) = (failing("bad", &[]).await, Upstream::saying("good").await);
+    let rig = in_turn(&[bad.address, good.address]).await;
+    for _ in 0..3 {
+        let (answer, _) = ask(&rig, asking(Method::GET, ""), &caller()).await;
+        assert_eq!(answer.upstream, "i2");
+        until(|| rig.balancer.view()[0].in_flight == 0).await;
+        // The turn of the bad one is next: the good one was the last.
+    }
+    let seen = bad.seen.lock().unwrap();
+    assert!(seen.len() == 3 && seen.iter().all(|(_, _, peer)| *peer == seen[0].2), "one connection for all");
 }
 
 #[tokio::test]
