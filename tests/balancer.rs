@@ -4,6 +4,8 @@
 mod bad_upstreams;
 #[path = "balancer/health.rs"]
 mod health;
+#[path = "balancer/live.rs"]
+mod live;
 #[path = "balancer/policies.rs"]
 mod policies;
 #[path = "balancer/queue.rs"]

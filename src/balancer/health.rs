@@ -39,12 +39,12 @@ pub async fn check_forever(upstream: Arc<Upstream>, settings: Settings, hop_secr
         if upstream.state() != State::Stopped {
             let (target, _) = upstream.place();
             let patience = rules.health_timeout;
-            let verdict =
-                match tokio::time::timeout(patience, check(&upstream, &target, &mut lookup, &hop_secret, &rules)).await
-                {
-                    Ok(verdict) => verdict,
-                    Err(_) => Err(format!("it took longer than {patience:?}")),
-                };
+            let checking = check(&upstream, &target, &mut lookup, &hop_secret, &rules);
+            let verdict = match tokio::time::timeout(patience, checking).await {
+                Ok(verdict) => verdict,
+                Err(_) if lookup.is_open() => Err(format!("the name {} was not resolved in {patience:?}", target.host)),
+                Err(_) => Err(format!("it took longer than {patience:?}")),
+            };
             // The rules may have changed meanwhile.
             upstream.checked(&target, verdict, &settings.snapshot().balancer);
         }
@@ -112,6 +112,11 @@ struct Lookup {
 }
 
 impl Lookup {
+    /// Whether a question is not answered yet.
+    const fn is_open(&self) -> bool {
+        self.asked.is_some()
+    }
+
     async fn addresses(&mut self, target: &Arc<Target>) -> io::Result<Addresses> {
         if let Some(address) = target.address() {
             return Ok(Addresses::from_slice(&[address]));

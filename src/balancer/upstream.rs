@@ -100,7 +100,7 @@ impl Upstream {
             return known;
         }
         drop(known);
-        let why = || "its time is over; it is tried again with a few requests".to_owned();
+        let why = || "its time is over; it is on trial".to_owned();
         self.update(rules, why, |known| {
             if known.outlier.advance(now) | known.breaker.advance(now) {
                 known.comes_back(now);

@@ -139,7 +139,7 @@ impl Stack {
         self.balancer.view()
     }
 
-    /// Waits until an instance takes requests.
+    /// Waits until a first look at every instance has been taken.
     pub async fn ready(&self) {
         self.balancer.ready().await;
     }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::rig::{Rig, SECRET, Upstream, body, nobody, soon, status, until};
-use crate::{addresses, body_of, caller, detailed, request, set};
+use crate::{caller, detailed, request, set};
 
 /// An upstream whose answers have the status that is stored.
 async fn of_status(first: u16) -> (Upstream, Arc<AtomicU16>) {
@@ -215,34 +215,4 @@ async fn a_name_that_leads_nowhere_is_unhealthy_and_named() {
     assert!(matches!(failure, Failure::Unreachable { .. }));
     let problem = failure.problem();
     assert!(problem.status == 503 && problem.detail.contains("nothing.invalid"), "{problem:?}");
-}
-
-#[tokio::test]
-async fn a_replaced_list_keeps_those_that_stay_and_lets_the_others_end() {
-    let (stays, goes, comes) =
-        (Upstream::saying("stays").await, Upstream::saying("goes").await, Upstream::saying("comes").await);
-    let rig = Rig::before(&[stays.address, goes.address]).await;
-    set(&rig.settings, "balancer.policy", json!("round_robin"));
-    let ask = async || soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
-    drop(ask().await);
-    let leaving = ask().await;
-    assert_eq!(leaving.upstream, "i2");
-    let before = rig.balancer.view();
-    let mut configs = crate::rig::configs(&addresses(&[stays]), false);
-    configs[0].weight = 3;
-    configs.push(UpstreamConfig::new("i3", comes.address));
-    rig.balancer.set_upstreams(configs);
-    soon(rig.balancer.ready()).await;
-    let after = rig.balancer.view();
-    assert_eq!(after[0].ewma_us, before[0].ewma_us, "it is the same one");
-    assert_eq!((after[0].weight, after[1].id.as_str()), (3, "i3"));
-    let text = http_body_util::BodyExt::collect(leaving.body).await.unwrap().to_bytes();
-    assert_eq!(text, "goes", "what was under way ends");
-    until(|| goes.open.load(Ordering::SeqCst) == 0).await;
-    let asked = goes.heads().len();
-    for _ in 0..6 {
-        assert_ne!(body_of(&rig.get("/", "").await), "goes");
-    }
-    assert_eq!(goes.heads().len(), asked);
-    assert_eq!(told(&rig.balancer.events(), "i2").0.last().map(String::as_str), Some("healthy > gone"));
 }

@@ -166,18 +166,3 @@ async fn one_that_comes_back_starts_slowly_and_the_trace_says_so() {
     set(&rig.settings, "balancer.slow_start", json!(0));
     assert_eq!(choices(&rig.balancer).await[0].weight, 1.0);
 }
-
-#[tokio::test]
-async fn turns_go_on_where_they_were_when_the_list_changes() {
-    let upstreams = three().await;
-    let rig = Rig::before(&addresses(&upstreams)).await;
-    set(&rig.settings, "balancer.policy", json!("round_robin"));
-    let next = async || soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap().upstream;
-    assert_eq!([next().await, next().await], ["i1", "i2"]);
-    let configs = crate::rig::configs(&addresses(&upstreams), false);
-    rig.balancer.set_upstreams(configs[1..].to_vec());
-    assert_eq!([next().await, next().await], ["i3", "i2"]);
-    rig.balancer.set_upstreams(configs[..1].iter().chain(&configs[2..]).cloned().collect());
-    soon(rig.balancer.ready()).await;
-    assert_eq!([next().await, next().await], ["i1", "i3"], "whoever stands where the last one stood");
-}
