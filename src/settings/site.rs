@@ -43,6 +43,8 @@ struct PoolFile {
     health_path: Option<String>,
     /// A file of certificates that upstreams with https are checked against, besides the system's.
     ca: Option<PathBuf>,
+    #[serde(default)]
+    breaker: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -140,6 +142,8 @@ pub struct PoolPlan {
     /// None: it is healthy if it accepts connections.
     pub health_path: Option<String>,
     pub ca: Option<PathBuf>,
+    /// Whether a circuit breaker may answer in an upstream's place.
+    pub breaker: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +183,7 @@ impl SitePlan {
         let mut pools = Vec::new();
         if !upstreams.is_empty() {
             let written = upstreams.iter().cloned().map(UpstreamFile::Url).collect();
-            let pool = PoolFile { upstreams: written, policy: None, health_path: None, ca: None };
+            let pool = PoolFile { upstreams: written, policy: None, health_path: None, ca: None, breaker: false };
             pools.push(pool_plan(UPSTREAM, "u", pool)?);
         }
         if file.pool.len() > POOLS_MAX || file.route.len() > ROUTES_MAX {
@@ -305,7 +309,7 @@ fn pool_plan(name: &str, id_prefix: &str, pool: PoolFile) -> Result<PoolPlan, Ba
         return Err(in_pool(format!("1 to {UPSTREAMS_MAX} upstreams are possible")));
     }
     let mut upstreams: Vec<UpstreamPlan> = Vec::with_capacity(pool.upstreams.len());
-    for (index, written) in pool.upstreams.into_iter().enumerate() {
+    for (index, written) in pool.upstreams.iter().cloned().enumerate() {
         let (url, weight) = match written {
             UpstreamFile::Url(url) => (url, 1),
             UpstreamFile::Weighted { url, weight } => (url, weight),
@@ -319,16 +323,17 @@ fn pool_plan(name: &str, id_prefix: &str, pool: PoolFile) -> Result<PoolPlan, Ba
         }
         upstreams.push(UpstreamPlan { id: format!("{id_prefix}{}", index + 1), url, weight });
     }
-    let policy = match pool.policy {
+    let policy = match &pool.policy {
         None => None,
-        Some(id) => Some(BalancerPolicy::from_id(&id).ok_or_else(|| {
-            in_pool(format!("there is no policy '{id}'{}", did_you_mean(&id, BalancerPolicy::CHOICES)))
+        Some(id) => Some(BalancerPolicy::from_id(id).ok_or_else(|| {
+            in_pool(format!("there is no policy '{id}'{}", did_you_mean(id, BalancerPolicy::CHOICES)))
         })?),
     };
     if pool.health_path.as_ref().is_some_and(|path| !path.starts_with('/')) {
         return Err(in_pool("health-path must begin with /".to_owned()));
     }
-    Ok(PoolPlan { name: name.to_owned(), upstreams, policy, health_path: pool.health_path, ca: pool.ca })
+    let PoolFile { health_path, ca, breaker, .. } = pool;
+    Ok(PoolPlan { name: name.to_owned(), upstreams, policy, health_path, ca, breaker })
 }
 
 fn route_plan(route: RouteFile, pools: &[PoolPlan]) -> Result<RoutePlan, String> {

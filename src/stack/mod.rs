@@ -167,7 +167,7 @@ impl Stack {
         self.pools().iter().flat_map(|(_, balancer)| balancer.view()).collect()
     }
 
-    /// Waits until every pool knows how its upstreams are.
+    /// Waits until a first look at every upstream of every pool has been taken.
     pub async fn ready(&self) {
         let balancers: Vec<_> = self.pools().iter().map(|(_, balancer)| balancer.clone()).collect();
         for balancer in balancers {
