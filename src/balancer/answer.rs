@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::connection::Connection;
 use super::timeouts::Timeouts;
+use super::upgrade::Switched;
 use super::upstream::InFlight;
 use crate::observe::clock::Tick;
 
@@ -31,6 +32,8 @@ pub struct Answer {
     pub own: bool,
     /// The upstream's id.
     pub upstream: String,
+    /// It switched to another protocol, as the request asked.
+    pub switched: Option<Switched>,
 }
 
 /// Why an answer ended before its end.
@@ -56,8 +59,8 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn new(incoming: Incoming, patience: Duration, connection: Connection, in_flight: InFlight) -> Self {
-        let lease = Some((connection, in_flight));
+    /// Without a lease the connection is not this answer's to keep.
+    pub(super) fn new(incoming: Incoming, patience: Duration, lease: Option<(Connection, InFlight)>) -> Self {
         let mut body = Self { incoming, patience, deadline: None, silent: false, lease };
         if body.incoming.is_end_stream() {
             body.release();

@@ -51,7 +51,7 @@ impl Connection {
             .await
             .map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 log::debug!(target: "balancer", "connection to {address}: {error}");
             }
         });

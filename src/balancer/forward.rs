@@ -11,13 +11,14 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, Response};
 
-use super::Balancer;
 use super::answer::{Answer, AnswerBody, patience};
 use super::connection::{Connection, SendError};
 use super::failure::Failure;
 use super::timeouts::Timeouts;
+use super::upgrade::Switched;
 use super::upload::{Progress, Upload};
 use super::upstream::{InFlight, Upstream};
+use super::{Balancer, expect, framing, upgrade};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::part::CANDIDATES;
@@ -169,11 +170,13 @@ enum Failed {
 
 async fn exchange(
     mut connection: Connection,
-    request: Request<Upload>,
+    mut request: Request<Upload>,
     upstream: &Upstream,
     progress: &Progress,
     head_timeout: Duration,
 ) -> Result<(Connection, Response<hyper::body::Incoming>), Failed> {
+    expect::announce(&mut request);
+    let switching = upgrade::is_asked(request.headers());
     let sent = tokio::select! {
         biased;
         sent = connection.send(request) => sent,
@@ -182,9 +185,13 @@ async fn exchange(
         }
     };
     match sent {
-        // We ask for no upgrade, so 101 makes no sense (RFC 9110, section 15.2.2).
-        Ok(response) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
-        Ok(response) => Ok((connection, response)),
+        Ok(response) if upgrade::is_unasked(&response, switching) => {
+            Err(Failed::Broken("it switched protocols".into()))
+        }
+        Ok(response) => match framing::doubt(response.headers()) {
+            Some(doubt) => Err(Failed::Broken(doubt.into())),
+            None => Ok((connection, response)),
+        },
         Err(SendError::Unsent(request)) => Err(Failed::Unsent(request)),
         // hyper calls an error of the body that it was given the user's.
         Err(SendError::Broken(error)) if error.is_user() => Err(Failed::Upload),
@@ -200,21 +207,27 @@ async fn exchange(
 /// upstream's own; other statuses may be what the request deserves.
 fn accept(
     connection: Connection,
-    response: Response<hyper::body::Incoming>,
+    mut response: Response<hyper::body::Incoming>,
     in_flight: InFlight,
     progress: &Progress,
     timeouts: &Timeouts,
 ) -> Answer {
     let head_at = Tick::now();
-    let (head, incoming) = response.into_parts();
+    progress.answered();
     let upstream = Arc::clone(in_flight.upstream());
+    let (lease, switched) = match Switched::take(&mut response, connection, in_flight) {
+        Ok(switched) => (None, Some(switched)),
+        Err(lease) => (Some(lease), None),
+    };
+    let (head, incoming) = response.into_parts();
     let patience = patience(&head.headers, timeouts);
     if let Some(ended_at) = progress.ended_at() {
         upstream.answered(head_at.since(ended_at), !matches!(head.status.as_u16(), 502..=504));
     }
     Answer {
         head,
-        body: AnswerBody::new(incoming, patience, connection, in_flight),
+        body: AnswerBody::new(incoming, patience, lease),
+        switched,
         head_at,
         own: upstream.own,
         upstream: upstream.id.clone(),

@@ -5,11 +5,14 @@
 pub mod answer;
 mod choice;
 mod connection;
+mod expect;
 pub mod failure;
 mod forward;
+mod framing;
 mod health;
 mod pool;
 pub mod timeouts;
+pub mod upgrade;
 pub mod upload;
 mod upstream;
 

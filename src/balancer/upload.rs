@@ -1,7 +1,8 @@
 //! The request's body on its way to an upstream.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::watch;
 
+use super::expect::{Held, Hold, Word};
 use crate::observe::clock::Tick;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -26,6 +28,8 @@ pub enum Upload {
 pub struct Stream {
     body: UnsyncBoxBody<Bytes, BoxError>,
     turn: watch::Sender<Turn>,
+    /// Until its upstream asks for it.
+    hold: Option<Hold>,
 }
 
 /// Who has to do something before an upload goes on.
@@ -45,7 +49,22 @@ impl Upload {
         B::Error: Into<BoxError>,
     {
         let turn = watch::Sender::new(Turn::Upstream(Tick::now()));
-        Self::Stream(Stream { body: body.map_err(Into::into).boxed_unsync(), turn })
+        Self::Stream(Stream { body: body.map_err(Into::into).boxed_unsync(), turn, hold: None })
+    }
+
+    /// It is not asked for its first byte before its upstream wants it (`Expect: 100-continue`).
+    pub fn held_back(self) -> Self {
+        match self {
+            Self::Stream(stream) => Self::Stream(Stream { hold: Some(Hold::new()), ..stream }),
+            Self::Empty => Self::Empty,
+        }
+    }
+
+    pub(super) fn word(&self) -> Option<Arc<Word>> {
+        match self {
+            Self::Stream(Stream { hold: Some(hold), .. }) => Some(hold.word()),
+            Self::Stream(_) | Self::Empty => None,
+        }
     }
 
     pub const fn is_empty(&self) -> bool {
@@ -56,10 +75,10 @@ impl Upload {
     pub(super) fn progress(&self) -> Progress {
         let started = Tick::now();
         match self {
-            Self::Empty => Progress { started, turn: None },
+            Self::Empty => Progress { started, turn: None, word: None },
             Self::Stream(stream) => {
                 stream.turn.send_replace(Turn::Upstream(started));
-                Progress { started, turn: Some(stream.turn.subscribe()) }
+                Progress { started, turn: Some(stream.turn.subscribe()), word: self.word() }
             }
         }
     }
@@ -93,9 +112,17 @@ pub struct Progress {
     started: Tick,
     /// None: there was nothing to upload.
     turn: Option<watch::Receiver<Turn>>,
+    word: Option<Arc<Word>>,
 }
 
 impl Progress {
+    /// A final answer has come.
+    pub fn answered(&self) {
+        if let Some(word) = &self.word {
+            word.answered();
+        }
+    }
+
     /// From when on the upstream's time counts: it has had the whole request. None while it has not.
     pub fn ended_at(&self) -> Option<Tick> {
         match &self.turn {
@@ -148,6 +175,15 @@ impl Body for Upload {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(stream) => {
+                if let Some(hold) = &mut stream.hold {
+                    if ready!(hold.poll(cx)) == Held::Answered {
+                        // Nobody wants it, and so its client hears; the connection upstream, to which a
+                        // body was announced, ends with its answer.
+                        stream.body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+                        return Poll::Pending;
+                    }
+                    stream.hold = None;
+                }
                 let frame = Pin::new(&mut stream.body).poll_frame(cx);
                 stream.polled(&frame);
                 frame

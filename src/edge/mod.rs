@@ -8,12 +8,18 @@ mod body;
 mod check;
 mod connection;
 mod framing;
+mod gate;
 mod handshake;
+mod head;
 mod headers;
 pub mod limits;
+mod offer;
+mod origin;
 mod record;
+mod refusal;
 mod serve;
 pub mod site;
+mod tunnel;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,6 +35,7 @@ use crate::settings::runtime::Settings;
 use crate::web::probe::ProbeKey;
 use admission::Admission;
 use limits::EdgeLimits;
+use origin::Via;
 use site::Site;
 
 /// A socket that an edge accepts on.
@@ -71,7 +78,7 @@ struct Shared {
     settings: Settings,
     probe_key: ProbeKey,
     limits: EdgeLimits,
-    via: String,
+    via: Via,
     recorder: Recorder,
 }
 
@@ -88,9 +95,7 @@ impl Edge {
     /// Starts to accept, on the current tokio runtime.
     pub fn start(config: EdgeConfig, recorder: Recorder) -> Result<Self, EdgeError> {
         let EdgeConfig { listeners, site, settings, probe_key, limits, via } = config;
-        if via.is_empty() || !via.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-            return Err(EdgeError::Via(via));
-        }
+        let via = Via::new(via.clone()).ok_or(EdgeError::Via(via))?;
         let site = ArcSwap::from_pointee(site);
         let shared = Arc::new(Shared { site, settings, probe_key, limits, via, recorder });
         let (stop, stopped) = watch::channel(None);

@@ -6,90 +6,132 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER, VIA,
+};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
 use super::body::{EdgeBody, Progress, Trouble, UploadBody};
-use super::check::{self, Refusal};
+use super::check;
 use super::connection::ConnInfo;
-use super::framing::HeadFacts;
-use super::headers::{self, Origin};
+use super::framing::Mark;
+use super::gate::{Verdict, Watch};
+use super::headers;
+use super::origin;
 use super::record::{self, Exchange};
+use super::refusal::Refusal;
 use super::site::{Route, Rules, Site};
+use super::tunnel::Tunnel;
 use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
-use crate::observe::span::{Direction, Span, Status};
+use crate::observe::span::{Direction, Status};
 use crate::web::headers::{ALWAYS, API_CSP};
 use crate::web::problem::{self, Problem};
 
-/// Answers one request. Dropped when the client leaves, and the work upstream with it.
+/// Answers one request. Dropped when the client leaves, and the work upstream with it. `watch`: what is
+/// known of the connection's bytes, in HTTP/1.1.
 pub async fn answer(
     shared: Arc<Shared>,
     info: Arc<ConnInfo>,
-    facts: Option<HeadFacts>,
-    request: Request<Incoming>,
+    watch: Option<Watch>,
+    verdict: Verdict,
+    mut request: Request<Incoming>,
 ) -> Result<Response<EdgeBody>, Infallible> {
     let started = Tick::now();
+    let switching = matches!(verdict, Verdict::Marked(Mark::Upgrade));
+    if switching {
+        info.switches(hyper::upgrade::on(&mut request));
+    }
     let (mut head, incoming) = request.into_parts();
     let version = head.version;
+    let expects = version == Version::HTTP_11 && head.headers.contains_key(EXPECT);
     let mut exchange = Exchange::begin(&shared, &info, &head, started);
     let site = shared.site.load_full();
-    let route = match prepare(&mut head, facts, &site, &shared, &info, exchange.root(), started) {
-        Ok(route) => route,
-        Err(refusal) => return Ok(refuse(refusal, version, exchange)),
+    let route = prepare(&mut head, verdict, &site, &shared, &info, &exchange, started);
+    let answered = match route {
+        Err(refusal) => Err(refusal),
+        Ok(route) => {
+            exchange.takes(&route.rules);
+            let (upload, progress) = upload(incoming, expects, &route.rules);
+            if let Some(progress) = &progress {
+                exchange.uploads(Arc::clone(progress));
+            }
+            let forwarded = route.balancer.forward(Request::from_parts(head, upload), exchange.root()).await;
+            let answered = forwarded.map_err(|failure| refusal(&failure, progress.as_deref(), &route.rules));
+            answered.map(|answer| (answer, route, progress))
+        }
     };
-    exchange.takes(&route.rules);
-    let (upload, progress) = if incoming.is_end_stream() {
-        (Upload::Empty, None)
-    } else {
-        let (body, progress) = UploadBody::new(incoming, &route.rules);
-        exchange.uploads(Arc::clone(&progress));
-        (Upload::stream(body), Some(progress))
-    };
-    Ok(match route.balancer.forward(Request::from_parts(head, upload), exchange.root()).await {
-        Ok(answer) => pass_on(answer, &shared.via, &route.rules, exchange),
-        Err(failure) => refuse(refusal(&failure, progress.as_deref(), &route.rules), version, exchange),
+    if let (true, Some(watch)) = (switching, &watch) {
+        watch.decide(answered.as_ref().is_ok_and(|(answer, ..)| answer.switched.is_some()));
+    }
+    Ok(match answered {
+        Ok((answer, route, progress)) => {
+            let mut response = pass_on(answer, &shared, &info, &route.rules, exchange);
+            if version < Version::HTTP_2 && progress.is_some_and(|progress| !progress.is_asked_for()) {
+                // RFC 9110, section 10.1.1: the body that was not asked for may come all the same.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+        Err(refusal) => refuse(refusal, version, exchange),
     })
+}
+
+/// The client's body, if it has one.
+fn upload(incoming: Incoming, expects: bool, rules: &Rules) -> (Upload, Option<Arc<Progress>>) {
+    if incoming.is_end_stream() {
+        return (Upload::Empty, None);
+    }
+    let (body, progress) = UploadBody::new(incoming, rules);
+    let upload = Upload::stream(body);
+    (if expects { upload.held_back() } else { upload }, Some(progress))
 }
 
 /// The leaf "Check the request": the rules, the route, then the head as the upstream is to see it.
 fn prepare<'a>(
     head: &mut Parts,
-    facts: Option<HeadFacts>,
+    verdict: Verdict,
     site: &'a Site,
     shared: &Shared,
     info: &ConnInfo,
-    root: &Span,
+    exchange: &Exchange,
     started: Tick,
 ) -> Result<&'a Route, Refusal> {
-    let checking = root.child_at(Hop::Http, "Check the request", started);
-    let checked = check::check(head, facts, &site.hosts, &shared.limits, &shared.via).and_then(|authority| {
-        let route = site.route(&authority, head.uri.path());
-        let route = route.ok_or_else(|| check::no_route(&authority, head.uri.path()))?;
+    let checking = exchange.root().child_at(Hop::Http, "Check the request", started);
+    let mark = if let Verdict::Marked(mark) = verdict { Some(mark) } else { None };
+    let checked = check::check(head, verdict, &site.hosts, &shared.limits, &shared.via.name).and_then(|authority| {
+        // What `check` takes is text.
+        let name = authority.to_str().unwrap_or_default();
+        let route = site.route(name, head.uri.path()).ok_or_else(|| check::no_route(name, head.uri.path()))?;
         check::announced_body(head, &route.rules)?;
         Ok((authority, route))
     });
     let (authority, route) = checked.inspect_err(|refusal| {
         checking.status(Status::Error).attribute("error.type", || refusal.problem.kind.clone());
     })?;
-    checking.attribute("server.address", || authority.clone());
-    let origin = Origin {
-        peer: info.peer.ip(),
-        authority: &authority,
-        secure: info.secure,
-        version: head.version,
-        via: &shared.via,
+    checking.attribute("server.address", || authority.to_str().unwrap_or_default().to_owned());
+    let (peer, fields) = (info.peer.ip(), &mut head.headers);
+    exchange.client_is(origin::client(peer, fields, site));
+    let trusted = site.trusts(peer);
+    let traced = record::trace_parent(fields).is_some();
+    let protocols = headers::upgrade(fields).filter(|_| mark == Some(Mark::Upgrade));
+    headers::to_upstream(fields, trusted, traced);
+    info.origin.tell(fields, &authority, trusted);
+    fields.append(VIA, shared.via.received(head.version));
+    headers::set_all(fields, &route.rules.request_headers);
+    if let Some(protocols) = protocols {
+        headers::set_upgrade(fields, protocols);
+    }
+    // RFC 9112, sections 3.2.1 and 3.2.4: to an origin server, origin-form; or `*`.
+    head.uri = match mark {
+        Some(Mark::Asterisk) => Uri::from_static("*"),
+        _ => head.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from),
     };
-    let traced = record::trace_parent(&head.headers).is_some();
-    headers::to_upstream(&mut head.headers, origin, traced);
-    headers::set_all(&mut head.headers, &route.rules.request_headers);
-    // RFC 9112, section 3.2.1: to an origin server, origin-form.
-    head.uri = head.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
     head.version = Version::HTTP_11;
     Ok(route)
 }
@@ -98,18 +140,25 @@ fn prepare<'a>(
 fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Refusal {
     match progress.and_then(Progress::trouble) {
         Some(Trouble::TooLarge) => check::too_large(rules),
-        Some(Trouble::TooSlow) => check::too_slow(rules),
+        Some(Trouble::TooSlow) => check::too_slow(),
         None => Refusal { problem: Box::new(failure.problem()), close: matches!(failure, Failure::Upload) },
     }
 }
 
 /// The upstream's answer; only Via and Server-Timing are added, and what the route's rules say.
-fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
-    let Answer { mut head, body, head_at, own, .. } = answer;
+fn pass_on(
+    answer: Answer,
+    shared: &Shared,
+    info: &ConnInfo,
+    rules: &Rules,
+    mut exchange: Exchange,
+) -> Response<EdgeBody> {
+    let Answer { mut head, body, head_at, own, switched, .. } = answer;
     let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
     passing.direction(Direction::Back);
+    let protocols = headers::upgrade(&head.headers).filter(|_| switched.is_some());
     headers::strip_hop_by_hop(&mut head.headers);
-    headers::append_via(&mut head.headers, head.version, via);
+    head.headers.append(VIA, shared.via.received(head.version));
     headers::set_all(&mut head.headers, &rules.response_headers);
     head.version = Version::HTTP_11;
     passing.end();
@@ -117,7 +166,13 @@ fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> 
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
     exchange.head_sent(head.status.as_u16(), own);
-    Response::from_parts(head, EdgeBody::stream(body, exchange))
+    let Some(upstream) = switched else { return Response::from_parts(head, EdgeBody::stream(body, exchange)) };
+    if let Some(protocols) = protocols {
+        headers::set_upgrade(&mut head.headers, protocols);
+    }
+    let response = Response::from_parts(head, EdgeBody::nothing(exchange.offer()));
+    info.agreed(Tunnel { upstream, exchange });
+    response
 }
 
 /// An answer of our own: a problem document.
