@@ -116,6 +116,12 @@ pub fn no_route(authority: &str, path: &str) -> Refusal {
     Refusal::new(404, "no-route", "No route", detail)
 }
 
+/// An OPTIONS that may go no further is answered here, where nothing but forwarding is done.
+pub fn no_further() -> Refusal {
+    let detail = "Max-Forwards says that the request ends here, at a proxy, which has nothing of its own to offer.";
+    Refusal::new(405, "max-forwards", "Method not allowed", detail)
+}
+
 /// The body is larger than it may be, as announced or as found.
 pub fn too_large(rules: &Rules) -> Refusal {
     let detail = format!("A body may have {} bytes.", rules.body_bytes_max);

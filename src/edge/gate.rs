@@ -252,7 +252,9 @@ impl<S> Gate<S> {
                 self.review();
             }
         }
-        if self.watch.0.late.load(Ordering::Relaxed) && self.watch.head_since().is_some() && !self.shut {
+        let late = self.watch.0.late.load(Ordering::Relaxed) && self.watch.0.late.swap(false, Ordering::Relaxed);
+        // The head may have ended, or been refused, in the meantime.
+        if late && self.watch.head_since().is_some() && !self.shut {
             let line = repeatable(&self.held[self.passed..]);
             self.refuse(Refusal::head_too_slow(), &line);
         }

@@ -2,8 +2,8 @@
 
 use hyper::HeaderMap;
 use hyper::header::{
-    CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -55,7 +55,7 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Passes on what [`upgrade`] found, to be called after the fields for one connection have gone.
 pub fn set_upgrade(headers: &mut HeaderMap, protocols: HeaderValue) {
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.append(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocols);
 }
 
@@ -65,7 +65,9 @@ pub fn to_upstream(headers: &mut HeaderMap, trusted: bool, traced: bool) {
     let trailers = headers.get_all(TE).iter().flat_map(tokens).any(|coding| coding.eq_ignore_ascii_case("trailers"));
     strip_hop_by_hop(headers);
     if trailers {
+        // RFC 9110, section 10.1.4: TE is for the next hop, which Connection has to say.
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     // The balancer sets it again where there is a body to wait with.
     headers.remove(EXPECT);
@@ -84,6 +86,19 @@ pub fn to_upstream(headers: &mut HeaderMap, trusted: bool, traced: bool) {
         headers.remove(TRACESTATE);
     }
     join_cookies(headers);
+}
+
+/// RFC 9110, section 7.6.2: counts one hop off what an OPTIONS may still take. False: it may take none.
+pub fn count_forward(headers: &mut HeaderMap) -> bool {
+    let left = headers.get(MAX_FORWARDS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match left {
+        Some(0) => return false,
+        Some(left) => {
+            headers.insert(MAX_FORWARDS, HeaderValue::from(left - 1));
+        }
+        None => {}
+    }
+    true
 }
 
 /// Sets fields that a route's rules name, whatever was there.

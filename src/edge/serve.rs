@@ -10,7 +10,7 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER, VIA,
 };
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Uri, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
 use super::body::{EdgeBody, Progress, Trouble, UploadBody};
@@ -109,6 +109,9 @@ fn prepare<'a>(
         let name = authority.to_str().unwrap_or_default();
         let route = site.route(name, head.uri.path()).ok_or_else(|| check::no_route(name, head.uri.path()))?;
         check::announced_body(head, &route.rules)?;
+        if head.method == Method::OPTIONS && !headers::count_forward(&mut head.headers) {
+            return Err(check::no_further());
+        }
         Ok((authority, route))
     });
     let (authority, route) = checked.inspect_err(|refusal| {

@@ -167,3 +167,30 @@ async fn interim_answers_are_never_the_final_one() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nhello"), "{answer}");
     assert!(!answer.contains("103") && !answer.contains("link"), "hyper cannot pass one on: {answer}");
 }
+
+#[tokio::test]
+async fn what_an_upstream_says_of_a_body_that_is_not_there_misleads_nobody() {
+    for (method, head, length) in [
+        ("HEAD", "200 OK\r\nContent-Length: 5", Some("5")),
+        ("HEAD", "200 OK\r\nTransfer-Encoding: chunked", None),
+        // RFC 9110, section 8.6: may be left out here, and must be there.
+        ("GET", "304 Not Modified\r\nContent-Length: 5", None),
+        ("GET", "204 No Content\r\nContent-Length: 5", None),
+    ] {
+        let upstream = raw_upstream(move |mut stream| async move {
+            stream.write_all(format!("HTTP/1.1 {head}\r\n\r\n").as_bytes()).await.unwrap();
+            let _ = stream.read(&mut [0]).await;
+        })
+        .await;
+        let rig = Rig::before(&[upstream]).await;
+        let mut client = rig.connect().await;
+        let request = format!("{method} / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host);
+        client.write(&request).await;
+        let answer = client.read_until("\r\n\r\n").await;
+        let said = answer.lines().find_map(|line| line.strip_prefix("content-length: "));
+        assert_eq!(said, length, "{method} {head}: {answer}");
+        // The next answer begins where this one's head ended.
+        client.write(&request).await;
+        assert!(client.read_until("\r\n\r\n").await.starts_with("HTTP/1.1 "), "{method} {head}");
+    }
+}

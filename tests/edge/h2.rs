@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use crate::frames::*;
-use crate::rig::{Options, Rig, Upstream, body, raw_upstream, soon, until};
+use crate::rig::{Options, PATIENCE, Rig, Upstream, body, raw_upstream, soon, until};
 
 async fn rig_with(upstream: std::net::SocketAddr, limits: EdgeLimits) -> Rig {
     let rig = Rig::with(&[upstream], Options { limits, ..Options::default() });
@@ -311,4 +311,62 @@ async fn trailers_of_an_answer_are_the_upstream_s() {
     let collected = soon(answer.into_body().collect()).await.unwrap();
     assert_eq!(collected.trailers().map(|trailers| trailers["x-back"].clone()), Some("9".parse().unwrap()));
     assert_eq!(collected.to_bytes(), "hi");
+}
+
+/// RFC 8441 is not offered.
+#[tokio::test]
+async fn there_is_no_tunnel_over_h2() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let mut client = Frames::connect(&rig).await;
+    client.send(HEADERS, END_HEADERS, 1, &block(&[(":method", "CONNECT"), (":authority", &rig.host)])).await;
+    let answer = client.next_of(&[HEADERS, RST_STREAM, GOAWAY]).await.unwrap();
+    assert!((answer.kind, answer.stream) == (HEADERS, 1) && answer.status().is_none(), "405: {answer:?}");
+    let mut client = Frames::connect(&rig).await;
+    let fields = client.fields("CONNECT", "/", &[(":protocol", "websocket")]);
+    client.send(HEADERS, END_HEADERS, 1, &fields).await;
+    assert_ne!(client.next_of(&[HEADERS, RST_STREAM, GOAWAY]).await.unwrap().kind, HEADERS);
+    assert!(upstream.heads().is_empty());
+}
+
+#[tokio::test]
+async fn a_flood_of_empty_data_ends_the_connection() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let mut client = Frames::connect(&rig).await;
+    let fields = client.fields("POST", "/", &[]);
+    client.send(HEADERS, END_HEADERS, 1, &fields).await;
+    // It may be closed before all of it is sent.
+    let _ = client.stream.write_all(&frame(DATA, 0, 1, b"").repeat(100_000)).await;
+    assert!(client.next_of(&[GOAWAY]).await.is_none_or(|last| last.code() == ENHANCE_YOUR_CALM));
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn a_stop_says_goaway_and_lets_the_stream_under_way_end() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let upstream = {
+        let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+        raw_upstream(move |mut stream| {
+            let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+            async move {
+                asked.notify_one();
+                go_on.notified().await;
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            }
+        })
+        .await
+    };
+    let rig = Rig::before(&[upstream]).await;
+    let mut client = Frames::connect(&rig).await;
+    client.get(1, "/").await;
+    soon(asked.notified()).await;
+    let stopping = tokio::spawn(rig.edge.stop(PATIENCE));
+    assert_eq!(client.next_of(&[GOAWAY]).await.unwrap().code(), 0);
+    go_on.notify_one();
+    let answer = client.next_of(&[HEADERS, RST_STREAM]).await.unwrap();
+    assert_eq!((answer.stream, answer.status()), (1, Some(200)));
+    // hyper asks with a PING whether the client has heard before it closes.
+    drop(client);
+    soon(stopping).await.unwrap();
 }

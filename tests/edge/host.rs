@@ -91,3 +91,16 @@ async fn http_1_0_is_answered_and_its_connection_closed() {
     assert_eq!(field(&upstream.heads()[0].headers, "via"), ["1.0 roundtrip"]);
     assert_eq!(status(&rig.exchange("GET / HTTP/1.0\r\n\r\n").await), 400, "whose it is nobody knows");
 }
+
+#[tokio::test]
+async fn an_options_goes_no_further_than_max_forwards_says() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let options = "OPTIONS / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n";
+    let last = rig.exchange(&format!("{options}Max-Forwards: 0\r\n\r\n")).await;
+    assert!(status(&last) == 405 && last.contains("\r\nallow: "), "{last}");
+    assert!(upstream.heads().is_empty());
+    assert_eq!(status(&rig.exchange(&format!("{options}Max-Forwards: 2\r\n\r\n")).await), 200);
+    assert_eq!(field(&upstream.heads()[0].headers, "max-forwards"), ["1"]);
+    assert_eq!(status(&rig.get("/", "Max-Forwards: 0\r\n").await), 200, "of other methods it means nothing");
+}
