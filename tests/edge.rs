@@ -2,6 +2,8 @@
 
 #[path = "edge/bodies.rs"]
 mod bodies;
+#[path = "edge/docs.rs"]
+mod docs;
 #[path = "edge/ends.rs"]
 mod ends;
 #[path = "edge/expect.rs"]

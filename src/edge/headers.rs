@@ -47,10 +47,19 @@ fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
     value.to_str().unwrap_or_default().split(',').map(str::trim)
 }
 
+/// HTTP by another name would carry requests past all the rules of a proxy ("h2c smuggling").
+const NEVER_SWITCHED_TO: [&str; 3] = ["h2c", "http", "tls"];
+
 /// The protocols that a head asks for or grants; RFC 9110, section 7.8: only if `Connection` says so too.
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let named = headers.get_all(CONNECTION).iter().flat_map(tokens).any(|token| token.eq_ignore_ascii_case("upgrade"));
-    headers.get(UPGRADE).filter(|value| named && !value.is_empty()).cloned()
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let (only, second) = (protocols.next()?, protocols.next());
+    let fits = |protocol: &str| {
+        let name = protocol.split('/').next().unwrap_or_default();
+        !name.is_empty() && !NEVER_SWITCHED_TO.iter().any(|never| name.eq_ignore_ascii_case(never))
+    };
+    (named && second.is_none() && tokens(only).all(fits)).then(|| only.clone())
 }
 
 /// Passes on what [`upgrade`] found, to be called after the fields for one connection have gone.

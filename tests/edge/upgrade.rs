@@ -124,6 +124,8 @@ async fn only_a_valid_upgrade_is_passed_on() {
     for (request, passed) in [
         (format!("GET / HTTP/1.1\r\nHost: HOST\r\n{close}Connection: upgrade\r\nUpgrade: a\r\n\r\n"), true),
         (format!("GET / HTTP/1.1\r\nHost: HOST\r\n{close}Upgrade: a\r\n\r\n"), false),
+        (format!("GET / HTTP/1.1\r\nHost: HOST\r\n{close}Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"), false),
+        (format!("GET / HTTP/1.1\r\nHost: HOST\r\n{close}Connection: upgrade\r\nUpgrade: a, TLS/1.3\r\n\r\n"), false),
         (format!("GET / HTTP/1.1\r\nHost: HOST\r\n{close}Connection: upgrade\r\n\r\n"), false),
         ("GET / HTTP/1.0\r\nHost: HOST\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n".to_owned(), false),
         (
