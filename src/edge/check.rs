@@ -25,7 +25,7 @@ pub fn check(
         return Err(refusal);
     }
     if request.version == Version::HTTP_2 {
-        sizes(request, limits)?;
+        head_of_h2(request, limits)?;
     }
     // CONNECT would make us a tunnel, TRACE would show our own fields (RFC 9110, sections 9.3.6 and 9.3.8).
     if matches!(request.method, Method::CONNECT | Method::TRACE) {
@@ -51,13 +51,17 @@ pub fn check(
     Ok(authority)
 }
 
-/// The bounds that the gate keeps for HTTP/1.1; the bytes of a header list are bounded by h2 itself.
-fn sizes(request: &Parts, limits: &EdgeLimits) -> Result<(), Refusal> {
+/// What the gate sees to in HTTP/1.1; the bytes of a header list are bounded by h2 itself.
+fn head_of_h2(request: &Parts, limits: &EdgeLimits) -> Result<(), Refusal> {
     if request.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes_max) {
         return Err(Refusal::target_too_long(limits.target_bytes_max));
     }
     if request.headers.len() > limits.fields_max {
         return Err(Refusal::head_too_large(limits.fields_max, limits.head_bytes_max));
+    }
+    // RFC 9113, section 8.3.1.
+    if request.uri.path() == "*" && request.method != Method::OPTIONS {
+        return Err(Refusal::malformed("Only OPTIONS is for the server as a whole."));
     }
     Ok(())
 }

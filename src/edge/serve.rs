@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER, VIA,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE, VIA,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -44,7 +44,8 @@ pub async fn answer(
 ) -> Result<Response<EdgeBody>, Infallible> {
     let started = Tick::now();
     let switching = matches!(verdict, Verdict::Marked(Mark::Upgrade));
-    if switching {
+    if request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
+        // Whether it may or not, hyper leaves it to us to close the connection from here on.
         info.switches(hyper::upgrade::on(&mut request));
     }
     let (mut head, incoming) = request.into_parts();

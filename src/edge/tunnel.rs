@@ -13,6 +13,7 @@ use super::connection::Stop;
 use super::record::Exchange;
 use crate::balancer::upgrade::Switched;
 use crate::observe::clock::Tick;
+use crate::observe::span::Status;
 
 /// Bytes moved at once.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -56,18 +57,21 @@ impl Tunnel {
         let (from_client, to_client) = tokio::io::split(TokioIo::new(client));
         let (from_upstream, to_upstream) = tokio::io::split(TokioIo::new(upstream));
         let (mut upward, mut downward) = (Pipe::new(from_client, to_upstream), Pipe::new(from_upstream, to_client));
-        let ended = tokio::select! {
-            both = async { tokio::try_join!(upward.run(&up, &moved_at), downward.run(&down, &moved_at)) } => both.is_ok(),
-            () = silence(&moved_at, idle) => false,
+        let trouble = tokio::select! {
+            both = async { tokio::try_join!(upward.run(&up, &moved_at), downward.run(&down, &moved_at)) } => {
+                both.err().map(|_| "broken")
+            }
+            () = silence(&moved_at, idle) => Some("idle"),
             // What it says is not for us to end with a word of its own: both sides hear that it is over.
-            _ = stop.changed() => true,
+            _ = stop.changed() => None,
         };
         let (_, _) = tokio::join!(close(&mut upward.to), close(&mut downward.to));
         exchange.count(usize::try_from(down.bytes()).unwrap_or(usize::MAX));
         drop(lease);
-        if ended {
-            exchange.delivered();
+        if let Some(trouble) = trouble {
+            exchange.root().status(Status::Error).attribute("error.type", || trouble);
         }
+        exchange.delivered();
     }
 }
 

@@ -194,3 +194,16 @@ async fn what_an_upstream_says_of_a_body_that_is_not_there_misleads_nobody() {
         assert!(client.read_until("\r\n\r\n").await.starts_with("HTTP/1.1 "), "{method} {head}");
     }
 }
+
+#[tokio::test]
+async fn trailers_that_nobody_announced_are_dropped() {
+    let upstream = raw_upstream(|mut stream| async move {
+        let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n";
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let _ = stream.read(&mut [0]).await;
+    })
+    .await;
+    let rig = Rig::before(&[upstream]).await;
+    let answer = rig.get("/", "TE: trailers\r\n").await;
+    assert!(answer.ends_with("2\r\nhi\r\n0\r\n\r\n"), "{answer}");
+}

@@ -370,3 +370,17 @@ async fn a_stop_says_goaway_and_lets_the_stream_under_way_end() {
     drop(client);
     soon(stopping).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_star_is_for_options_alone_in_h2_too() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let mut client = Frames::connect(&rig).await;
+    for (stream, method, status) in [(1, "GET", 400), (3, "OPTIONS", 200)] {
+        let fields = client.fields(method, "*", &[]);
+        client.send(HEADERS, END_HEADERS | END_STREAM, stream, &fields).await;
+        assert_eq!(client.next_of(&[HEADERS, RST_STREAM]).await.unwrap().status(), Some(status));
+    }
+    let [head] = &upstream.heads()[..] else { panic!() };
+    assert_eq!(head.uri.to_string(), "*");
+}

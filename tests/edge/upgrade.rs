@@ -161,8 +161,11 @@ async fn a_silent_tunnel_is_ended() {
     let rig =
         rig_with(echo().await, EdgeLimits { tunnel_idle_timeout: Duration::from_millis(50), ..Default::default() });
     let rig = rig.await;
+    let mut journeys = rig.recorder.subscribe();
     let mut client = open(&rig).await;
     assert_eq!(client.rest().await, "");
+    let journey = soon(journeys.recv()).await.unwrap();
+    assert_eq!(journey.summary.status, 101, "nobody left");
     until(|| rig.balancer.view()[0].in_flight == 0).await;
 }
 
