@@ -384,3 +384,19 @@ async fn a_star_is_for_options_alone_in_h2_too() {
     let [head] = &upstream.heads()[..] else { panic!() };
     assert_eq!(head.uri.to_string(), "*");
 }
+
+#[tokio::test]
+async fn a_head_that_does_not_end_holds_a_connection_no_longer_than_silence_would() {
+    let upstream = Upstream::saying("hello").await;
+    let limits = EdgeLimits { idle_timeout: Duration::from_millis(10), ..EdgeLimits::default() };
+    let rig = rig_with(upstream.address, limits).await;
+    for begins in [false, true] {
+        let mut client = Frames::connect(&rig).await;
+        if begins {
+            let fields = client.fields("GET", "/", &[]);
+            client.send(HEADERS, END_STREAM, 1, &fields).await;
+        }
+        while client.next().await.is_some() {}
+    }
+    assert!(upstream.heads().is_empty());
+}

@@ -104,3 +104,15 @@ async fn an_options_goes_no_further_than_max_forwards_says() {
     assert_eq!(field(&upstream.heads()[0].headers, "max-forwards"), ["1"]);
     assert_eq!(status(&rig.get("/", "Max-Forwards: 0\r\n").await), 200, "of other methods it means nothing");
 }
+
+#[tokio::test]
+async fn a_method_that_begins_as_h2_does_is_http_1_1_all_the_same() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    for pieces in [["P", "OST /a"], ["PR", "OPFIND /a"], ["", "PATCH /a"]] {
+        let mut client = rig.connect().await;
+        client.write(pieces[0]).await;
+        client.write(&format!("{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", pieces[1], rig.host)).await;
+        assert_eq!(status(&client.rest().await), 200, "{pieces:?}");
+    }
+}

@@ -28,7 +28,9 @@ async fn a_stop_lets_what_is_under_way_end_and_lets_nobody_else_in() {
     let mut client = rig.connect().await;
     client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
     soon(asked.notified()).await;
-    let mut idle = rig.connect().await;
+    let (mut idle, mut undecided) = (rig.connect().await, rig.connect().await);
+    // As a preface of h2 begins.
+    undecided.write("PR").await;
     let (address, stopped) = (rig.address, Arc::new(AtomicBool::new(false)));
     let stopping = {
         let stopped = Arc::clone(&stopped);
@@ -37,7 +39,7 @@ async fn a_stop_lets_what_is_under_way_end_and_lets_nobody_else_in() {
             stopped.store(true, Ordering::SeqCst);
         })
     };
-    assert_eq!(idle.rest().await, "");
+    assert_eq!((idle.rest().await, undecided.rest().await), (String::new(), String::new()));
     assert!(!stopped.load(Ordering::SeqCst));
     go_on.notify_one();
     let answer = client.rest().await;
