@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use roundtrip::balancer::timeouts::Timeouts;
 use roundtrip::observe::hop::Hop;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -194,5 +196,54 @@ async fn the_reader_of_an_early_answer_is_told_that_the_upload_ends() {
     assert_eq!(status(&client.read_until("\r\n\r\nno").await), 403);
     // The rest of the body never comes, and nobody waits for it.
     assert_eq!(client.rest().await, "");
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn a_head_of_two_megabytes_is_a_502_and_its_connection_is_closed() {
+    let closed = Arc::new(Notify::new());
+    let upstream = {
+        let closed = Arc::clone(&closed);
+        raw_upstream(move |mut stream| {
+            let closed = Arc::clone(&closed);
+            async move {
+                let head = format!("HTTP/1.1 200 OK\r\nX-A: {}\r\n\r\n", "b".repeat(2 << 20));
+                // The kernel may take all of it before anybody gives up reading.
+                let _ = stream.write_all(head.as_bytes()).await;
+                assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
+                closed.notify_one();
+            }
+        })
+        .await
+    };
+    let rig = Rig::before(&[upstream]).await;
+    let answer = rig.exchange("POST / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((status(&answer), problem(&answer).hop), (502, Some(Hop::Balancer)));
+    soon(closed.notified()).await;
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn interim_answers_for_ever_are_no_answer() {
+    let closed = Arc::new(Notify::new());
+    let upstream = {
+        let closed = Arc::clone(&closed);
+        raw_upstream(move |mut stream| {
+            let closed = Arc::clone(&closed);
+            async move {
+                while stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await.is_ok() {
+                    tokio::task::yield_now().await;
+                }
+                closed.notify_one();
+            }
+        })
+        .await
+    };
+    let timeouts = Timeouts { head: Duration::from_millis(50), ..Timeouts::default() };
+    let rig = Rig::with(&[upstream], Options { timeouts, ..Options::default() });
+    soon(rig.balancer.ready()).await;
+    let answer = rig.get("/", "").await;
+    assert_eq!((status(&answer), problem(&answer).hop), (504, Some(Hop::Balancer)));
+    soon(closed.notified()).await;
     until(|| rig.balancer.view()[0].in_flight == 0).await;
 }
