@@ -7,10 +7,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::cache::{Body, Reader};
 use super::connection::Offer;
 use super::record::Exchange;
 use super::site::Rules;
@@ -70,7 +71,7 @@ impl UploadBody {
     }
 }
 
-impl Body for UploadBody {
+impl HttpBody for UploadBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -111,6 +112,7 @@ pub struct EdgeBody {
 #[derive(Debug)]
 enum Source {
     Whole(Option<Bytes>),
+    Growing(Reader),
     Stream(AnswerBody),
 }
 
@@ -119,8 +121,12 @@ impl EdgeBody {
         Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), exchange)
     }
 
-    pub fn stream(body: AnswerBody, exchange: Exchange) -> Self {
-        Self::new(Source::Stream(body), exchange)
+    pub fn of(body: Body, exchange: Exchange) -> Self {
+        match body {
+            Body::Whole(bytes) => Self::whole(bytes, exchange),
+            Body::Growing(reader) => Self::new(Source::Growing(reader), exchange),
+            Body::Upstream(stream) => Self::new(Source::Stream(stream), exchange),
+        }
     }
 
     fn new(source: Source, exchange: Exchange) -> Self {
@@ -135,21 +141,20 @@ impl EdgeBody {
     }
 }
 
-impl Body for EdgeBody {
+impl HttpBody for EdgeBody {
     type Data = Bytes;
     type Error = Cut;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let body = self.get_mut();
-        let frame = match &mut body.source {
-            Source::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Source::Stream(stream) => match Pin::new(stream).poll_frame(cx) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    body.offer.is_taken();
-                    return Poll::Pending;
-                }
-            },
+        let polled = match &mut body.source {
+            Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Growing(reader) => Pin::new(reader).poll_frame(cx),
+            Source::Stream(stream) => Pin::new(stream).poll_frame(cx),
+        };
+        let Poll::Ready(frame) = polled else {
+            body.offer.is_taken();
+            return Poll::Pending;
         };
         body.offer.stands();
         match (&frame, &mut body.exchange) {
@@ -167,6 +172,7 @@ impl Body for EdgeBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Whole(bytes) => bytes.is_none(),
+            Source::Growing(reader) => reader.is_end_stream(),
             Source::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -174,6 +180,7 @@ impl Body for EdgeBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Growing(reader) => reader.size_hint(),
             Source::Stream(stream) => stream.size_hint(),
         }
     }

@@ -5,6 +5,7 @@
 mod accept;
 mod admission;
 mod body;
+pub mod cache;
 mod check;
 mod connection;
 mod framing;
@@ -28,6 +29,7 @@ use crate::observe::recorder::Recorder;
 use crate::settings::runtime::Settings;
 use crate::web::probe::ProbeKey;
 use admission::Admission;
+use cache::SharedCache;
 use limits::EdgeLimits;
 use site::Site;
 
@@ -67,8 +69,9 @@ pub enum EdgeError {
 #[derive(Debug)]
 struct Shared {
     site: ArcSwap<Site>,
-    #[expect(dead_code, reason = "the shared cache and the limits read it next")]
+    #[expect(dead_code, reason = "the limits read it next")]
     settings: Settings,
+    cache: SharedCache,
     probe_key: ProbeKey,
     limits: EdgeLimits,
     via: String,
@@ -92,7 +95,8 @@ impl Edge {
             return Err(EdgeError::Via(via));
         }
         let site = ArcSwap::from_pointee(site);
-        let shared = Arc::new(Shared { site, settings, probe_key, limits, via, recorder });
+        let cache = SharedCache::new(settings.clone());
+        let shared = Arc::new(Shared { site, settings, cache, probe_key, limits, via, recorder });
         let (stop, stopped) = watch::channel(None);
         let admission = Admission::default();
         let (mut addresses, mut accepting) = (Vec::new(), Vec::new());
@@ -109,6 +113,11 @@ impl Edge {
     /// Where it listens, in the order of the configuration.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// What it keeps of its upstreams' answers.
+    pub fn cache(&self) -> &SharedCache {
+        &self.shared.cache
     }
 
     /// Serves `site` from the next request on. What is under way goes on by the rules it began with, and no

@@ -12,18 +12,18 @@ use hyper::{Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
 use super::body::{EdgeBody, Progress, Trouble, UploadBody};
+use super::cache::{Found, Refused, Source};
 use super::check::{self, Refusal};
 use super::connection::ConnInfo;
 use super::framing::HeadFacts;
 use super::headers::{self, Origin};
 use super::record::{self, Exchange};
 use super::site::{Route, Rules, Site};
-use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
-use crate::observe::span::{Direction, Span, Status};
+use crate::observe::span::{Span, Status};
 use crate::web::headers::{ALWAYS, API_CSP};
 use crate::web::problem::{self, Problem};
 
@@ -51,9 +51,19 @@ pub async fn answer(
         exchange.uploads(Arc::clone(&progress));
         (Upload::stream(body), Some(progress))
     };
-    Ok(match route.balancer.forward(Request::from_parts(head, upload), exchange.root()).await {
-        Ok(answer) => pass_on(answer, &shared.via, &route.rules, exchange),
-        Err(failure) => refuse(refusal(&failure, progress.as_deref(), &route.rules), version, exchange),
+    let source = Source {
+        balancer: &route.balancer,
+        rule: &route.rules.cache,
+        via: &shared.via,
+        secure: info.secure,
+        recorder: &shared.recorder,
+    };
+    Ok(match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
+        Ok(found) => pass_on(found, &route.rules, exchange),
+        Err(Refused::Failed(failure)) => {
+            refuse(refusal(&failure, progress.as_deref(), &route.rules), version, exchange)
+        }
+        Err(Refused::NotCached) => refuse(check::not_cached(), version, exchange),
     })
 }
 
@@ -103,21 +113,15 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
     }
 }
 
-/// The upstream's answer; only Via and Server-Timing are added, and what the route's rules say.
-fn pass_on(answer: Answer, via: &str, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
-    let Answer { mut head, body, head_at, own, .. } = answer;
-    let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
-    passing.direction(Direction::Back);
-    headers::strip_hop_by_hop(&mut head.headers);
-    headers::append_via(&mut head.headers, head.version, via);
+/// An answer as the client gets it: with our times and what the route's rules say.
+fn pass_on(found: Found, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
+    let Found { mut head, body, own } = found;
     headers::set_all(&mut head.headers, &rules.response_headers);
-    head.version = Version::HTTP_11;
-    passing.end();
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
     exchange.head_sent(head.status.as_u16(), own);
-    Response::from_parts(head, EdgeBody::stream(body, exchange))
+    Response::from_parts(head, EdgeBody::of(body, exchange))
 }
 
 /// An answer of our own: a problem document.

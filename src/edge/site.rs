@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
+use super::cache::rule::CacheRule;
 use super::limits::EdgeLimits;
 use crate::balancer::Balancer;
 use crate::web::host::HostList;
@@ -43,6 +44,7 @@ pub enum PathRule {
 /// What the edge does with the requests of a route and their answers.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    pub cache: CacheRule,
     pub body_bytes_max: u64,
     /// From the first byte of a request's body asked for to its last.
     pub body_timeout: Duration,
@@ -60,6 +62,7 @@ impl Rules {
     /// For an application that we know: its bodies are small.
     pub fn strict(limits: &EdgeLimits) -> Self {
         Self {
+            cache: CacheRule::default(),
             body_bytes_max: limits.body_bytes_max,
             body_timeout: limits.body_timeout,
             tells_times: true,
@@ -72,6 +75,7 @@ impl Rules {
     /// For somebody's own service: nothing is refused or changed but what HTTP requires.
     pub fn transparent() -> Self {
         Self {
+            cache: CacheRule::default(),
             body_bytes_max: u64::MAX,
             body_timeout: Duration::MAX,
             tells_times: true,

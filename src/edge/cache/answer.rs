@@ -1,0 +1,298 @@
+//! One request's way through the cache.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{
+    AGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, HeaderValue, LOCATION, RANGE,
+};
+use hyper::http::{request, response};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::control::Control;
+use super::fetch::Source;
+use super::growing::Reader;
+use super::object::{Head, Stored};
+use super::range::{self, Wanted};
+use super::status::{CacheStatus, Forwarded, Why};
+use super::store::{Arriving, Ask, Look};
+use super::{SharedCache, key, validate};
+use crate::balancer::answer::AnswerBody;
+use crate::balancer::failure::Failure;
+use crate::balancer::upload::Upload;
+use crate::observe::clock::Tick;
+use crate::observe::hop::Hop;
+use crate::observe::part::{CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE};
+use crate::observe::span::{Span, Status};
+use crate::settings::http::CacheSettings;
+
+/// The name of the span of a look.
+const LOOK: &str = "Look in the edge's cache";
+
+/// An answer, from wherever.
+#[derive(Debug)]
+pub struct Found {
+    pub head: response::Parts,
+    pub body: Body,
+    /// Whether an instance of ours was asked for it: it writes a part of the trace.
+    pub own: bool,
+}
+
+#[derive(Debug)]
+pub enum Body {
+    Whole(Bytes),
+    /// On its way into the store.
+    Growing(Reader),
+    /// Not to be stored.
+    Upstream(AnswerBody),
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Refused {
+    Failed(Failure),
+    /// `only-if-cached`, and it is not.
+    NotCached,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl SharedCache {
+    /// Answers `request`, its head made for the upstream, from the store or from `source`. Dropping the
+    /// future ends the work upstream, unless others wait for it.
+    pub async fn answer(&self, source: &Source<'_>, request: Request<Upload>, root: &Span) -> Result<Found, Refused> {
+        let settings = self.settings.snapshot().http.cache;
+        if !settings.enabled || !source.rule.enabled {
+            return Ok(Found::passed(source.fetch(request, root).await?, None, source.via));
+        }
+        let key = key::of_request(request.headers(), request.uri(), source.secure);
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let safe = request.method().is_safe();
+            let found = Found::passed(source.fetch(request, root).await?, Some(Why::Method), source.via);
+            if !safe && (found.head.status.is_success() || found.head.status.is_redirection()) {
+                self.invalidate(&key, &found.head.headers);
+            }
+            return Ok(found);
+        }
+        if root.bypass_caches() {
+            tell(root.child(Hop::Http, LOOK).status(Status::Skipped), &key, None);
+        }
+        if root.bypass_caches() || !request.body().is_empty() || validate::is_for_the_origin(request.headers()) {
+            return Ok(Found::passed(source.fetch(request, root).await?, Some(Why::Bypass), source.via));
+        }
+        let (head, _) = request.into_parts();
+        let control = Control::of_request(&head.headers);
+        Get { cache: self, settings, source, root, head, control, key }.answer().await
+    }
+
+    /// RFC 9111, section 4.4: after a change, what is stored of its address and of those that it names is
+    /// no longer known to be true.
+    fn invalidate(&self, key: &Arc<str>, response: &HeaderMap) {
+        self.store.remove(key);
+        for reference in [LOCATION, CONTENT_LOCATION].iter().filter_map(|name| response.get(name)?.to_str().ok()) {
+            if let Some(other) = key::of_reference(key, reference) {
+                self.store.remove(&other);
+            }
+        }
+    }
+}
+
+/// A GET or HEAD that the store may answer.
+pub(super) struct Get<'a> {
+    pub cache: &'a SharedCache,
+    pub settings: CacheSettings,
+    pub source: &'a Source<'a>,
+    pub root: &'a Span,
+    pub head: request::Parts,
+    pub control: Control,
+    pub key: Arc<str>,
+}
+
+impl Get<'_> {
+    async fn answer(self) -> Result<Found, Refused> {
+        let mut deadline = None;
+        let mut patient = true;
+        // Why it has waited.
+        let mut waited = None;
+        loop {
+            let looked = self.look(patient);
+            if self.control.only_if_cached && matches!(looked, Look::Join(..) | Look::Fetch { .. }) {
+                return Err(Refused::NotCached);
+            }
+            match looked {
+                Look::Fresh(stored) => return Ok(self.hit(&stored, waited)),
+                Look::WhileRevalidating(stored, ticket) => {
+                    if let Some(ticket) = ticket {
+                        self.refresh(stored.clone(), ticket);
+                    }
+                    return Ok(self.hit(&stored, None));
+                }
+                Look::Join(arriving, why) => {
+                    waited = Some(why);
+                    let wait = self.settings.wait;
+                    match self.wait(arriving, *deadline.get_or_insert_with(|| Instant::now() + wait)).await {
+                        Waited::Arriving(arriving) => match self.read_along(&arriving, why) {
+                            Some(found) => return Ok(found),
+                            None => patient = false,
+                        },
+                        Waited::Over => {}
+                        Waited::TooLong => patient = false,
+                    }
+                }
+                Look::Fetch { ticket, stale, why } => return self.fetch(ticket, stale, why).await,
+            }
+        }
+    }
+
+    fn look(&self, patient: bool) -> Look {
+        let looking = self.root.child(Hop::Http, LOOK);
+        let headers = &self.head.headers;
+        // A person's own answer is rarely another's, and a part never is.
+        let may_join = patient
+            && !self.control.no_cache
+            && !self.control.no_store
+            && !self.control.only_if_cached
+            && !headers.contains_key(AUTHORIZATION)
+            && !self.is_partial();
+        let may_lead = may_join && self.head.method == Method::GET && !validate::is_conditional(headers);
+        let now = Tick::now();
+        let ask = Ask { key: &self.key, headers, control: &self.control, now, may_join, may_lead };
+        let looked = self.cache.store.look(&ask);
+        tell(&looking, &self.key, Some((&looked, now)));
+        looked
+    }
+
+    pub fn is_partial(&self) -> bool {
+        self.head.headers.contains_key(RANGE)
+    }
+
+    async fn wait(&self, mut arriving: watch::Receiver<Option<Arriving>>, deadline: Instant) -> Waited {
+        let _waiting = self.root.child(Hop::Http, "Wait for another request's answer");
+        match tokio::time::timeout_at(deadline, arriving.wait_for(Option::is_some)).await {
+            Ok(Ok(arriving)) => arriving.clone().map_or(Waited::Over, Waited::Arriving),
+            Ok(Err(_)) => Waited::Over,
+            Err(_) => Waited::TooLong,
+        }
+    }
+
+    /// Another's answer while it comes, if it suits this request, too.
+    fn read_along(&self, arriving: &Arriving, why: Why) -> Option<Found> {
+        let Arriving { head, body } = arriving;
+        let suits = head.selection.matches(&self.head.headers) && head.freshness.suits(&self.control, Tick::now());
+        let reader = if suits { body.reader()? } else { return None };
+        self.cache.store.count_collapsed();
+        let status = Forwarded { collapsed: true, ..Forwarded::because(why) };
+        Some(self.from_kept(head, Body::Growing(reader), CacheStatus::Forwarded(status), false))
+    }
+
+    fn hit(&self, stored: &Stored, waited: Option<Why>) -> Found {
+        let status = match waited {
+            Some(why) => {
+                self.cache.store.count_collapsed();
+                CacheStatus::Forwarded(Forwarded { collapsed: true, ..Forwarded::because(why) })
+            }
+            None => CacheStatus::Hit { ttl: stored.head.freshness.ttl(Tick::now()) },
+        };
+        self.from_kept(&stored.head, Body::Whole(stored.body.clone()), status, false)
+    }
+
+    /// An answer made of what is kept: all of it, a part, or the word that the client's own copy will do.
+    pub fn from_kept(&self, kept: &Head, body: Body, status: CacheStatus, own: bool) -> Found {
+        let age = kept.freshness.age(Tick::now());
+        self.from_parts(kept.status, kept.headers.clone(), Some(age), body, status, own)
+    }
+
+    pub fn from_parts(
+        &self,
+        status: StatusCode,
+        headers: HeaderMap,
+        age: Option<Duration>,
+        body: Body,
+        cache_status: CacheStatus,
+        own: bool,
+    ) -> Found {
+        let (mut head, ()) = Response::new(()).into_parts();
+        (head.status, head.headers) = (status, headers);
+        if let Some(age) = age {
+            head.headers.insert(AGE, HeaderValue::from(age.as_secs()));
+        }
+        let mut body = body;
+        let asked = &self.head.headers;
+        if status == StatusCode::OK && validate::is_conditional(asked) && validate::not_modified(asked, &head.headers) {
+            head.status = StatusCode::NOT_MODIFIED;
+            validate::strip_body_fields(&mut head.headers);
+            body = Body::Whole(Bytes::new());
+        } else if let Body::Whole(whole) = &mut body {
+            if self.is_partial() && status == StatusCode::OK && self.head.method == Method::GET {
+                cut(&mut head, asked, whole);
+            } else if self.head.method == Method::HEAD && !head.headers.contains_key(CONTENT_LENGTH) {
+                head.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+            }
+        }
+        if self.head.method == Method::HEAD {
+            body = Body::Whole(Bytes::new());
+        }
+        cache_status.append(&mut head.headers, self.source.via);
+        Found { head, body, own }
+    }
+}
+
+enum Waited {
+    Arriving(Arriving),
+    /// Done, one way or another: look again.
+    Over,
+    TooLong,
+}
+
+/// Makes a whole answer the part that was asked for.
+fn cut(head: &mut response::Parts, asked: &HeaderMap, whole: &mut Bytes) {
+    let length = whole.len();
+    let range = match range::wanted(asked, &head.headers, length) {
+        Wanted::Whole => return,
+        Wanted::Part(part) => {
+            *whole = whole.slice(part.clone());
+            head.status = StatusCode::PARTIAL_CONTENT;
+            format!("bytes {}-{}/{length}", part.start, part.end - 1)
+        }
+        Wanted::Nothing => {
+            *whole = Bytes::new();
+            head.status = StatusCode::RANGE_NOT_SATISFIABLE;
+            format!("bytes */{length}")
+        }
+    };
+    head.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    if let Ok(range) = HeaderValue::try_from(range) {
+        head.headers.insert(CONTENT_RANGE, range);
+    }
+}
+
+/// Puts what a look found on its span. None: it was told not to look.
+fn tell(span: &Span, key: &str, looked: Option<(&Look, Tick)>) {
+    let stored = match looked {
+        Some((Look::Fresh(stored) | Look::WhileRevalidating(stored, _), now)) => Some((stored, now)),
+        _ => None,
+    };
+    span.attribute(CACHE_KEY, || key)
+        .attribute(CACHE_WHERE, || "edge")
+        .attribute(CACHE_HIT, || stored.is_some())
+        .attribute(CACHE_BYPASSED, || looked.is_none())
+        .attribute("roundtrip.cache.state", || match looked {
+            None => "bypassed",
+            Some((Look::Fresh(_), _)) => "fresh",
+            Some((Look::WhileRevalidating(..), _)) => "stale",
+            Some((Look::Join(..), _)) => "under way",
+            Some((Look::Fetch { why, .. }, _)) => why.id(),
+        });
+    if let Some((stored, now)) = stored {
+        let freshness = &stored.head.freshness;
+        span.attribute("roundtrip.cache.ttl_s", || freshness.ttl(now))
+            .attribute("roundtrip.cache.age_s", || freshness.age(now).as_secs());
+    }
+}
