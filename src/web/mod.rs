@@ -3,9 +3,11 @@
 
 pub mod assets;
 pub mod cookie;
+pub mod etag;
 pub mod fields;
 pub mod headers;
 pub mod host;
+pub mod list;
 pub mod origin;
 pub mod probe;
 pub mod problem;

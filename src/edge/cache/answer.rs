@@ -1,7 +1,6 @@
 //! One request's way through the cache.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{
@@ -187,53 +186,40 @@ impl Get<'_> {
         let Arriving { head, body } = arriving;
         let suits = head.selection.matches(&self.head.headers) && head.freshness.suits(&self.control, Tick::now());
         let reader = if suits { body.reader()? } else { return None };
-        self.cache.store.count_collapsed();
         let status = Forwarded { collapsed: true, ..Forwarded::because(why) };
-        Some(self.from_kept(head, Body::Growing(reader), CacheStatus::Forwarded(status), false))
+        Some(self.found(head, Body::Growing(reader), CacheStatus::Forwarded(status), false))
     }
 
     fn hit(&self, stored: &Stored, waited: Option<Why>) -> Found {
         let status = match waited {
-            Some(why) => {
-                self.cache.store.count_collapsed();
-                CacheStatus::Forwarded(Forwarded { collapsed: true, ..Forwarded::because(why) })
-            }
+            Some(why) => CacheStatus::Forwarded(Forwarded { collapsed: true, ..Forwarded::because(why) }),
             None => CacheStatus::Hit { ttl: stored.head.freshness.ttl(Tick::now()) },
         };
-        self.from_kept(&stored.head, Body::Whole(stored.body.clone()), status, false)
+        self.found(&stored.head, Body::Whole(stored.body.clone()), status, false)
     }
 
-    /// An answer made of what is kept: all of it, a part, or the word that the client's own copy will do.
-    pub fn from_kept(&self, kept: &Head, body: Body, status: CacheStatus, own: bool) -> Found {
-        let age = kept.freshness.age(Tick::now());
-        self.from_parts(kept.status, kept.headers.clone(), Some(age), body, status, own)
-    }
-
-    pub fn from_parts(
-        &self,
-        status: StatusCode,
-        headers: HeaderMap,
-        age: Option<Duration>,
-        body: Body,
-        cache_status: CacheStatus,
-        own: bool,
-    ) -> Found {
+    /// An answer made of what is kept.
+    pub fn found(&self, kept: &Head, body: Body, status: CacheStatus, own: bool) -> Found {
         let (mut head, ()) = Response::new(()).into_parts();
-        (head.status, head.headers) = (status, headers);
-        if let Some(age) = age {
-            head.headers.insert(AGE, HeaderValue::from(age.as_secs()));
-        }
+        (head.status, head.headers) = (kept.status, kept.headers.clone());
+        head.headers.insert(AGE, HeaderValue::from(kept.freshness.age(Tick::now()).as_secs()));
+        self.present(head, body, status, own)
+    }
+
+    /// As the request wants it: the whole, a part, or the word that the client's own copy will do.
+    pub fn present(&self, mut head: response::Parts, body: Body, cache_status: CacheStatus, own: bool) -> Found {
         let mut body = body;
         let asked = &self.head.headers;
-        if status == StatusCode::OK && validate::is_conditional(asked) && validate::not_modified(asked, &head.headers) {
+        let whole = head.status == StatusCode::OK;
+        if whole && validate::is_conditional(asked) && validate::not_modified(asked, &head.headers) {
             head.status = StatusCode::NOT_MODIFIED;
             validate::strip_body_fields(&mut head.headers);
             body = Body::Whole(Bytes::new());
-        } else if let Body::Whole(whole) = &mut body {
-            if self.is_partial() && status == StatusCode::OK && self.head.method == Method::GET {
-                cut(&mut head, asked, whole);
+        } else if let Body::Whole(bytes) = &mut body {
+            if whole && self.is_partial() && self.head.method == Method::GET {
+                cut(&mut head, asked, bytes);
             } else if self.head.method == Method::HEAD && !head.headers.contains_key(CONTENT_LENGTH) {
-                head.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+                head.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
             }
         }
         if self.head.method == Method::HEAD {

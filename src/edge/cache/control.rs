@@ -4,6 +4,8 @@
 use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, HeaderName, PRAGMA};
 
+use crate::web::list::members;
+
 /// Times beyond this are this (RFC 9111, section 1.2.2).
 pub const SECONDS_MAX: u64 = 1 << 31;
 /// RFC 9213, section 3.1.
@@ -54,7 +56,7 @@ impl Control {
     fn of_fields(headers: &HeaderMap) -> Self {
         let mut control = Self::default();
         for value in headers.get_all(CACHE_CONTROL) {
-            for directive in split(value.as_bytes()) {
+            for directive in members(value.as_bytes()) {
                 let (name, argument) = match directive.iter().position(|byte| *byte == b'=') {
                     Some(at) => (&directive[..at], Some(unquoted(&directive[at + 1..]))),
                     None => (directive, None),
@@ -106,22 +108,6 @@ pub fn seconds(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0, digit)
 }
 
-/// The members of a list, commas in quoted strings left alone (RFC 9110, section 5.6).
-pub fn split(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
-    let members = value.split(move |byte| {
-        let comma = *byte == b',' && !quoted;
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ => {}
-        }
-        comma
-    });
-    members.map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
-}
-
 fn unquoted(argument: &[u8]) -> &[u8] {
     argument.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(argument)
 }
@@ -129,10 +115,10 @@ fn unquoted(argument: &[u8]) -> &[u8] {
 /// RFC 9213, section 2.1: a dictionary (RFC 8941, section 3.2) or nothing at all; none if it is empty.
 fn targeted(headers: &HeaderMap) -> Option<Control> {
     let mut control = Control::default();
-    let mut members = 0;
+    let mut count = 0;
     for value in headers.get_all(&CDN_CACHE_CONTROL) {
-        for member in split(value.as_bytes()) {
-            members += 1;
+        for member in members(value.as_bytes()) {
+            count += 1;
             let (name, argument) = match member.iter().position(|byte| *byte == b'=') {
                 Some(at) => (&member[..at], Some(&member[at + 1..])),
                 None => (member, None),
@@ -149,7 +135,7 @@ fn targeted(headers: &HeaderMap) -> Option<Control> {
             control.take(name, argument);
         }
     }
-    (members > 0).then_some(control)
+    (count > 0).then_some(control)
 }
 
 /// Whether it is an integer, a token, a boolean or a string of RFC 8941, section 3.3.

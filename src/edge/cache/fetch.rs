@@ -124,7 +124,7 @@ impl Get<'_> {
         }
         self.cache.store.count_stale();
         let status = CacheStatus::Forwarded(Forwarded { status, ..Forwarded::because(Why::Stale) });
-        Some(self.from_kept(&stale.head, Body::Whole(stale.body.clone()), status, own))
+        Some(self.found(&stale.head, Body::Whole(stale.body.clone()), status, own))
     }
 
     /// A 304 to our question: what is stored is good again, with the fields that came.
@@ -138,11 +138,11 @@ impl Get<'_> {
                 let stored = Stored { head: Arc::new(kept), body: stale.body.clone() };
                 ticket.keep(stored.clone(), self.settings.bytes);
                 let status = CacheStatus::Forwarded(Forwarded { stored: true, ..forwarded });
-                self.from_kept(&stored.head, body, status, answer.own)
+                self.found(&stored.head, body, status, answer.own)
             }
             None => {
                 self.give_up(ticket, Some(stale));
-                self.from_parts(head.status, head.headers, None, body, CacheStatus::Forwarded(forwarded), answer.own)
+                self.present(head, body, CacheStatus::Forwarded(forwarded), answer.own)
             }
         }
     }

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 use hyper::header::{AGE, DATE, EXPIRES, HeaderValue, LAST_MODIFIED};
 use hyper::{HeaderMap, StatusCode};
 
-use super::control::{Control, seconds, split};
+use super::control::{Control, seconds};
 use crate::observe::clock::Tick;
+use crate::web::list::members;
 
 /// Statuses whose responses may be kept without being told so (RFC 9110, section 15.1). 206 is not kept here.
 const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
@@ -120,13 +121,13 @@ impl Freshness {
 
 /// `Age` (section 5.1): of several the first; what is no number counts for nothing.
 fn age(headers: &HeaderMap) -> Duration {
-    let first = headers.get(AGE).and_then(|value| split(value.as_bytes()).next().and_then(seconds));
+    let first = headers.get(AGE).and_then(|value| members(value.as_bytes()).next().and_then(seconds));
     Duration::from_secs(first.unwrap_or(0))
 }
 
 /// A date in any of the three formats (RFC 9110, section 5.6.7).
 pub fn date(value: Option<&HeaderValue>) -> Option<SystemTime> {
-    httpdate::parse_http_date(value?.to_str().ok()?).ok()
+    httpdate::parse_http_date(value?.to_str().ok()?.trim()).ok()
 }
 
 /// Section 4.2.1. `Expires` that is no date is in the past (section 5.3).

@@ -31,7 +31,7 @@ pub struct Figures {
     pub misses: u64,
     /// Answers from a stale response: while a new one was fetched, or because nobody could be asked.
     pub stale_hits: u64,
-    /// Answers from another request's fetch.
+    /// How often a request waited for another's fetch.
     pub collapsed: u64,
     pub evictions: u64,
 }
@@ -155,6 +155,7 @@ impl Store {
         });
         let together = ask.may_join && !alone && !each;
         if let Some(arriving) = under_way.filter(|_| together) {
+            shelf.figures.collapsed += 1;
             return Look::Join(arriving, why);
         }
         shelf.figures.misses += 1;
@@ -173,11 +174,6 @@ impl Store {
             (shelf.next_fetch, sender)
         });
         Ticket { store: self.clone(), key: Arc::clone(ask.key), fetch, removals: shelf.removals, promised: 0 }
-    }
-
-    /// Counts an answer that came from another request's fetch.
-    pub fn count_collapsed(&self) {
-        self.shelf().figures.collapsed += 1;
     }
 
     /// Counts an answer from a stale response because nobody could be asked.
@@ -279,10 +275,6 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    pub fn key(&self) -> &Arc<str> {
-        &self.key
-    }
-
     /// Asks for room for a body on its way: all of them together get as much as the store itself.
     pub fn promise(&mut self, bytes: u64, bytes_max: u64) -> bool {
         let mut shelf = self.store.shelf();

@@ -3,12 +3,12 @@
 
 use hyper::HeaderMap;
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName,
+    HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
 };
 
-use super::control::split;
 use super::freshness::date;
+use crate::web::etag;
 
 /// What describes a body, which a 304 doesn't have (RFC 9110, section 15.4.5).
 const OF_A_BODY: [HeaderName; 5] = [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE];
@@ -40,7 +40,7 @@ pub fn ask_for_change(request: &mut HeaderMap, stored: &HeaderMap) {
 
 /// Asks for the whole without a condition.
 pub fn ask_for_all(request: &mut HeaderMap) {
-    for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_RANGE, hyper::header::RANGE] {
+    for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_RANGE, RANGE] {
         request.remove(name);
     }
 }
@@ -48,7 +48,7 @@ pub fn ask_for_all(request: &mut HeaderMap) {
 /// Whether a 304 with `news` is about `stored`: it names no other version (RFC 9111, section 4.3.4).
 pub fn is_about(news: &HeaderMap, stored: &HeaderMap) -> bool {
     match (news.get(ETAG), stored.get(ETAG)) {
-        (Some(new), Some(old)) => opaque(new.as_bytes()) == opaque(old.as_bytes()),
+        (Some(new), Some(old)) => etag::same(new.as_bytes(), old.as_bytes()),
         _ => true,
     }
 }
@@ -63,9 +63,8 @@ pub fn head_agrees(news: &HeaderMap, stored: &HeaderMap) -> bool {
 /// If-Modified-Since.
 pub fn not_modified(request: &HeaderMap, stored: &HeaderMap) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
-        let tag = stored.get(ETAG).map(|tag| opaque(tag.as_bytes()));
-        let named = |name: &[u8]| name == b"*" || tag == Some(opaque(name));
-        return request.get_all(IF_NONE_MATCH).iter().any(|line| split(line.as_bytes()).any(named));
+        let tag = stored.get(ETAG).map(HeaderValue::as_bytes);
+        return request.get_all(IF_NONE_MATCH).iter().any(|line| etag::names(line.as_bytes(), tag));
     }
     let since = date(request.get(IF_MODIFIED_SINCE));
     let changed = date(stored.get(LAST_MODIFIED)).or_else(|| date(stored.get(DATE)));
@@ -77,11 +76,6 @@ pub fn strip_body_fields(headers: &mut HeaderMap) {
     for name in OF_A_BODY {
         headers.remove(name);
     }
-}
-
-/// An entity-tag for weak comparison (RFC 9110, section 8.8.3.2).
-fn opaque(tag: &[u8]) -> &[u8] {
-    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 #[cfg(test)]
