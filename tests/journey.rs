@@ -10,7 +10,7 @@ use harness::probes::{attribute, hops, outgoing, probe, span};
 use harness::{House, PASSWORD, PATIENCE, order_of};
 use roundtrip::client::{Client, ClientConfig, Connection, Outgoing, Resolver, Roots};
 use roundtrip::domain::permission::Role;
-use roundtrip::lab::journeys::{Sending, send};
+use roundtrip::lab::journeys::{Sending, Wish, send};
 use roundtrip::lab::presets;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::ids::{SpanId, TraceId};
@@ -28,8 +28,8 @@ const TOLERANCE_US: f64 = 1.0;
 const TRIES: usize = 10;
 
 fn sending(id: &str, role: Role) -> Sending {
-    let preset = presets::find(id).expect("a preset");
-    Sending { preset, role, kept: false, bypass_caches: false, count: 1 }
+    let preset = presets::offered(true).iter().find(|preset| preset.id == id).expect("a preset");
+    Sending { wish: Wish::from(preset), role, kept: false, bypass_caches: false, count: 1 }
 }
 
 async fn sent(house: &House, sending: Sending) -> Arc<Journey> {

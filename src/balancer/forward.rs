@@ -20,7 +20,7 @@ use super::upload::{Progress, Upload};
 use super::upstream::{InFlight, Upstream};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
-use crate::observe::part::CANDIDATES;
+use crate::observe::part::{CANDIDATES, FORWARD};
 use crate::observe::span::{Span, Status};
 use crate::web::probe::{self, HopClaim};
 use crate::web::traceparent::{self, TraceParent};
@@ -51,7 +51,7 @@ impl Balancer {
             choosing.end();
             tried.push(choice.position);
 
-            let span = parent.child(Hop::Balancer, "Forward to an instance");
+            let span = parent.child(Hop::Balancer, FORWARD);
             let upstream = &choice.upstream;
             span.attribute("roundtrip.instance", || upstream.id.clone())
                 .attribute("roundtrip.balancer.attempt", || tried.len())

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod config;
 mod data_dir;
 mod listen;
 mod owner;
@@ -35,6 +36,9 @@ enum Verb {
     /// Make or reset the owner's account, for machines without a browser
     #[command(subcommand)]
     Owner(owner::OwnerVerb),
+    /// Check roundtrip.toml, or load it again
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
     /// The local certificate authority
     #[command(subcommand)]
     Trust(trust::TrustVerb),
@@ -79,6 +83,7 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Serve(flags)) => serve::serve(flags).await,
             Some(Verb::Probe(flags)) => probe::probe(flags).await,
             Some(Verb::Owner(verb)) => owner::owner(verb).await,
+            Some(Verb::Config(verb)) => config::config(verb).await,
             Some(Verb::Trust(verb)) => trust::trust(verb),
         }
     })

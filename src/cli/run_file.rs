@@ -17,6 +17,9 @@ pub const NAME: &str = "run.json";
 pub struct RunFile {
     pub console: String,
     pub app: String,
+    /// The app in plain HTTP, where that was asked for.
+    #[serde(default)]
+    pub app_http: Option<String>,
     pub http: String,
     pub dns: SocketAddr,
     pub ca: PathBuf,
@@ -33,12 +36,16 @@ pub struct RunFile {
 
 impl RunFile {
     /// What `serve --json` prints, in one line: these fields and no other, since scripts rely on it.
+    /// `app_http` is there if it was asked for.
     pub fn announcement(&self) -> String {
-        let RunFile { console, app, http, dns, ca, setup_url, data_dir, pid, .. } = self;
-        let fields = json!({
+        let RunFile { console, app, app_http, http, dns, ca, setup_url, data_dir, pid, .. } = self;
+        let mut fields = json!({
             "console": console, "app": app, "http": http, "dns": dns,
             "ca": ca, "setup_url": setup_url, "data_dir": data_dir, "pid": pid,
         });
+        if let Some(app_http) = app_http {
+            fields["app_http"] = json!(app_http);
+        }
         fields.to_string()
     }
 

@@ -1,7 +1,8 @@
 //! `roundtrip serve`: everything, from an empty folder to an orderly stop.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use super::{CliError, listen};
 use crate::console::door::{Door, DoorConfig};
 use crate::console::{self, Console, ConsoleConfig};
 use crate::settings::runtime::Settings;
-use crate::settings::startup::{ServeFlags, Startup};
+use crate::settings::startup::{ServeFlags, Source, Startup};
+use crate::stack::reload::Reloader;
 use crate::stack::{APP_LOCAL_NAME, APP_NAME, Stack, StackConfig};
 use crate::store::control::{self, Control};
 use crate::store::hasher::{Cost, Hasher};
@@ -29,9 +31,11 @@ const CONSOLE_NAME: &str = "console.roundtrip.test";
 const OWNER_FIRST: &str = "others may reach this machine only once it has an owner; run: roundtrip owner create";
 
 pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
-    let startup = Startup::resolve(flags, Path::new(".")).map_err(|error| CliError::new(error.to_string()))?;
+    let source = Source { flags, folder: PathBuf::from(".") };
+    let startup = source.read().map_err(failed)?;
     // Registered first: a signal during the start is an orderly stop, too.
     let stopped = stop_signal()?;
+    let mut reload = ReloadSignal::new()?;
     refuse_bind(&startup)?;
     let folder = DataDir::open(&startup.data_dir)?;
     // What is refused most often comes before anything is put into the folder: so nothing is touched.
@@ -42,16 +46,25 @@ pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
             return Err(refusal);
         }
     };
-    let server = Server::start(&startup, &folder, sockets).await?;
+    let server = Server::start(&startup, source, &folder, sockets).await?;
     server.announce(&startup, &folder).await?;
-    stopped.await;
-    server.stop(&folder).await
+    let mut stopped = pin!(stopped);
+    loop {
+        tokio::select! {
+            () = stopped.as_mut() => return server.stop(&folder).await,
+            () = reload.heard() => match server.reloader.reload().await {
+                Ok(loaded) => log::info!("the configuration was loaded again: {loaded:?}"),
+                Err(error) => log::error!("nothing was changed: {error}"),
+            },
+        }
+    }
 }
 
 /// Bound, but nobody answers yet.
 struct Sockets {
     console: TcpListener,
     app: TcpListener,
+    app_http: Option<TcpListener>,
     http: TcpListener,
     dns: SocketAddr,
 }
@@ -61,6 +74,10 @@ impl Sockets {
         Ok(Sockets {
             console: listen::tcp("the console", "--console-port", startup.bind, startup.console_port)?,
             app: listen::tcp("the app", "--app-port", startup.bind, startup.app_port)?,
+            app_http: startup
+                .app_http_port
+                .map(|port| listen::tcp("the app in plain HTTP", "--app-http-port", startup.bind, port))
+                .transpose()?,
             http: listen::tcp("the plain page", "--http-port", startup.bind, startup.http_port)?,
             dns: listen::dns(startup.bind, startup.dns_port)?,
         })
@@ -70,6 +87,7 @@ impl Sockets {
 /// Everything that runs.
 struct Server {
     stack: Arc<Stack>,
+    reloader: Arc<Reloader>,
     console: Console,
     door: Door,
     control: Control,
@@ -82,10 +100,10 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 }
 
 impl Server {
-    async fn start(startup: &Startup, folder: &DataDir, sockets: Sockets) -> Result<Server, CliError> {
+    async fn start(startup: &Startup, source: Source, folder: &DataDir, sockets: Sockets) -> Result<Server, CliError> {
         let authority = Authority::load_or_create(folder.path(), OffsetDateTime::now_utc()).map_err(failed)?;
         let control = Control::open(&folder.path().join(CONTROL_FILE), control::Options::default()).map_err(failed)?;
-        let started = Server::start_on(startup, folder, control.clone(), authority, sockets).await;
+        let started = Server::start_on(startup, source, folder, control.clone(), authority, sockets).await;
         if started.is_err() {
             // A start that is refused leaves the folder as it was: no journal beside the database, no key.
             control.close().await.map_err(failed)?;
@@ -96,6 +114,7 @@ impl Server {
 
     async fn start_on(
         startup: &Startup,
+        source: Source,
         folder: &DataDir,
         control: Control,
         authority: Authority,
@@ -105,7 +124,7 @@ impl Server {
         if !startup.bind.is_loopback() && owner.is_none() {
             return Err(CliError::new(OWNER_FIRST));
         }
-        let Sockets { console: console_socket, app: app_socket, http: http_socket, dns } = sockets;
+        let Sockets { console: console_socket, app: app_socket, app_http, http: http_socket, dns } = sockets;
         let port = |socket: &TcpListener| socket.local_addr().map(|address| address.port()).map_err(failed);
         let (console_port, http_port) = (port(&console_socket)?, port(&http_socket)?);
 
@@ -120,6 +139,8 @@ impl Server {
             data_dir: folder.path().to_owned(),
             instances: startup.instances,
             app: app_socket,
+            app_http,
+            site: startup.site.clone(),
             app_names: machine.clone(),
             dns,
             app_addresses: vec![startup.bind],
@@ -131,6 +152,7 @@ impl Server {
             settings: Settings::default(),
         });
         let stack = Arc::new(stack.await.map_err(failed)?);
+        let reloader = Arc::new(Reloader::new(Arc::clone(&stack), source, startup.clone()));
 
         // A name of this machine leads to loopback, where nobody listens then: others come by the address.
         let at = |name: &str| match startup.bind {
@@ -148,6 +170,7 @@ impl Server {
             tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
             hosts: hosts(&[console::NAME, CONSOLE_NAME], console_port, 443),
             stack: Arc::clone(&stack),
+            reloader: Arc::clone(&reloader),
             control: control.clone(),
             hasher,
             control_key,
@@ -181,11 +204,12 @@ impl Server {
             setup_url,
             data_dir: folder.path().to_owned(),
             pid: std::process::id(),
+            app_http: stack.app_http().map(|address| format!("http://{}:{}", at("localhost"), address.port())),
             control: SocketAddr::new(startup.bind, console_port),
             app_named: stack.app_url(),
         };
         run.write(folder)?;
-        Ok(Server { stack, console, door, control, renewal: spawn_renewal(resolver), run })
+        Ok(Server { stack, reloader, console, door, control, renewal: spawn_renewal(resolver), run })
     }
 
     /// Says where it is: for a person, or as one JSON object for a script.
@@ -212,11 +236,10 @@ impl Server {
             (None, Some(owner)) => (self.run.console.clone(), format!("(sign in as {})", owner.name)),
             (None, None) => (self.run.http.clone(), String::new()),
         };
-        let orders = self.stack.counts().await.map_err(failed)?.orders;
-        let data = if new {
-            "new; delete it to start again".to_owned()
-        } else {
-            format!("found, {orders} order{}", if orders == 1 { "" } else { "s" })
+        let data = match self.stack.counts().await.map_err(failed)?.map(|counts| counts.orders) {
+            _ if new => "new; delete it to start again".to_owned(),
+            Some(orders) => format!("found, {orders} order{}", if orders == 1 { "" } else { "s" }),
+            None => "found".to_owned(),
         };
         let width = address.chars().count().max(folder.chars().count());
         let mut text = format!(
@@ -295,4 +318,28 @@ fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
             std::future::pending::<()>().await;
         }
     })
+}
+
+/// SIGHUP: load the configuration again, as the daemons of Unix do.
+struct ReloadSignal {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl ReloadSignal {
+    fn new() -> Result<Self, CliError> {
+        Ok(Self {
+            #[cfg(unix)]
+            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map_err(failed)?,
+        })
+    }
+
+    /// Waits for the next one; for ever on systems without it.
+    async fn heard(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
+    }
 }

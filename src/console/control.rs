@@ -68,7 +68,7 @@ pub async fn owner(call: Call, body: Body) -> Answer {
 pub async fn session(call: Call, body: Body) -> Answer {
     call.command()?;
     let role = call.parse(body, |fields| {
-        fields.one_of("role", Role::BISTRO.iter().map(|role| role.id())).and_then(Role::from_id)
+        fields.one_of("role", call.state.stack.roles().iter().map(|role| role.id())).and_then(Role::from_id)
     })?;
     let secret = call.state.stack.mint_session(role).await.map_err(unavailable)?;
     let cookie = secret.map(|secret| format!("{}={}", cookie::BISTRO, secret.expose()));

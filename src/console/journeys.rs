@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 
 use super::caller::{Answer, Body, Call};
 use crate::domain::permission::{Permission, Role};
-use crate::lab::journeys::{COUNT_MAX, SendError, Sending};
-use crate::lab::presets::{self, PRESETS};
-use crate::lab::{self};
+use crate::lab;
+use crate::lab::journeys::{COUNT_MAX, SendError, Sending, Wish};
+use crate::lab::presets::{self, CUSTOM, CUSTOM_METHODS, Preset};
 use crate::observe::ids::TraceId;
+use crate::web::fields::Fields;
 use crate::web::problem::Problem;
 
+/// A path that somebody types.
+const PATH_CHARS_MAX: usize = 2_048;
 /// Journeys that a list shows.
 const RECENT_MAX: usize = 100;
 
@@ -33,20 +36,24 @@ pub async fn presets(call: Call) -> Answer {
         };
         json!({ "id": role.id(), "title": title })
     };
-    Ok(json_answer(&json!({ "requests": PRESETS, "roles": Role::BISTRO.map(role) })))
+    let stack = &call.state.stack;
+    let roles: Vec<Value> = stack.roles().iter().copied().map(role).collect();
+    let requests = presets::offered(stack.has_restaurant());
+    Ok(json_answer(&json!({ "requests": requests, "custom_methods": CUSTOM_METHODS, "roles": roles })))
 }
 
 /// Sends, and answers with what happened.
 pub async fn send(call: Call, body: Body) -> Answer {
     call.owner(Permission::JourneySend)?;
+    let stack = &call.state.stack;
     let sending = call.parse(body, |fields| {
-        let preset = fields.one_of("request", PRESETS.iter().map(|preset| preset.id)).and_then(presets::find);
-        let role = fields.one_of("as", Role::BISTRO.iter().map(|role| role.id())).and_then(Role::from_id);
+        let wish = wish(fields, presets::offered(stack.has_restaurant()));
+        let role = fields.one_of("as", stack.roles().iter().map(|role| role.id())).and_then(Role::from_id);
         let connection = fields.one_of("connection", ["fresh", "kept"].into_iter());
         let caches = fields.one_of("caches", ["use", "bypass"].into_iter());
         let count = fields.integer("count", 1..=COUNT_MAX as i64);
         Some(Sending {
-            preset: preset?,
+            wish: wish?,
             role: role?,
             kept: connection? == "kept",
             bypass_caches: caches? == "bypass",
@@ -59,6 +66,23 @@ pub async fn send(call: Call, body: Body) -> Answer {
     let shown = by_time.get(by_time.len().saturating_sub(1) / 2);
     let summaries: Vec<_> = journeys.iter().map(|journey| &journey.summary).collect();
     Ok(json_answer(&json!({ "journeys": summaries, "journey": shown })))
+}
+
+/// A preset by its id, or a method and a path of the sender's own.
+fn wish(fields: &mut Fields<'_>, presets: &'static [Preset]) -> Option<Wish> {
+    let id = fields.one_of("request", presets.iter().map(|preset| preset.id).chain([CUSTOM]))?;
+    if let Some(preset) = presets.iter().find(|preset| preset.id == id) {
+        return Some(Wish::from(preset));
+    }
+    let method = fields.one_of("method", CUSTOM_METHODS.into_iter());
+    let path =
+        fields.text_that("path", PATH_CHARS_MAX, is_target, "A path that begins with / is expected, without spaces.");
+    Some(Wish { method: method?.to_owned(), path: path?.to_owned(), body: None })
+}
+
+/// Whether it may stand in a request line: visible ASCII from the first slash on (RFC 9112, section 3.2.1).
+fn is_target(text: &str) -> bool {
+    text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 fn not_sent(error: SendError) -> Problem {

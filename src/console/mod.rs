@@ -6,6 +6,7 @@
 
 mod account;
 mod caller;
+mod configuration;
 pub mod control;
 pub mod door;
 mod events;
@@ -27,6 +28,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::policy::throttle::Throttle;
 use crate::stack::Stack;
+use crate::stack::reload::Reloader;
 use crate::store::control::Control;
 use crate::store::hasher::Hasher;
 use crate::web::host::HostList;
@@ -49,6 +51,8 @@ pub struct ConsoleConfig {
     /// Names and addresses under which it answers.
     pub hosts: HostList,
     pub stack: Arc<Stack>,
+    /// Loads the configuration again.
+    pub reloader: Arc<Reloader>,
     pub control: Control,
     pub hasher: Hasher,
     /// Proves a command that can read the data folder.
@@ -63,6 +67,7 @@ struct State {
     own_ip: IpAddr,
     hosts: HostList,
     stack: Arc<Stack>,
+    reloader: Arc<Reloader>,
     control: Control,
     hasher: Hasher,
     control_key: [u8; 32],
@@ -88,6 +93,7 @@ impl Console {
             own_ip: address.ip(),
             hosts: config.hosts,
             stack: config.stack,
+            reloader: config.reloader,
             control: config.control,
             hasher: config.hasher,
             control_key: config.control_key,

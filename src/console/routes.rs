@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::{account, control, events, journeys, pages, setup, signing, stack};
+use super::{account, configuration, control, events, journeys, pages, setup, signing, stack};
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get, resource};
@@ -38,6 +38,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(get().to(stack::settings))
                 .route(web::patch().to(stack::change)),
         )
+        .service(resource("/api/configuration/reload", "POST").route(web::post().to(configuration::reload)))
         .service(resource("/api/staff", "GET, HEAD").route(get().to(account::staff)))
         .service(resource("/api/staff/{name}/password", "PUT").route(web::put().to(account::set_password)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))

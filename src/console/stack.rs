@@ -23,9 +23,10 @@ pub async fn state_of(state: &State) -> Result<Value, StoreError> {
         "app_url": state.stack.browser_url(),
         "instances": state.stack.instances(),
         "policy": policy.id(),
-        "queue": { "waiting": counts.waiting },
-        "orders": counts.orders,
-        "menu_items": counts.menu_items,
+        "restaurant": counts.is_some(),
+        "queue": { "waiting": counts.map(|counts| counts.waiting) },
+        "orders": counts.map(|counts| counts.orders),
+        "menu_items": counts.map(|counts| counts.menu_items),
     }))
 }
 

@@ -11,7 +11,7 @@ use super::Shared;
 use super::body::Progress;
 use super::connection::{ConnInfo, Offer};
 use super::site::Rules;
-use crate::balancer::answer::Cut;
+use crate::balancer::answer::{Answer, Cut};
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
 use crate::observe::ids::{SpanId, TraceId};
@@ -22,6 +22,22 @@ use crate::web::traceparent::{self, TraceParent};
 
 /// The client left before its answer was complete (nginx's status; never sent).
 const CLIENT_GONE: u16 = 499;
+
+/// Who gave the answer.
+#[derive(Debug)]
+pub enum By {
+    Edge,
+    /// An instance of ours: it writes a part of this trace.
+    Instance,
+    /// An upstream of somebody's own, by its id.
+    YourService(String),
+}
+
+impl By {
+    pub fn of(answer: &Answer) -> Self {
+        if answer.own { By::Instance } else { By::YourService(answer.upstream.clone()) }
+    }
+}
 
 #[derive(Debug)]
 pub struct Exchange {
@@ -40,6 +56,7 @@ pub struct Exchange {
     path: String,
     status: u16,
     instance_parts: usize,
+    your_service: Option<String>,
     upload: Option<Arc<Progress>>,
     response_bytes: u64,
     /// The upstream broke off in the middle of the body.
@@ -77,6 +94,7 @@ impl Exchange {
             path: request.uri.path().to_owned(),
             status: CLIENT_GONE,
             instance_parts: 0,
+            your_service: None,
             upload: None,
             response_bytes: 0,
             truncated: false,
@@ -113,10 +131,14 @@ impl Exchange {
         entries.collect::<Vec<_>>().join(", ")
     }
 
-    /// The head is on its way. `own`: an instance of ours writes a part of this trace.
-    pub fn head_sent(&mut self, status: u16, own: bool) {
+    /// The head is on its way.
+    pub fn head_sent(&mut self, status: u16, by: By) {
         self.status = status;
-        self.instance_parts = usize::from(own);
+        match by {
+            By::Edge => {}
+            By::Instance => self.instance_parts = 1,
+            By::YourService(id) => self.your_service = Some(id),
+        }
         self.root.attribute("http.response.status_code", || status);
         if status >= 500 {
             self.root.status(Status::Error);
@@ -170,6 +192,7 @@ impl Exchange {
             path: std::mem::take(&mut self.path),
             status: self.status,
             instance_parts: self.instance_parts,
+            your_service: self.your_service.take(),
             request_bytes: self.upload.as_ref().map_or(0, |upload| upload.bytes()),
             response_bytes: self.response_bytes,
             // The root and what is still being sent end with this, at one moment.

@@ -17,7 +17,7 @@ use super::check::{self, Refusal};
 use super::connection::ConnInfo;
 use super::framing::HeadFacts;
 use super::headers::{self, Origin};
-use super::record::{self, Exchange};
+use super::record::{self, By, Exchange};
 use super::site::{Route, Rules, Site};
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
@@ -115,12 +115,12 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
 
 /// An answer as the client gets it: with our times and what the route's rules say.
 fn pass_on(found: Found, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
-    let Found { mut head, body, own } = found;
+    let Found { mut head, body, by } = found;
     headers::set_all(&mut head.headers, &rules.response_headers);
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
-    exchange.head_sent(head.status.as_u16(), own);
+    exchange.head_sent(head.status.as_u16(), by);
     Response::from_parts(head, EdgeBody::of(body, exchange))
 }
 
@@ -128,7 +128,7 @@ fn pass_on(found: Found, rules: &Rules, mut exchange: Exchange) -> Response<Edge
 fn refuse(refusal: Refusal, version: Version, mut exchange: Exchange) -> Response<EdgeBody> {
     let Refusal { problem, close } = refusal;
     let timing = exchange.tells_times().then(|| exchange.server_timing());
-    exchange.head_sent(problem.status, false);
+    exchange.head_sent(problem.status, By::Edge);
     let mut response = Response::new(EdgeBody::whole(Bytes::from(problem.to_json()), exchange));
     *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = response.headers_mut();

@@ -10,7 +10,8 @@ use percent_encoding::percent_decode_str;
 use super::cache::rule::CacheRule;
 use super::limits::EdgeLimits;
 use crate::balancer::Balancer;
-use crate::web::host::HostList;
+use crate::settings::site::RoutePlan;
+use crate::web::host::{self, HostList};
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -86,6 +87,66 @@ impl Rules {
     }
 }
 
+/// Fields that a route may not set: they belong to the connection, to the message's framing, or to us.
+const NOT_TO_BE_SET: [&str; 14] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "server-timing",
+    "te",
+    "traceparent",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "cache-status",
+];
+
+/// A route of `roundtrip.toml` whose header can't be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("header '{name}: {value}' can't be set: {why}")]
+pub struct BadField {
+    name: String,
+    value: String,
+    why: &'static str,
+}
+
+/// Fields as they were written, checked.
+pub fn fields(written: &[(String, String)]) -> Result<Vec<(HeaderName, HeaderValue)>, BadField> {
+    let field = |(name, value): &(String, String)| {
+        let bad = |why| BadField { name: name.clone(), value: value.clone(), why };
+        let field_name = HeaderName::try_from(name.as_str()).map_err(|_| bad("that is no name of a field"))?;
+        if NOT_TO_BE_SET.contains(&field_name.as_str()) || field_name.as_str().starts_with("roundtrip-") {
+            return Err(bad("the proxy itself decides about it"));
+        }
+        let value = HeaderValue::try_from(value.as_str()).map_err(|_| bad("a value is one line of visible text"))?;
+        Ok((field_name, value))
+    };
+    written.iter().map(field).collect()
+}
+
+impl Rules {
+    /// What a route of `roundtrip.toml` says, on top of these rules.
+    pub fn with_plan(self, plan: &RoutePlan) -> Result<Self, BadField> {
+        let cache = CacheRule {
+            enabled: plan.cache.enabled,
+            default_ttl: plan.cache.default_ttl.map(Duration::from_secs),
+            max_object_bytes: plan.cache.object_bytes_max,
+            ..self.cache
+        };
+        Ok(Self {
+            cache,
+            body_bytes_max: plan.body_bytes_max.unwrap_or(self.body_bytes_max),
+            request_headers: fields(&plan.request_headers)?,
+            response_headers: fields(&plan.response_headers)?,
+            ..self
+        })
+    }
+}
+
 impl Site {
     /// The most specific route goes first: a host before any host, then an exact path, then the longer one.
     pub fn new(hosts: HostList, trusted_proxies: Vec<ipnet::IpNet>, mut routes: Vec<Route>) -> Self {
@@ -107,7 +168,7 @@ impl Site {
 
     /// The route of a request: `authority` as in `Host`, `path` as in the target.
     pub fn route(&self, authority: &str, path: &str) -> Option<&Route> {
-        let host = host_of(authority);
+        let host = host::host(authority);
         let decoded = percent_decode_str(path).decode_utf8_lossy();
         self.routes.iter().find(|route| {
             route.host.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(host)) && route.path.covers(&decoded)
@@ -134,14 +195,6 @@ impl PathRule {
     }
 }
 
-/// An authority without its port.
-fn host_of(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,10 +206,5 @@ mod tests {
         let root = PathRule::Prefix("/".to_owned());
         assert!(root.covers("/") && root.covers("/x") && root.covers("*"));
         assert!(PathRule::Exact("/a".to_owned()).covers("/a") && !PathRule::Exact("/a".to_owned()).covers("/a/"));
-    }
-
-    #[test]
-    fn the_port_is_no_part_of_the_host() {
-        assert_eq!(["a:1", "a", "[::1]:8", "[::1]"].map(host_of), ["a", "a", "[::1]", "[::1]"]);
     }
 }

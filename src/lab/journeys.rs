@@ -19,10 +19,25 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests that one order may ask for.
 pub const COUNT_MAX: usize = 50;
 
+/// A request, as it is put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub method: String,
+    /// `{order}` stands for an order of somebody else, placed for the purpose.
+    pub path: String,
+    pub body: Option<String>,
+}
+
+impl From<&Preset> for Wish {
+    fn from(preset: &Preset) -> Self {
+        Self { method: preset.method.to_owned(), path: preset.path.to_owned(), body: preset.body.map(str::to_owned) }
+    }
+}
+
 /// What to send, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Sending {
-    pub preset: &'static Preset,
+    pub wish: Wish,
     pub role: Role,
     /// Over a connection that is open already, or a new one for each.
     pub kept: bool,
@@ -44,11 +59,12 @@ pub enum SendError {
 pub async fn send(stack: &Stack, sending: Sending) -> Result<Vec<Arc<Journey>>, SendError> {
     let session = stack.mint_session(sending.role).await;
     let session = session.map_err(|error| SendError::Session(error.to_string()))?;
-    let path = if sending.preset.path.contains("{order}") {
+    let Wish { method, path, body } = &sending.wish;
+    let path = if path.contains("{order}") {
         let id = somebody_elses_order(stack).await?;
-        sending.preset.path.replace("{order}", id.as_str())
+        path.replace("{order}", id.as_str())
     } else {
-        sending.preset.path.to_owned()
+        path.clone()
     };
     if sending.kept {
         // Kept means that it is there already. Where it can't be opened, the request's own journey shows why.
@@ -62,7 +78,7 @@ pub async fn send(stack: &Stack, sending: Sending) -> Result<Vec<Arc<Journey>>, 
             connection: if sending.kept { Connection::Kept } else { Connection::Fresh },
             bypass_caches: sending.bypass_caches,
             sent_as: Some(sending.role.id().to_owned()),
-            ..outgoing(stack, sending.preset.method, &path, sending.preset.body, session.as_ref())
+            ..outgoing(stack, method, &path, body.as_deref(), session.as_ref())
         };
         let part = match stack.client().send(request).await {
             Ok(answer) => answer.part,

@@ -13,8 +13,13 @@ pub struct Preset {
     pub body: Option<&'static str>,
 }
 
-/// All of them, in the order in which they are offered.
-pub static PRESETS: &[Preset] = &[
+/// What stands for a path that somebody types, beside the presets.
+pub const CUSTOM: &str = "custom";
+/// Methods that a typed request may have: those that need no body.
+pub const CUSTOM_METHODS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "DELETE"];
+
+/// Those of the restaurant, in the order in which they are offered.
+static RESTAURANT: &[Preset] = &[
     Preset { id: "menu", method: "GET", path: "/api/v1/menu", title: "read the menu", body: None },
     Preset { id: "dish", method: "GET", path: "/api/v1/menu/12", title: "read one dish", body: None },
     Preset {
@@ -41,7 +46,11 @@ pub static PRESETS: &[Preset] = &[
     },
 ];
 
-/// The preset of an id.
-pub fn find(id: &str) -> Option<&'static Preset> {
-    PRESETS.iter().find(|preset| preset.id == id)
+/// Of a service of somebody's own only its front is known.
+static OWN_SERVICE: &[Preset] =
+    &[Preset { id: "front", method: "GET", path: "/", title: "read your service's front page", body: None }];
+
+/// What is offered, with the restaurant or before somebody's own service.
+pub fn offered(restaurant: bool) -> &'static [Preset] {
+    if restaurant { RESTAURANT } else { OWN_SERVICE }
 }

@@ -12,21 +12,17 @@ use time::OffsetDateTime;
 use super::clock::{Tick, micros};
 use super::hop::Hop;
 use super::ids::SpanId;
+use super::join;
 use super::journey::{CacheSide, Candidate, HopTimes, Journey, JourneySpan, QueueSide, Sides, Summary};
 use super::part::{
-    CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE, CANDIDATES, ClientPart, DNS_QUERY_ID, DnsPart, EdgePart,
-    InstancePart, QUEUE_TICKET, QUEUE_WAITING,
+    CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE, CANDIDATES, ClientPart, DnsPart, EdgePart, InstancePart,
+    QUEUE_TICKET, QUEUE_WAITING,
 };
 use super::span::{Direction, Record, Status};
-
-/// A gap between two sides shorter than this is the clock's own cost, not a span.
-const GAP_NS_MIN: u64 = 500;
 
 /// The client's span that stands for everything between its last byte out and its first byte in. Where
 /// the server's own parts are known, they take its place.
 pub const WAIT_FOR_ANSWER: &str = "Wait for the answer";
-/// From the edge's side of the handshake to the first request, where nobody measured the client's side.
-const WAIT_FOR_REQUEST: &str = "Wait for the request";
 /// The client's span in which the edge's side of the handshake happens.
 pub const CLIENT_HELLO: &str = "ClientHello to ServerHello";
 
@@ -57,7 +53,8 @@ impl Parts {
 pub fn journey(parts: Parts) -> Journey {
     let complete = parts.complete() || (parts.edge.is_none() && parts.client.is_some());
     let head = Head::of(&parts);
-    let mut spans = join(parts);
+    let your_service = parts.edge.as_ref().and_then(|edge| edge.your_service.clone());
+    let mut spans = join::join(parts);
     spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
     let spans = parents_first(spans);
     let origin = spans.first().map_or(Tick::default(), |root| root.start);
@@ -95,6 +92,7 @@ pub fn journey(parts: Parts) -> Journey {
         unaccounted_us: round((total_us - accounted).max(0.0)),
         hops: times,
         instances: candidates(&spans),
+        your_service,
         sides: sides(&spans),
         spans: spans.into_iter().map(|span| shown(span, origin)).collect(),
     }
@@ -161,171 +159,6 @@ impl Head {
     }
 }
 
-/// All spans in one tree, with the ways between the sides made spans.
-fn join(parts: Parts) -> Vec<Record> {
-    let mut spans = parts.client.map_or_else(Vec::new, |client| client.spans);
-    let root = spans.first().map(|span| span.id);
-    for dns in parts.dns {
-        graft_dns(&mut spans, dns);
-    }
-    if let Some(edge) = parts.edge {
-        let mut edge_spans = edge.spans;
-        let Some(edge_id) = edge_spans.first().map(|span| span.id) else { return spans };
-        place_handshake(&mut spans, &mut edge_spans, edge_id);
-        if let Some(outer) = spans.first() {
-            keep_within(outer, &mut edge_spans);
-        }
-        let edge_root = (edge_id, edge_spans.first().map_or(Tick::default(), |span| span.end));
-        match root {
-            Some(root) => hand_over_the_wait(&mut spans, &mut edge_spans, root, edge_root),
-            None => edge_spans[0].parent = None,
-        }
-        spans.append(&mut edge_spans);
-        if let Some(root) = root {
-            fill_around(&mut spans, root, edge_root.0, ["Carried to the edge", "Carried back to the client"]);
-        }
-    }
-    for mut instance in parts.instances {
-        let Some((id, parent)) = instance.spans.first().map(|span| (span.id, span.parent)) else { continue };
-        let outer = parent.and_then(|parent| spans.iter().find(|span| span.id == parent));
-        let known = outer.map(|outer| outer.id);
-        if let Some(outer) = outer {
-            keep_within(outer, &mut instance.spans);
-        }
-        spans.extend(instance.spans);
-        if let Some(parent) = known {
-            fill_around(&mut spans, parent, id, ["Carried to the instance", "Carried back to the edge"]);
-        }
-    }
-    spans
-}
-
-/// On loopback the far side may be awake before the near side's write returns, and a busy machine makes
-/// that long: what another side did outside of the span it hangs beneath is no part of that span's time.
-fn keep_within(outer: &Record, spans: &mut [Record]) {
-    // A span that nobody ended ends before it starts.
-    let end = outer.end.max(outer.start);
-    for span in spans.iter_mut().filter(|span| span.direction != Direction::After) {
-        span.start = span.start.clamp(outer.start, end);
-        span.end = span.end.clamp(span.start, end);
-    }
-}
-
-/// The server's side of a DNS query hangs beneath the client's span that asked.
-fn graft_dns(spans: &mut Vec<Record>, dns: DnsPart) {
-    let asked = |span: &&Record| span.hop == Hop::Dns && number(span, DNS_QUERY_ID) == Some(dns.query_id.into());
-    let Some(outer) = spans.iter().find(asked) else { return };
-    let (id, parent) = (SpanId::random(), outer.id);
-    let mut looking = [Record {
-        id,
-        parent: Some(parent),
-        hop: Hop::Dns,
-        name: "Look in the zone".into(),
-        start: dns.start,
-        end: dns.end,
-        direction: Direction::Out,
-        status: Status::Ok,
-        attributes: dns.attributes,
-    }];
-    keep_within(outer, &mut looking);
-    spans.extend(looking);
-    fill_around(spans, parent, id, ["Carried to the DNS server", "Carried back to the client"]);
-}
-
-/// The edge's side of the handshake belongs beneath the client's; without a client it stays with the edge,
-/// before its first request.
-fn place_handshake(client: &mut Vec<Record>, edge: &mut Vec<Record>, edge_root: SpanId) {
-    if client.is_empty() {
-        return begin_with_handshake(edge);
-    }
-    let hello = client.iter().find(|span| span.name == CLIENT_HELLO);
-    let (mut handshake, rest): (Vec<_>, Vec<_>) = edge.drain(..).partition(|span| span.hop == Hop::Tls);
-    *edge = rest;
-    let Some(hello) = hello else {
-        // The client did not measure its side: the handshake came before the request, outside of its time.
-        return;
-    };
-    keep_within(hello, &mut handshake);
-    let hello = hello.id;
-    for mut span in handshake {
-        let outermost = span.parent == Some(edge_root) || span.parent.is_none();
-        let id = span.id;
-        if outermost {
-            span.parent = Some(hello);
-        }
-        client.push(span);
-        if outermost {
-            fill_around(client, hello, id, ["Carried to the edge", "Carried back to the client"]);
-        }
-    }
-}
-
-/// Lets the edge's root begin where its handshake began, and names the time between that and the request.
-fn begin_with_handshake(edge: &mut Vec<Record>) {
-    let shaken = edge.iter().filter(|span| span.hop == Hop::Tls).map(|span| (span.start, span.end));
-    let Some((start, end)) = shaken.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return };
-    let Some(root) = edge.first_mut() else { return };
-    let (id, asked) = (root.id, root.start);
-    root.start = asked.min(start);
-    if asked.as_nanos() >= end.as_nanos() + GAP_NS_MIN {
-        edge.push(Record {
-            id: SpanId::random(),
-            parent: Some(id),
-            hop: Hop::Http,
-            name: WAIT_FOR_REQUEST.into(),
-            start: end,
-            end: asked,
-            direction: Direction::Out,
-            status: Status::Ok,
-            attributes: Vec::new(),
-        });
-    }
-}
-
-/// Puts the edge's spans where the client only waited, and ends the overlap of its last bytes out with
-/// the client's first bytes in: that time is the edge's.
-fn hand_over_the_wait(client: &mut Vec<Record>, edge: &mut [Record], root: SpanId, edge_root: (SpanId, Tick)) {
-    client.retain(|span| span.name != WAIT_FOR_ANSWER);
-    edge[0].parent = Some(root);
-    // On loopback the edge may be awake before the client's write returns: that overlap is the edge's, too.
-    let edge_start = edge[0].start;
-    for span in client.iter_mut().filter(|span| span.parent == Some(root)) {
-        match span.direction {
-            Direction::Back => span.start = span.start.max(edge_root.1.min(span.end)),
-            _ if span.start < edge_start => span.end = span.end.min(edge_start),
-            _ => {}
-        }
-    }
-}
-
-/// Names the time in `parent` just before and just after its child `id`, which another side measured.
-fn fill_around(spans: &mut Vec<Record>, parent: SpanId, id: SpanId, names: [&'static str; 2]) {
-    let find = |wanted: SpanId| spans.iter().find(|span| span.id == wanted);
-    let (Some(outer), Some(inner)) = (find(parent), find(id)) else { return };
-    let (hop, start, end) = (outer.hop, inner.start, inner.end);
-    let siblings = || spans.iter().filter(|span| span.parent == Some(parent) && span.id != id);
-    let before = siblings().map(|span| span.end).filter(|end| *end <= start).max().unwrap_or(outer.start);
-    let after = siblings().map(|span| span.start).filter(|start| *start >= end).min().unwrap_or(outer.end);
-    // Between the client and the edge it is HTTP that travels.
-    let hop = if hop == Hop::Client { Hop::Http } else { hop };
-    let gaps = [(names[0], before, start, Direction::Out), (names[1], end, after, Direction::Back)];
-    for (name, from, to, direction) in gaps {
-        if to.as_nanos() >= from.as_nanos() + GAP_NS_MIN {
-            spans.push(Record {
-                id: SpanId::random(),
-                parent: Some(parent),
-                hop,
-                name: name.into(),
-                start: from,
-                end: to,
-                direction,
-                status: Status::Ok,
-                attributes: Vec::new(),
-            });
-        }
-    }
-}
-
 /// Keeps the order by start, but never shows a child before its parent; what hangs beneath nothing known
 /// becomes a child of the root.
 fn parents_first(spans: Vec<Record>) -> Vec<Record> {
@@ -371,12 +204,8 @@ fn time_by_hop(spans: &[Record]) -> Vec<(Hop, f64)> {
     times
 }
 
-fn attribute<'a>(span: &'a Record, key: &str) -> Option<&'a Value> {
+pub(super) fn attribute<'a>(span: &'a Record, key: &str) -> Option<&'a Value> {
     span.attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value)
-}
-
-fn number(span: &Record, key: &str) -> Option<u64> {
-    attribute(span, key).and_then(Value::as_u64)
 }
 
 /// The candidates of the last choice: the attempt that was answered.
@@ -428,8 +257,13 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
         303 => "See Other",
         304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -437,17 +271,24 @@ fn reason(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         409 => "Conflict",
+        410 => "Gone",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
         421 => "Misdirected Request",
         422 => "Unprocessable Content",
+        426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
+        508 => "Loop Detected",
         _ => "",
     }
 }

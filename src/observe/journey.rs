@@ -134,6 +134,10 @@ pub struct Journey {
     pub unaccounted_us: f64,
     pub hops: HopTimes,
     pub instances: Vec<Candidate>,
+    /// The id of the upstream that answered, if it is somebody's own service: one station, of which only
+    /// the time is known.
+    #[serde(default)]
+    pub your_service: Option<String>,
     pub sides: Sides,
     /// Ordered by start, parents before children; the first is the root.
     pub spans: Vec<JourneySpan>,

@@ -7,6 +7,7 @@ pub mod assemble;
 pub mod clock;
 pub mod hop;
 pub mod ids;
+mod join;
 pub mod journey;
 pub mod part;
 pub mod recorder;

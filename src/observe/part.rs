@@ -45,6 +45,8 @@ pub struct EdgePart {
     pub status: u16,
     /// Instances of ours that answered, each of which writes a part.
     pub instance_parts: usize,
+    /// The upstream that answered, if it is somebody's own service: it writes no part.
+    pub your_service: Option<String>,
     pub request_bytes: u64,
     pub response_bytes: u64,
     pub spans: Vec<Record>,
@@ -80,6 +82,8 @@ pub enum Part {
 pub const DNS_QUERY_ID: &str = "dns.id";
 /// Likewise: the port the query was sent from.
 pub const DNS_SOURCE_PORT: &str = "network.local.port";
+/// The edge's span of one attempt at an upstream.
+pub const FORWARD: &str = "Forward to an instance";
 /// Attribute of the edge's choosing span: the candidates (a list of [`super::journey::Candidate`]).
 pub const CANDIDATES: &str = "roundtrip.balancer.candidates";
 /// Attributes of a cache's span: the data layer's, or with [`CACHE_WHERE`] the edge's.

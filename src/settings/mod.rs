@@ -9,4 +9,5 @@ pub mod data;
 pub mod http;
 pub mod row;
 pub mod runtime;
+pub mod site;
 pub mod startup;

@@ -10,6 +10,8 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser};
 use serde::Deserialize;
 
+use super::site::{self, SiteFile, SitePlan};
+
 /// Similarity from which a wrong key is worth a "did you mean" (Jaro-Winkler, 0 to 1).
 const SIMILAR: f64 = 0.8;
 /// The file that is read when it is there.
@@ -41,6 +43,12 @@ pub struct ServeFlags {
     /// Address to listen on; beyond this machine only once there is an owner [default: 127.0.0.1]
     #[arg(long, env = "ROUNDTRIP_BIND", value_name = "IP")]
     pub bind: Option<IpAddr>,
+    /// Put the edge before your own service instead of the restaurant: http://127.0.0.1:3000; several are balanced
+    #[arg(long, env = "ROUNDTRIP_UPSTREAM", value_name = "URL", value_delimiter = ',')]
+    pub upstream: Vec<String>,
+    /// Port on which the app answers in plain HTTP/1.1 and h2c, too [default: off]
+    #[arg(long, env = "ROUNDTRIP_APP_HTTP_PORT", value_name = "PORT")]
+    pub app_http_port: Option<u16>,
     /// Copies of the application behind the balancer [default: 3]
     #[arg(long, env = "ROUNDTRIP_INSTANCES", value_name = "N")]
     pub instances: Option<usize>,
@@ -76,6 +84,9 @@ pub struct Startup {
     pub dns_port: PortChoice,
     pub data_dir: PathBuf,
     pub bind: IpAddr,
+    /// None: the app answers over TLS alone.
+    pub app_http_port: Option<PortChoice>,
+    pub site: SitePlan,
     pub instances: usize,
     pub open: bool,
     pub json: bool,
@@ -84,7 +95,7 @@ pub struct Startup {
 /// What is wrong with the configuration, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadConfiguration(String);
+pub struct BadConfiguration(pub String);
 
 /// For the names of the flags: clap knows them.
 #[derive(Parser)]
@@ -96,7 +107,9 @@ struct Names {
 impl Startup {
     /// Resolves `flags` (which clap has joined with the environment) with the file in `folder`.
     pub fn resolve(flags: ServeFlags, folder: &Path) -> Result<Startup, BadConfiguration> {
-        let file = read_file(&folder.join(FILE))?;
+        let (file, site) = read_file(&folder.join(FILE))?;
+        let upstreams = if flags.upstream.is_empty() { &file.upstream } else { &flags.upstream };
+        let site = SitePlan::resolve(upstreams, site)?;
         let instances = flags.instances.or(file.instances).unwrap_or(3);
         if !(1..=INSTANCES_MAX).contains(&instances) {
             return Err(BadConfiguration(format!("instances is {instances}; 1 to {INSTANCES_MAX} are possible")));
@@ -108,6 +121,8 @@ impl Startup {
             dns_port: PortChoice::of(flags.dns_port.or(file.dns_port), 5300),
             data_dir: data_dir_of(flags.data_dir, file.data_dir),
             bind: flags.bind.or(file.bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            app_http_port: flags.app_http_port.or(file.app_http_port).map(PortChoice::Asked),
+            site,
             instances,
             open: flags.open || file.open,
             json: flags.json || file.json,
@@ -115,37 +130,78 @@ impl Startup {
     }
 }
 
+/// Where a configuration comes from, so that it can be read again.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub flags: ServeFlags,
+    /// The folder of `roundtrip.toml`.
+    pub folder: PathBuf,
+}
+
+impl Source {
+    /// What it says now.
+    pub fn read(&self) -> Result<Startup, BadConfiguration> {
+        Startup::resolve(self.flags.clone(), &self.folder)
+    }
+}
+
+impl Startup {
+    /// The keys that `later` has other values for, and that only a new start can change.
+    pub fn needs_restart(&self, later: &Startup) -> Vec<&'static str> {
+        let differs = [
+            ("console-port", self.console_port != later.console_port),
+            ("app-port", self.app_port != later.app_port),
+            ("app-http-port", self.app_http_port != later.app_http_port),
+            ("http-port", self.http_port != later.http_port),
+            ("dns-port", self.dns_port != later.dns_port),
+            ("data-dir", self.data_dir != later.data_dir),
+            ("bind", self.bind != later.bind),
+            ("instances", self.instances != later.instances),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+}
+
 /// The data folder of a command that starts no server: it is found as the server finds it.
 pub fn data_dir(flag: Option<PathBuf>, folder: &Path) -> Result<PathBuf, BadConfiguration> {
-    Ok(data_dir_of(flag, read_file(&folder.join(FILE))?.data_dir))
+    Ok(data_dir_of(flag, read_file(&folder.join(FILE))?.0.data_dir))
 }
 
 fn data_dir_of(flag: Option<PathBuf>, file: Option<PathBuf>) -> PathBuf {
     flag.or(file).unwrap_or_else(|| PathBuf::from(DATA_DIR))
 }
 
-/// The file's keys as if they were flags; no file is no keys.
-fn read_file(path: &Path) -> Result<ServeFlags, BadConfiguration> {
+/// The file's keys as if they were flags, and what it says about the site; no file is no keys.
+fn read_file(path: &Path) -> Result<(ServeFlags, SiteFile), BadConfiguration> {
     let bad = |reason: String| BadConfiguration(format!("{}: {reason}", path.display()));
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ServeFlags::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
         Err(error) => return Err(bad(error.to_string())),
     };
     let one_line = |error: toml::de::Error| bad(error.to_string().replace('\n', " "));
-    let table: toml::Table = toml::from_str(&text).map_err(one_line)?;
-    let command = Names::command();
-    let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
-    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
-        let likeness = |known: &&&str| strsim::jaro_winkler(key, known);
-        let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        let hint = match best.filter(|best| likeness(best) >= SIMILAR) {
-            Some(best) => format!("; did you mean '{best}'?"),
-            None => format!("; known are {}", known.join(", ")),
-        };
-        return Err(bad(format!("there is no key '{key}'{hint}")));
+    let mut table: toml::Table = toml::from_str(&text).map_err(one_line)?;
+    let mut site = toml::Table::new();
+    for key in site::KEYS {
+        site.extend(table.remove(key).map(|value| (key.to_owned(), value)));
     }
-    toml::Value::Table(table).try_into().map_err(one_line)
+    let command = Names::command();
+    let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).chain(site::KEYS).collect();
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(bad(format!("there is no key '{key}'{}", did_you_mean(key, &known))));
+    }
+    let flags = toml::Value::Table(table).try_into().map_err(one_line)?;
+    Ok((flags, toml::Value::Table(site).try_into().map_err(one_line)?))
+}
+
+/// The end of a complaint about a word that is not among `known`.
+pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
+    let likeness = |known: &&&str| strsim::jaro_winkler(word, known);
+    let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match best.filter(|best| likeness(best) >= SIMILAR) {
+        Some(best) => format!("; did you mean '{best}'?"),
+        None => format!("; known are {}", known.join(", ")),
+    }
 }
 
 #[cfg(test)]

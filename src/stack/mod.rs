@@ -3,6 +3,8 @@
 //! The only module that knows every hop. Twenty stacks can run in one process and share nothing but
 //! what is passed in: the certificate authority and the one password hasher.
 
+pub mod reload;
+pub mod site;
 mod start;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::api::Instance;
-use crate::balancer::{Balancer, InstanceView};
+use crate::balancer::InstanceView;
 use crate::client::{Client, ClientError};
 use crate::dns::DnsServer;
 use crate::domain::permission::Role;
@@ -19,10 +21,12 @@ use crate::domain::session::{SessionSecret, Staff};
 use crate::edge::Edge;
 use crate::observe::recorder::Recorder;
 use crate::settings::runtime::Settings;
+use crate::settings::site::SitePlan;
 use crate::store::StoreError;
 use crate::store::bistro::{Bistro, Counts};
 use crate::store::engine::OpenError;
 use crate::store::hasher::Hasher;
+use site::{Ground, Pools};
 
 /// The app's name in the embedded DNS.
 pub const APP_NAME: &str = "bistro.roundtrip.test";
@@ -38,6 +42,10 @@ pub struct StackConfig {
     pub instances: usize,
     /// The edge's socket, bound already.
     pub app: TcpListener,
+    /// Another socket of the edge, for plain HTTP.
+    pub app_http: Option<TcpListener>,
+    /// What the edge serves.
+    pub site: SitePlan,
     /// Further names and addresses under which the edge answers (LAN addresses).
     pub app_names: Vec<String>,
     /// Where the DNS server listens, UDP and TCP; port 0 chooses one.
@@ -64,6 +72,9 @@ pub enum StackError {
     Dns(#[from] crate::dns::DnsError),
     #[error("the edge did not start: {0}")]
     Edge(#[from] crate::edge::EdgeError),
+    /// What was written can't be served.
+    #[error("{0}")]
+    Site(String),
     #[error("instance {id} did not start: {reason}")]
     Instance { id: String, reason: std::io::Error },
     #[error(transparent)]
@@ -77,12 +88,16 @@ pub enum StackError {
 pub struct Stack {
     /// None once it was stopped.
     servers: Mutex<Option<Servers>>,
-    balancer: Balancer,
-    bistro: Bistro,
+    /// What pools and routes are made with, at the start and when the configuration is loaded again.
+    ground: Ground,
+    pools: Mutex<Pools>,
+    /// None: the edge stands before somebody's own service.
+    bistro: Option<Bistro>,
     client: Client,
     recorder: Recorder,
     settings: Settings,
     app: SocketAddr,
+    app_http: Option<SocketAddr>,
     dns: SocketAddr,
 }
 
@@ -102,6 +117,11 @@ impl Stack {
     /// The edge's address.
     pub fn app(&self) -> SocketAddr {
         self.app
+    }
+
+    /// The edge's address for plain HTTP, where there is one.
+    pub fn app_http(&self) -> Option<SocketAddr> {
+        self.app_http
     }
 
     /// The app's address as the stack's own client asks for it: by the name that only its DNS knows.
@@ -135,34 +155,78 @@ impl Stack {
         &self.settings
     }
 
+    /// The upstreams of all pools.
     pub fn instances(&self) -> Vec<InstanceView> {
-        self.balancer.view()
+        self.pools().iter().flat_map(|(_, balancer)| balancer.view()).collect()
     }
 
-    /// Waits until an instance takes requests.
+    /// Waits until every pool knows how its upstreams are.
     pub async fn ready(&self) {
-        self.balancer.ready().await;
+        let balancers: Vec<_> = self.pools().iter().map(|(_, balancer)| balancer.clone()).collect();
+        for balancer in balancers {
+            balancer.ready().await;
+        }
     }
 
-    pub async fn counts(&self) -> Result<Counts, StoreError> {
-        self.bistro.counts().await
+    /// Serves `plan` from the next request on. Nothing is changed when it can't be; no connection is closed
+    /// either way, and pools that stay keep what they know.
+    pub async fn replace_site(&self, plan: &SitePlan) -> Result<(), StackError> {
+        if plan.has_restaurant() && self.bistro.is_none() {
+            let why = "the restaurant is not running; to add it, start again";
+            return Err(StackError::Site(why.to_owned()));
+        }
+        let running = self.pools().clone();
+        let pools = self.ground.pools(plan, &running).await?;
+        let site = self.ground.site(plan, &pools)?;
+        if let Some(servers) = &*self.servers() {
+            servers.edge.replace(site);
+        }
+        *self.pools() = pools;
+        Ok(())
     }
 
+    /// Whether the restaurant runs, or the edge stands before somebody's own service alone.
+    pub fn has_restaurant(&self) -> bool {
+        self.bistro.is_some()
+    }
+
+    /// Whose requests can be sent: the restaurant's people, or nobody in particular.
+    pub fn roles(&self) -> &'static [Role] {
+        if self.bistro.is_some() { &Role::BISTRO } else { &[Role::Guest] }
+    }
+
+    /// None without the restaurant.
+    pub async fn counts(&self) -> Result<Option<Counts>, StoreError> {
+        match &self.bistro {
+            Some(bistro) => bistro.counts().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Nobody without the restaurant.
     pub async fn staff(&self) -> Result<Vec<Staff>, StoreError> {
-        self.bistro.staff().await
+        match &self.bistro {
+            Some(bistro) => bistro.staff().await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Sets the password hash of a member of staff; false when there is nobody of that name.
     pub async fn set_staff_password(&self, name: &str, phc: &str) -> Result<bool, StoreError> {
-        self.bistro.set_staff_password(name, phc).await
+        match &self.bistro {
+            Some(bistro) => bistro.set_staff_password(name, phc).await,
+            None => Ok(false),
+        }
     }
 
-    /// A real session of five minutes for the staff of `role`; None for a guest, who needs none.
+    /// A real session of five minutes for the staff of `role`, one of [`Self::roles`]; None for a guest, who
+    /// needs none.
     pub async fn mint_session(&self, role: Role) -> Result<Option<SessionSecret>, StoreError> {
-        if role == Role::Guest {
-            return Ok(None);
+        match (&self.bistro, role) {
+            (_, Role::Guest) => Ok(None),
+            (Some(bistro), role) => bistro.mint_session(role).await.map(Some),
+            (None, role) => Err(StoreError::Internal(format!("nobody is a {} without the restaurant", role.id()))),
         }
-        self.bistro.mint_session(role).await.map(Some)
     }
 
     /// Stops an instance at once, as when its process dies: what is under way in it is cut. False when
@@ -179,7 +243,9 @@ impl Stack {
             Some(instance) => {
                 instance.kill().await;
                 // Not before: what was under way in it is to be seen breaking off.
-                self.balancer.set_stopped(id, true);
+                for (_, balancer) in self.pools().iter() {
+                    balancer.set_stopped(id, true);
+                }
                 true
             }
             None => false,
@@ -197,7 +263,14 @@ impl Stack {
             }
             dns.stop().await;
         }
-        self.bistro.close().await
+        match &self.bistro {
+            Some(bistro) => bistro.close().await,
+            None => Ok(()),
+        }
+    }
+
+    fn pools(&self) -> MutexGuard<'_, Pools> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn servers(&self) -> MutexGuard<'_, Option<Servers>> {

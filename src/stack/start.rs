@@ -3,13 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use super::site::{Ground, Pools};
 use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
 use crate::api::{Instance, InstanceConfig};
-use crate::balancer::{Balancer, UpstreamConfig};
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
 use crate::edge::limits::EdgeLimits;
-use crate::edge::site::{PathRule, Route, Rules, Site};
 use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
@@ -29,19 +28,31 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let recorder = Recorder::default();
     let hop_secret = secret::random_hex_256()?;
     let probe_key = ProbeKey::new(&config.control_key);
-    let bistro = Bistro::open(&config.data_dir.join(BISTRO_FILE), bistro::Options::default())?;
-
-    let instances = start_instances(&config, &bistro, &recorder, &hop_secret)?;
+    let bistro = match config.site.has_restaurant() {
+        true => Some(Bistro::open(&config.data_dir.join(BISTRO_FILE), bistro::Options::default())?),
+        false => None,
+    };
+    let instances = match &bistro {
+        Some(bistro) => start_instances(&config, bistro, &recorder, &hop_secret)?,
+        None => Vec::new(),
+    };
     let addresses: Vec<(String, SocketAddr)> =
         instances.iter().map(|instance| (instance.id().to_owned(), instance.address())).collect();
-    let balancer = Balancer::new(upstreams(&addresses), config.settings.clone(), hop_secret);
 
-    let app_port = config.app.local_addr().map_err(crate::edge::EdgeError::from)?.port();
-    let hosts = app_hosts(config.app_names, app_port);
+    let ground = Ground {
+        settings: config.settings.clone(),
+        hop_secret,
+        instances: addresses.clone(),
+        hosts: app_hosts(&config)?,
+    };
+    let pools = ground.pools(&config.site, &Pools::new()).await?;
+    let site = ground.site(&config.site, &pools)?;
+    let tls = Listener { socket: config.app, tls: Some(config.tls) };
+    let plain = config.app_http.map(|socket| Listener { socket, tls: None });
     let edge = Edge::start(
         EdgeConfig {
-            listeners: vec![Listener { socket: config.app, tls: Some(config.tls) }],
-            site: bistro_site(hosts, &balancer),
+            listeners: std::iter::once(tls).chain(plain).collect(),
+            site,
             settings: config.settings.clone(),
             probe_key: probe_key.clone(),
             limits: EdgeLimits::default(),
@@ -62,9 +73,11 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     })?;
     Ok(Stack {
         app: edge.addresses()[0],
+        app_http: edge.addresses().get(1).copied(),
         dns: dns.address(),
         servers: Mutex::new(Some(Servers { edge, instances, dns })),
-        balancer,
+        ground,
+        pools: Mutex::new(pools),
         bistro,
         client,
         recorder,
@@ -102,34 +115,17 @@ fn start_instances(
     (1..=config.instances).map(instance).collect()
 }
 
-fn upstreams(addresses: &[(String, SocketAddr)]) -> Vec<UpstreamConfig> {
-    let upstream = |(id, address): &(String, SocketAddr)| UpstreamConfig {
-        id: id.clone(),
-        address: *address,
-        own: true,
-        health_path: None,
-    };
-    addresses.iter().map(upstream).collect()
-}
-
-/// The restaurant: all of it behind one pool, with rules of their own where secrets are checked and where
-/// an order may be sent twice.
-fn bistro_site(hosts: HostList, balancer: &Balancer) -> Site {
-    let rules = Rules::strict(&EdgeLimits::default());
-    let route = |path: PathRule, rules: Rules| Route { host: None, path, balancer: balancer.clone(), rules };
-    let routes = vec![
-        route(PathRule::Exact("/api/v1/session".to_owned()), Rules { tells_times: false, ..rules.clone() }),
-        route(PathRule::Exact("/api/v1/orders".to_owned()), Rules { idempotency_key_counts: true, ..rules.clone() }),
-        route(PathRule::Prefix("/".to_owned()), rules),
-    ];
-    Site::new(hosts, Vec::new(), routes)
-}
-
-fn app_hosts(more: Vec<String>, port: u16) -> HostList {
+fn app_hosts(config: &StackConfig) -> Result<HostList, StackError> {
     let own =
         [APP_LOCAL_NAME, APP_NAME, "www.bistro.roundtrip.test", "localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let names: Vec<String> = own.into_iter().chain(more).collect();
-    HostList::new(&names, port, 443)
+    let names: Vec<String> = own.iter().chain(&config.app_names).cloned().collect();
+    let port =
+        |socket: &TcpListener| Ok::<_, StackError>(socket.local_addr().map_err(crate::edge::EdgeError::from)?.port());
+    let hosts = HostList::new(&names, port(&config.app)?, 443);
+    Ok(match &config.app_http {
+        Some(socket) => hosts.and(HostList::new(&names, port(socket)?, 80)),
+        None => hosts,
+    })
 }
 
 /// What the stack's DNS server knows.

@@ -134,6 +134,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A text that `fits`; `detail` says what does.
+    pub fn text_that(
+        &mut self,
+        name: &'static str,
+        chars_max: usize,
+        fits: impl FnOnce(&str) -> bool,
+        detail: &str,
+    ) -> Option<&'a str> {
+        let text = self.text(name, chars_max)?;
+        if fits(text) { Some(text) } else { self.wrong(name, detail.to_owned()) }
+    }
+
     /// One of the texts in `choices`.
     pub fn one_of(
         &mut self,

@@ -4,6 +4,8 @@
 #[derive(Debug, Clone, Default)]
 pub struct HostList {
     authorities: Vec<String>,
+    /// Hosts that somebody named on purpose: on any port, since the one a client sees may be another's.
+    anywhere: Vec<String>,
 }
 
 impl HostList {
@@ -14,17 +16,39 @@ impl HostList {
         if port == default_port {
             authorities.extend(names.iter().map(|name| bracketed(&name.to_ascii_lowercase())));
         }
-        Self { authorities }
+        Self { authorities, anywhere: Vec::new() }
+    }
+
+    /// These and those, as for one server on two ports.
+    pub fn and(mut self, other: HostList) -> Self {
+        self.authorities.extend(other.authorities);
+        self.anywhere.extend(other.anywhere);
+        self
+    }
+
+    /// Also answers to `hosts` (names or addresses), whatever the port.
+    pub fn and_anywhere(mut self, hosts: &[String]) -> Self {
+        self.anywhere.extend(hosts.iter().map(|host| bracketed(&host.to_ascii_lowercase())));
+        self
     }
 
     /// Whether `authority` (the value of Host or `:authority`) is one of ours. A trailing dot is not.
     pub fn allows(&self, authority: &str) -> bool {
         self.authorities.iter().any(|own| own.eq_ignore_ascii_case(authority))
+            || self.anywhere.iter().any(|own| own.eq_ignore_ascii_case(host(authority)))
     }
 
     /// For the error's text: the first, canonical one.
     pub fn canonical(&self) -> &str {
         self.authorities.first().map_or("localhost", String::as_str)
+    }
+}
+
+/// An authority without its port.
+pub fn host(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
     }
 }
 
@@ -36,6 +60,18 @@ fn bracketed(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_port_is_no_part_of_the_host() {
+        assert_eq!(["a:1", "a", "[::1]:8", "[::1]", "a:"].map(host), ["a", "a", "[::1]", "[::1]", "a:"]);
+    }
+
+    #[test]
+    fn a_host_that_was_named_on_purpose_may_have_any_port() {
+        let hosts = HostList::default().and_anywhere(&["Shop.example".into(), "::2".into()]);
+        assert!(hosts.allows("shop.example") && hosts.allows("SHOP.example:81") && hosts.allows("[::2]:1"));
+        assert!(!hosts.allows("shop.example.") && !hosts.allows("shop.example:") && !hosts.allows("x.shop.example"));
+    }
 
     #[test]
     fn only_exact_authorities_with_the_port_pass() {

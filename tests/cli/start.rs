@@ -119,3 +119,32 @@ async fn the_address_that_is_bound_is_one_of_its_names() {
     assert!(!statuses.contains(&421), "{statuses:?}");
     server.stop();
 }
+
+#[test]
+fn a_configuration_is_checked_without_starting_anything_and_loaded_again_by_a_command() {
+    let place = Place::new();
+    let file = place.path().join("roundtrip.toml");
+    let check = || place.run(&["config", "check"]);
+    assert!(check().succeeded().out.contains("Everything goes to the restaurant"));
+    std::fs::write(&file, "[pool.shop]\nupstreams = ['http://127.0.0.1:1']\n[[route]]\npool = 'shop'\n")
+        .expect("a file");
+    assert!(check().succeeded().out.contains("*/  →  shop: http://127.0.0.1:1"));
+    let server = place.serve(&[]);
+    place.run(&["config", "reload"]).succeeded();
+    std::fs::write(&file, "[[route]]\npool = 'shp'\n").expect("a file");
+    check().refused("there is no pool 'shp'");
+    place.run(&["config", "reload"]).refused("there is no pool 'shp'");
+    std::fs::write(&file, "[[route]]\npool = 'bistro'\nresponse-headers = { Host = 'x' }\n").expect("a file");
+    check().refused("the proxy itself decides");
+    server.stop();
+    assert!(!place.data().join("bistro.db").exists(), "the restaurant was not part of it");
+}
+
+#[test]
+fn an_upstream_that_is_no_address_is_refused_in_one_line() {
+    let place = Place::new();
+    for (url, why) in [("127.0.0.1:3000", "must begin with http://"), ("http://a/path", "a path can't be given")] {
+        place.run(&["serve", "--upstream", url]).refused(why);
+    }
+    assert!(!place.data().exists());
+}

@@ -239,7 +239,7 @@ impl Rig {
     }
 
     pub async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), read: Vec::new() }
+        Client::on(TcpStream::connect(self.address).await.unwrap())
     }
 
     /// Sends a request, HOST replaced, asks to close, and reads all that comes back.
@@ -262,6 +262,10 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn on(stream: TcpStream) -> Self {
+        Self { stream, read: Vec::new() }
+    }
+
     pub async fn write(&mut self, text: &str) {
         soon(self.stream.write_all(text.as_bytes())).await.unwrap();
     }

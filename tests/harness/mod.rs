@@ -18,6 +18,8 @@ use roundtrip::client::{Client, ClientConfig, Resolver, Roots};
 use roundtrip::console::door::{Door, DoorConfig};
 use roundtrip::console::{self, Console, ConsoleConfig};
 use roundtrip::settings::runtime::Settings;
+use roundtrip::settings::startup::{ServeFlags, Source};
+use roundtrip::stack::reload::Reloader;
 use roundtrip::stack::{APP_LOCAL_NAME, APP_NAME, Stack, StackConfig};
 use roundtrip::store::bistro::{Bistro, Options};
 use roundtrip::store::control::{self, Control};
@@ -85,8 +87,24 @@ impl House {
         House { _own: Some(own), ..House::on(&folder, 1).await }
     }
 
-    /// On a folder that stays, put together as `roundtrip serve` does.
+    /// A new one before somebody's own service, with a plain port beside the sealed one.
+    pub async fn before(upstreams: &[SocketAddr]) -> House {
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path().to_owned();
+        let upstream = upstreams.iter().map(|address| format!("http://{address}")).collect();
+        let flags = ServeFlags { upstream, app_http_port: Some(0), ..ServeFlags::default() };
+        House { _own: Some(own), ..House::serving(&folder, flags).await }
+    }
+
+    /// On a folder that stays.
     pub async fn on(folder: &Path, instances: usize) -> House {
+        House::serving(folder, ServeFlags { instances: Some(instances), ..ServeFlags::default() }).await
+    }
+
+    /// Put together as `roundtrip serve` does, with `roundtrip.toml` in the same folder.
+    async fn serving(folder: &Path, flags: ServeFlags) -> House {
+        let source = Source { flags, folder: folder.to_owned() };
+        let startup = source.read().expect("a configuration");
         let socket = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = |socket: &TcpListener| socket.local_addr().expect("an address").port();
         let (app, console_socket, http) = (socket(), socket(), socket());
@@ -101,8 +119,10 @@ impl House {
         let control = Control::open(&folder.join("control.db"), control::Options::default()).expect("control.db");
         let stack = Stack::start(StackConfig {
             data_dir: folder.to_owned(),
-            instances,
+            instances: startup.instances,
             app,
+            app_http: startup.app_http_port.map(|_| socket()),
+            site: startup.site.clone(),
             app_names: Vec::new(),
             dns: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             app_addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
@@ -114,6 +134,7 @@ impl House {
             settings: Settings::default(),
         });
         let stack = Arc::new(stack.await.expect("a stack"));
+        let reloader = Arc::new(Reloader::new(Arc::clone(&stack), source, startup));
         let hosts = |names: &[&str], port, default_port| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             HostList::new(&names, port, default_port)
@@ -123,6 +144,7 @@ impl House {
             tls: tls(),
             hosts: hosts(&[console::NAME, "localhost", "127.0.0.1"], console_port, 443),
             stack: Arc::clone(&stack),
+            reloader,
             control: control.clone(),
             hasher: hasher.clone(),
             control_key,
@@ -153,6 +175,11 @@ impl House {
             folder: folder.to_owned(),
             _own: None,
         }
+    }
+
+    /// The folder of its data and of `roundtrip.toml`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub fn console_url(&self) -> String {

@@ -22,6 +22,7 @@ use super::{SharedCache, key, validate};
 use crate::balancer::answer::AnswerBody;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
+use crate::edge::record::By;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::part::{CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE};
@@ -36,8 +37,7 @@ const LOOK: &str = "Look in the edge's cache";
 pub struct Found {
     pub head: response::Parts,
     pub body: Body,
-    /// Whether an instance of ours was asked for it: it writes a part of the trace.
-    pub own: bool,
+    pub by: By,
 }
 
 #[derive(Debug)]
@@ -187,7 +187,7 @@ impl Get<'_> {
         let suits = head.selection.matches(&self.head.headers) && head.freshness.suits(&self.control, Tick::now());
         let reader = if suits { body.reader()? } else { return None };
         let status = Forwarded { collapsed: true, ..Forwarded::because(why) };
-        Some(self.found(head, Body::Growing(reader), CacheStatus::Forwarded(status), false))
+        Some(self.found(head, Body::Growing(reader), CacheStatus::Forwarded(status), By::Edge))
     }
 
     fn hit(&self, stored: &Stored, waited: Option<Why>) -> Found {
@@ -195,19 +195,19 @@ impl Get<'_> {
             Some(why) => CacheStatus::Forwarded(Forwarded { collapsed: true, ..Forwarded::because(why) }),
             None => CacheStatus::Hit { ttl: stored.head.freshness.ttl(Tick::now()) },
         };
-        self.found(&stored.head, Body::Whole(stored.body.clone()), status, false)
+        self.found(&stored.head, Body::Whole(stored.body.clone()), status, By::Edge)
     }
 
     /// An answer made of what is kept.
-    pub fn found(&self, kept: &Head, body: Body, status: CacheStatus, own: bool) -> Found {
+    pub fn found(&self, kept: &Head, body: Body, status: CacheStatus, by: By) -> Found {
         let (mut head, ()) = Response::new(()).into_parts();
         (head.status, head.headers) = (kept.status, kept.headers.clone());
         head.headers.insert(AGE, HeaderValue::from(kept.freshness.age(Tick::now()).as_secs()));
-        self.present(head, body, status, own)
+        self.present(head, body, status, by)
     }
 
     /// As the request wants it: the whole, a part, or the word that the client's own copy will do.
-    pub fn present(&self, mut head: response::Parts, body: Body, cache_status: CacheStatus, own: bool) -> Found {
+    pub fn present(&self, mut head: response::Parts, body: Body, cache_status: CacheStatus, by: By) -> Found {
         let mut body = body;
         let asked = &self.head.headers;
         let whole = head.status == StatusCode::OK;
@@ -226,7 +226,7 @@ impl Get<'_> {
             body = Body::Whole(Bytes::new());
         }
         cache_status.append(&mut head.headers, self.source.via);
-        Found { head, body, own }
+        Found { head, body, by }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::balancer::answer::{Answer, AnswerBody};
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
 use crate::edge::headers;
+use crate::edge::record::By;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::recorder::Recorder;
@@ -57,11 +58,12 @@ impl Source<'_> {
 impl Found {
     /// An upstream's answer that is not stored. No reason: there is no cache.
     pub(super) fn passed(answer: Answer, why: Option<Why>, via: &str) -> Self {
-        let Answer { mut head, body, own, .. } = answer;
+        let by = By::of(&answer);
+        let Answer { mut head, body, .. } = answer;
         if let Some(why) = why {
             CacheStatus::Forwarded(Forwarded::because(why)).append(&mut head.headers, via);
         }
-        Self { head, body: Body::Upstream(body), own }
+        Self { head, body: Body::Upstream(body), by }
     }
 }
 
@@ -111,12 +113,12 @@ impl Get<'_> {
 
     /// The stale answer, where the upstream failed and that is allowed (RFC 5861, section 4).
     fn instead_of_error(&self, stale: &Stored, answered: &Result<Answer, Failure>) -> Option<Found> {
-        let (status, own) = match answered {
+        let (status, by) = match answered {
             Ok(answer) if matches!(answer.head.status.as_u16(), 500 | 502..=504) => {
-                (Some(answer.head.status.as_u16()), answer.own)
+                (Some(answer.head.status.as_u16()), By::of(answer))
             }
             Ok(_) | Err(Failure::Upload) => return None,
-            Err(_) => (None, false),
+            Err(_) => (None, By::Edge),
         };
         let grace = self.source.rule.stale_grace.unwrap_or(self.settings.grace);
         if !stale.head.freshness.serves_on_error(&self.control, grace, Tick::now()) {
@@ -124,11 +126,12 @@ impl Get<'_> {
         }
         self.cache.store.count_stale();
         let status = CacheStatus::Forwarded(Forwarded { status, ..Forwarded::because(Why::Stale) });
-        Some(self.found(&stale.head, Body::Whole(stale.body.clone()), status, own))
+        Some(self.found(&stale.head, Body::Whole(stale.body.clone()), status, by))
     }
 
     /// A 304 to our question: what is stored is good again, with the fields that came.
     fn validated(self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
+        let by = By::of(&answer);
         let mut head = answer.head;
         (head.status, head.headers) = (stale.head.status, freshened(&stale.head.headers, &head.headers));
         let forwarded = Forwarded { status: Some(304), ..Forwarded::because(Why::Stale) };
@@ -138,11 +141,11 @@ impl Get<'_> {
                 let stored = Stored { head: Arc::new(kept), body: stale.body.clone() };
                 ticket.keep(stored.clone(), self.settings.bytes);
                 let status = CacheStatus::Forwarded(Forwarded { stored: true, ..forwarded });
-                self.found(&stored.head, body, status, answer.own)
+                self.found(&stored.head, body, status, by)
             }
             None => {
                 self.give_up(ticket, Some(stale));
-                self.present(head, body, CacheStatus::Forwarded(forwarded), answer.own)
+                self.present(head, body, CacheStatus::Forwarded(forwarded), by)
             }
         }
     }
@@ -180,13 +183,14 @@ impl Get<'_> {
             self.give_up(ticket, stale);
             return Found::passed(answer, Some(why), self.source.via);
         };
-        let Answer { mut head, body, own, .. } = answer;
+        let by = By::of(&answer);
+        let Answer { mut head, body, .. } = answer;
         let status = Forwarded { stored: true, ..Forwarded::because(why) };
         CacheStatus::Forwarded(status).append(&mut head.headers, self.source.via);
         let kept = Arc::new(kept);
         if body.is_end_stream() {
             ticket.keep(Stored { head: kept, body: Bytes::new() }, self.settings.bytes);
-            return Found { head, body: Body::Whole(Bytes::new()), own };
+            return Found { head, body: Body::Whole(Bytes::new()), by };
         }
         let (growing, reader) = Growing::new(length);
         if length.is_some() {
@@ -194,7 +198,7 @@ impl Get<'_> {
             ticket.announce(Arriving { head: Arc::clone(&kept), body: Arc::clone(&growing) });
         }
         tokio::spawn(fill(ticket, kept, growing, body, CacheSettings { object_bytes, ..self.settings }));
-        Found { head, body: Body::Growing(reader), own }
+        Found { head, body: Body::Growing(reader), by }
     }
 
     /// Nothing of this answer is kept. What it says about others counts only if it was asked like theirs.

@@ -126,6 +126,13 @@ pub struct Reader {
     rest: Option<AnswerBody>,
 }
 
+impl Reader {
+    /// Whether it has not turned out to be too large so far.
+    pub fn is_kept(&self) -> bool {
+        self.rest.is_none()
+    }
+}
+
 impl Body for Reader {
     type Data = Bytes;
     type Error = Cut;

@@ -10,6 +10,7 @@ use super::object::Stored;
 use super::status::Why;
 use super::store::Ticket;
 use super::validate;
+use crate::edge::record::By;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::part::{EdgePart, Part};
@@ -33,11 +34,14 @@ impl Get<'_> {
             let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
             let source = Source { balancer: &balancer, rule: &rule, via: &via, secure, recorder: &recorder };
             let get = Get { cache: &cache, settings, source: &source, root: &root, head, control, key };
-            let (mut status, mut instance_parts, mut response_bytes) = (0, 0, 0);
+            let (mut status, mut by, mut response_bytes) = (0, By::Edge, 0);
             if let Ok(found) = get.fetch(ticket, Some(stale), Why::Stale).await {
-                (status, instance_parts) = (found.head.status.as_u16(), usize::from(found.own));
+                (status, by) = (found.head.status.as_u16(), found.by);
                 if let Body::Growing(mut body) = found.body {
-                    while let Some(Ok(frame)) = body.frame().await {
+                    // What is too large to be kept nobody wants.
+                    while body.is_kept()
+                        && let Some(Ok(frame)) = body.frame().await
+                    {
                         response_bytes += frame.data_ref().map_or(0, |chunk| chunk.len() as u64);
                     }
                 }
@@ -50,7 +54,8 @@ impl Get<'_> {
                 method,
                 path,
                 status,
-                instance_parts,
+                instance_parts: usize::from(matches!(by, By::Instance)),
+                your_service: if let By::YourService(id) = by { Some(id) } else { None },
                 request_bytes: 0,
                 response_bytes,
                 spans: root.trace().finish(),
