@@ -4,15 +4,16 @@
 mod rig;
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::header::HOST;
 use hyper::{Request, Response};
 use rig::{Options, Rig, SECRET, Upstream, body, configs, field, nobody, raw_upstream, soon, status, until};
-use roundtrip::balancer::Balancer;
 use roundtrip::balancer::failure::Failure;
 use roundtrip::balancer::upload::Upload;
+use roundtrip::balancer::{Balancer, Caller};
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::ids::SpanId;
@@ -52,6 +53,10 @@ fn request() -> Request<Upload> {
     Request::get("/").header(HOST, "a").body(Upload::Empty).unwrap()
 }
 
+fn caller() -> Caller {
+    Caller::at(Ipv4Addr::LOCALHOST.into())
+}
+
 fn named<'a>(spans: &'a [Record], name: &str) -> Vec<&'a Record> {
     spans.iter().filter(|span| span.name == name).collect()
 }
@@ -80,7 +85,7 @@ async fn p2c_uses_them_all_and_says_why() {
         assert_eq!(status(&rig.get("/", "").await), 200);
     }
     let root = detailed();
-    let answer = soon(rig.balancer.forward(request(), &root)).await.unwrap();
+    let answer = soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
     let spans = root.trace().finish();
     let choice = named(&spans, "Choose an instance")[0];
     let candidates: Vec<Candidate> = serde_json::from_value(attribute(choice, CANDIDATES)).unwrap();
@@ -108,7 +113,7 @@ async fn kept_connections_are_used_again_and_the_trace_says_so() {
     }
     assert_eq!(peers.into_values().collect::<Vec<_>>(), [5]);
     let root = detailed();
-    soon(rig.balancer.forward(request(), &root)).await.unwrap();
+    soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
     let spans = root.trace().finish();
     let attempt = named(&spans, "Forward to an instance")[0];
     assert_eq!(attribute(attempt, "http.connection.reused"), true);
@@ -126,7 +131,7 @@ async fn a_connect_failure_goes_to_another_instance_body_and_all() {
     dead.kill();
     until(|| dead.open.load(Ordering::SeqCst) == 0 || std::net::TcpStream::connect(dead.address).is_err()).await;
     let root = detailed();
-    let answer = soon(rig.balancer.forward(request(), &root)).await.unwrap();
+    let answer = soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
     assert_eq!(answer.upstream, "i2");
     let spans = root.trace().finish();
     let [first, second] = named(&spans, "Forward to an instance")[..] else { panic!("{spans:?}") };
@@ -171,7 +176,7 @@ async fn the_try_over_a_connection_that_turns_out_dead_has_a_span() {
     let found = async {
         loop {
             let root = detailed();
-            let answer = rig.balancer.forward(request(), &root).await.unwrap();
+            let answer = rig.balancer.forward(request(), &caller(), &root).await.unwrap();
             assert_eq!(answer.head.status, 200);
             let spans = root.trace().finish();
             if let [dead] = named(&spans, "Find the kept connection closed")[..] {
@@ -243,23 +248,26 @@ async fn with_fewer_than_half_healthy_all_are_used_and_the_trace_says_so() {
     let mut whys = String::new();
     for _ in 0..3 {
         let root = detailed();
-        soon(rig.balancer.forward(request(), &root)).await.unwrap();
+        soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
         let spans = root.trace().finish();
         whys.push_str(&attribute(named(&spans, "Choose an instance")[0], "roundtrip.balancer.why").to_string());
     }
-    assert_eq!(whys.matches("fewer than half are healthy, so all are used").count(), 3, "{whys}");
+    assert_eq!(whys.matches("fewer than 50 % are healthy, so all are used").count(), 3, "{whys}");
 }
 
 #[tokio::test]
 async fn nobody_to_ask_is_told_from_nobody_who_answers() {
     let settings = Settings::default();
     let none = Balancer::new(Vec::new(), settings.clone(), SECRET.to_owned());
-    assert!(matches!(none.forward(request(), &detailed()).await, Err(Failure::NoneLeft)));
+    assert!(matches!(none.forward(request(), &caller(), &detailed()).await, Err(Failure::NoneLeft)));
     let dead = Balancer::new(configs(&[nobody(), nobody()], false), settings.clone(), SECRET.to_owned());
-    assert!(matches!(dead.forward(request(), &detailed()).await, Err(Failure::Unreachable { tried: 2 })));
+    assert!(matches!(
+        dead.forward(request(), &caller(), &detailed()).await,
+        Err(Failure::Unreachable { tried: 2, .. })
+    ));
     let breaking = raw_upstream(|stream| async move { drop(stream) }).await;
     let broken = Balancer::new(configs(&[breaking], false), settings, SECRET.to_owned());
-    assert!(matches!(broken.forward(request(), &detailed()).await, Err(Failure::Broken { .. })));
+    assert!(matches!(broken.forward(request(), &caller(), &detailed()).await, Err(Failure::Broken { .. })));
 }
 
 #[tokio::test]
@@ -331,7 +339,7 @@ async fn connections_are_not_left_behind() {
     let upstream = Upstream::saying("hello").await;
     let balancer = Balancer::new(configs(&[upstream.address], false), Settings::default(), SECRET.to_owned());
     soon(balancer.ready()).await;
-    soon(balancer.forward(request(), &detailed())).await.unwrap();
+    soon(balancer.forward(request(), &caller(), &detailed())).await.unwrap();
     drop(balancer);
     until(|| upstream.open.load(Ordering::SeqCst) == 0).await;
 }

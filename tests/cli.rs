@@ -3,6 +3,8 @@
 
 mod harness;
 
+#[path = "cli/certificate.rs"]
+mod certificate;
 #[path = "cli/owner.rs"]
 mod owner;
 #[path = "cli/probe.rs"]
@@ -176,4 +178,21 @@ fn the_authority_is_exported_without_its_key() {
     assert!(pem.contains("BEGIN CERTIFICATE") && !pem.contains("PRIVATE"), "{pem}");
     place.run(&["trust", "export", "--out", "out.pem"]).succeeded();
     assert_eq!(std::fs::read_to_string(place.path().join("out.pem")).expect("a file"), pem);
+}
+
+#[test]
+fn a_dry_run_of_trust_shows_the_authority_and_changes_nothing() {
+    let place = Place::new();
+    place.run(&["trust", "install"]).refused("the first start of the server makes it");
+    place.serve(&[]).stop();
+    let before = snapshot(place.path());
+    let pem = String::from_utf8(before[&place.data().join("ca.pem")].clone()).expect("text");
+    let fingerprint = roundtrip::tls::fingerprint_sha256(&pem).expect("a fingerprint");
+    for verb in ["install", "uninstall"] {
+        let shown = place.run(&["trust", verb, "--dry-run"]).succeeded().out;
+        assert!(shown.contains(&fingerprint) && !shown.contains("done"), "{shown}");
+    }
+    is_untouched(place.path(), &before);
+    std::fs::write(place.path().join("foreign.pem"), "rubbish").expect("a file");
+    place.run(&["trust", "install", "--ca", "foreign.pem"]).refused("no authority of Roundtrip's");
 }

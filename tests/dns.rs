@@ -180,7 +180,7 @@ async fn each_query_is_reported_with_its_port_and_id() {
 async fn names_can_be_replaced_while_it_runs() {
     let (server, _) = start().await;
     let other = DnsConfig::new(anywhere()).address("new.roundtrip.test", TWO);
-    server.replace(other).expect("replaced");
+    server.names().replace(other).expect("replaced");
     assert_eq!(ask(&server, "new.roundtrip.test.", RecordType::A).await.answers[0].data.ip_addr(), Some(TWO));
     let gone = ask(&server, "bistro.roundtrip.test.", RecordType::A).await;
     assert_eq!(gone.metadata.response_code, ResponseCode::NXDomain);

@@ -443,6 +443,7 @@ async fn one_part_with_the_facts_is_submitted_for_each_request() {
             "Choose an instance",
             "Forward to an instance",
             "Open a connection",
+            "Your service answers",
             "Pass the answer on",
             "Send the answer",
         ]

@@ -2,18 +2,22 @@
 
 mod harness;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::people::Ask;
 use harness::probes::{outgoing, probe};
 use harness::{House, PASSWORD, PATIENCE, audit, order_of};
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
 use roundtrip::client::{Client, ClientConfig, Outgoing, Resolver, Roots};
 use roundtrip::domain::permission::Role;
 use roundtrip::policy::health::State;
 use roundtrip::settings::balancer::BalancerPolicy;
 use roundtrip::web::probe::ProbeKey;
 use serde_json::json;
+use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
 /// Below what the edge allows one address.
@@ -69,7 +73,7 @@ async fn the_last_instance_gone_is_a_problem_document_of_the_balancer_and_no_han
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stack_that_is_dropped_leaves_nobody_listening() {
     let House { stack, console, door, .. } = House::with_one_instance().await;
-    let addresses = [stack.instances()[0].address, stack.app()];
+    let addresses = [stack.instances()[0].address.expect("an address"), stack.app()];
     console.stop().await;
     door.stop().await;
     drop(Arc::into_inner(stack).expect("nobody else holds it"));
@@ -143,7 +147,7 @@ async fn an_instance_answers_nobody_but_its_own_edge() {
     let secret = "0".repeat(64);
     for claim in [None, Some(format!("{secret}.00f067aa0ba902b7.11")), Some(String::new())] {
         let headers = claim.into_iter().map(|claim| ("roundtrip-hop".to_owned(), claim)).collect();
-        let url = format!("http://{}/api/v1/menu", instance.address);
+        let url = format!("http://{}/api/v1/menu", instance.target);
         let answer = house.outside_client().send(Outgoing { headers, ..Outgoing::get(url) }).await.expect("an answer");
         assert_eq!(answer.status, 403);
         assert!(String::from_utf8_lossy(&answer.body).contains("/problems/not-from-the-edge"));
@@ -178,5 +182,40 @@ async fn after_a_stop_and_a_start_the_orders_and_the_guests_are_there() {
     // What was set at run time is not; who people trust is.
     assert_eq!(house.stack.settings().snapshot().data.cache_ttl.as_secs(), 30);
     assert_eq!(house.ca_fingerprint, authority);
+    house.stop().await;
+}
+
+/// The code and the number of addresses that the stack's DNS gives for `name`.
+async fn names_of(house: &House, name: &str) -> (ResponseCode, usize) {
+    let mut query = Message::query();
+    query.add_query(Query::query(Name::from_ascii(name).expect("a name"), RecordType::A));
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+    socket.send_to(&query.to_vec().expect("bytes"), house.stack.dns()).await.expect("sent");
+    let mut bytes = [0; 512];
+    let length = socket.recv(&mut bytes).await.expect("an answer");
+    let answer = Message::from_vec(&bytes[..length]).expect("a message");
+    (answer.metadata.response_code, answer.answers.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_of_an_instance_goes_with_it_and_the_others_stay() {
+    let house = House::open().await;
+    let becomes = async |name: &str, wanted| {
+        tokio::time::timeout(PATIENCE, async { while names_of(&house, name).await != wanted {} })
+            .await
+            .unwrap_or_else(|_| panic!("{name} does not become {wanted:?}"))
+    };
+    let (there, gone) = ((ResponseCode::NoError, 1), (ResponseCode::NXDomain, 0));
+    for name in ["i1", "i2", "i3", "instances"] {
+        becomes(&format!("{name}.roundtrip.test."), there).await;
+    }
+    assert!(house.stack.kill_instance("i2").await);
+    becomes("i2.roundtrip.test.", gone).await;
+    for name in ["i1", "i3", "instances", "bistro"] {
+        assert_eq!(names_of(&house, &format!("{name}.roundtrip.test.")).await, there, "{name}");
+    }
+    assert!(house.stack.kill_instance("i1").await && house.stack.kill_instance("i3").await);
+    becomes("instances.roundtrip.test.", gone).await;
+    assert_eq!(names_of(&house, "bistro.roundtrip.test.").await, there);
     house.stop().await;
 }

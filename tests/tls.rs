@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use roundtrip::tls::{Authority, CA_CERTIFICATE, CA_KEY, LeafResolver, TlsError, fingerprint_sha256, server_config};
+use rcgen::{CertificateParams, KeyPair};
+use roundtrip::tls::{
+    Authority, CA_CERTIFICATE, CA_KEY, Certificates, Given, LeafResolver, TlsError, fingerprint_sha256, server_config,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
@@ -160,9 +163,8 @@ fn the_certificate_is_kept_over_a_restart_and_remade_for_other_names() {
     assert_eq!((fs::read(&leaf).expect("leaf.pem"), second.not_after()), (kept.clone(), first.not_after()));
 
     let more = [names(), vec!["192.168.1.7".to_owned()]].concat();
-    assert!(second.change_names(&more, now()).expect("remade"));
-    assert!(second.names().contains(&"192.168.1.7".to_owned()));
-    assert!(!second.change_names(&more, now()).expect("looked"));
+    let third = LeafResolver::new(authority(folder.path()), &more, now()).expect("remade");
+    assert!(third.names().contains(&"192.168.1.7".to_owned()));
     let remade = fs::read(&leaf).expect("leaf.pem");
     assert_ne!(remade, kept);
 
@@ -263,4 +265,97 @@ fn an_interrupted_creation_is_completed() {
     fs::remove_file(folder.path().join(CA_CERTIFICATE)).expect("removed");
     authority(folder.path());
     assert_eq!(fs::read(folder.path().join(CA_KEY)).expect("ca.key"), key);
+}
+
+/// Puts a new file in the place of one that may be there, as tools that renew certificates do.
+fn replace(path: &Path, bytes: impl AsRef<[u8]>) {
+    let new = path.with_extension("new");
+    fs::write(&new, bytes).expect("written");
+    #[cfg(unix)]
+    fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("changed");
+    fs::rename(new, path).expect("replaced");
+}
+
+/// Writes a self-signed certificate for `name` and its key; what a client trusts then is the certificate.
+fn give(folder: &Path, name: &str) {
+    let key = KeyPair::generate().expect("a key");
+    let parameters = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    fs::write(folder.join(CA_CERTIFICATE), parameters.self_signed(&key).expect("a certificate").pem())
+        .expect("written");
+    fs::write(folder.join(CA_KEY), key.serialize_pem()).expect("written");
+    #[cfg(unix)]
+    fs::set_permissions(folder.join(CA_KEY), std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("changed");
+}
+
+#[tokio::test]
+async fn an_operators_certificate_is_read_again_when_its_files_change_and_a_broken_one_is_not_used() {
+    let (ours, theirs) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (pem, key) = (theirs.path().join(CA_CERTIFICATE), theirs.path().join(CA_KEY));
+    give(theirs.path(), "shop.example");
+    let given = Arc::new(Given::load(&pem, &key, now()).expect("a pair"));
+    let bound = std::net::IpAddr::from([127, 0, 0, 1]);
+    let both = Certificates { given: Arc::clone(&given), local: resolver(ours.path()), bound };
+    let server = server_config(Arc::new(both), &[]).expect("a configuration");
+    let (local, first) = (client(ours.path(), &BOTH), client(theirs.path(), &BOTH));
+    // Who is connected stays connected, whatever comes after.
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let acceptor = TlsAcceptor::from(Arc::clone(&server));
+    let serving = tokio::spawn(async move { acceptor.accept(far).await });
+    let shop = ServerName::try_from("shop.example").expect("a name");
+    let mut standing = TlsConnector::from(Arc::clone(&first)).connect(shop, near).await.expect("shaken");
+    let mut served = serving.await.expect("no panic").expect("shaken");
+    assert!(!given.reload_if_changed(now()).expect("looked"));
+
+    // The certificate is there, its key not yet: the old pair serves.
+    let old_key = fs::read(&key).expect("a key");
+    give(theirs.path(), "other.example");
+    let new_key = fs::read(&key).expect("a key");
+    replace(&key, old_key);
+    let error = given.reload_if_changed(now()).expect_err("a pair that does not fit");
+    assert!(matches!(error, TlsError::Unusable { .. }), "{error}");
+    assert!(!given.reload_if_changed(now()).expect("told once"));
+    shake(&server, &first, "shop.example").await.expect("shaken");
+
+    replace(&key, new_key);
+    assert!(given.reload_if_changed(now()).expect("read"));
+    let second = client(theirs.path(), &BOTH);
+    shake(&server, &second, "other.example").await.expect("shaken");
+    // A name that nobody is for gets the operator's, too; this machine's get the local one.
+    let error = shake(&server, &second, "third.example").await.expect_err("another name");
+    assert!(error.to_string().contains("not valid for name"), "{error}");
+    for name in ["localhost", "bistro.roundtrip.test", "127.0.0.1"] {
+        shake(&server, &local, name).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    served.write_all(b"x").await.expect("sent");
+    served.flush().await.expect("sent");
+    assert_eq!(standing.read_u8().await.expect("received"), b'x');
+
+    // A mode that was wrong and is put right is a change, too.
+    #[cfg(unix)]
+    {
+        let set = |mode| {
+            fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("changed");
+        };
+        give(theirs.path(), "fourth.example");
+        set(0o644);
+        let error = given.reload_if_changed(now()).expect_err("a key for all to read");
+        assert!(matches!(error, TlsError::KeyExposed { mode: 0o644, .. }), "{error}");
+        assert_eq!(given.names(), ["other.example"]);
+        until_the_clock_of_files_moves(&key);
+        set(0o600);
+        assert!(given.reload_if_changed(now()).expect("read"));
+        assert_eq!(given.names(), ["fourth.example"]);
+    }
+}
+
+/// Linux stamps files by the tick: two changes within one look like one.
+#[cfg(unix)]
+fn until_the_clock_of_files_moves(path: &Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    let other = path.with_extension("clock");
+    let changed = |path: &Path| fs::metadata(path).map(|file| (file.ctime(), file.ctime_nsec())).expect("a file");
+    while {
+        fs::write(&other, "x").expect("written");
+        changed(&other) <= changed(path)
+    } {}
 }

@@ -14,9 +14,9 @@ use hyper::http::response;
 use tokio::time::{Instant, Sleep};
 
 use super::connection::Connection;
-use super::timeouts::Timeouts;
-use super::upstream::InFlight;
+use super::in_flight::InFlight;
 use crate::observe::clock::Tick;
+use crate::settings::balancer::Timeouts;
 
 /// How long an upload may go on after its answer has ended; then the connection is closed.
 const UPLOAD_LINGERS_FOR: Duration = Duration::from_secs(1);
@@ -32,6 +32,8 @@ pub struct Answer {
     pub own: bool,
     /// The upstream's id.
     pub upstream: String,
+    /// The client is to come back to this upstream: what its sticky cookie is to say from now on.
+    pub stick_to: Option<String>,
 }
 
 /// Why an answer ended before its end.
@@ -80,6 +82,14 @@ impl AnswerBody {
         deadline.as_mut().poll(cx)
     }
 
+    /// The upstream is to blame, and its connection closed.
+    fn cut(&mut self, silent: Option<Duration>) {
+        if let Some((connection, mut in_flight)) = self.lease.take() {
+            drop(connection);
+            in_flight.cut(silent);
+        }
+    }
+
     fn release(&mut self) {
         let Some((mut connection, in_flight)) = self.lease.take() else { return };
         if connection.is_usable() {
@@ -103,14 +113,14 @@ impl Body for AnswerBody {
         let body = self.get_mut();
         let Poll::Ready(frame) = Pin::new(&mut body.incoming).poll_frame(cx) else {
             ready!(body.poll_silence(cx));
-            body.lease = None;
+            body.cut(Some(body.patience));
             return Poll::Ready(Some(Err(Cut::Silent(body.patience))));
         };
         body.silent = false;
         match &frame {
             Some(Ok(_)) if !body.incoming.is_end_stream() => {}
             Some(Ok(_)) | None => body.release(),
-            Some(Err(_)) => body.lease = None,
+            Some(Err(_)) => body.cut(None),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Cut::from)))
     }

@@ -1,156 +1,232 @@
 //! Which upstream, and why.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use super::Balancer;
-use super::upstream::{Standing, Upstream};
-use crate::observe::journey::Candidate;
+use super::Caller;
+use super::explain::Shown;
+use super::in_flight::InFlight;
+use super::roster::Member;
+use super::turns::Scores;
+use super::upstream::Look;
 use crate::policy::health::State;
-use crate::policy::{p2c, round_robin};
-use crate::settings::balancer::BalancerPolicy;
+use crate::policy::{least_request, p2c, panic_mode, random, rendezvous};
+use crate::settings::balancer::{BalancerPolicy, BalancerSettings};
 
-/// With fewer than one in so many healthy, all are used: sending everything to the few that are left would
-/// fell them too (Envoy's panic threshold of 50 %).
-const PANIC_BELOW_ONE_IN: usize = 2;
+/// As many times another is chosen when the chosen one has just been taken.
+const RACES_MAX: usize = 8;
+
+pub type Looks = SmallVec<[Look; 8]>;
+pub type Positions = SmallVec<[usize; 8]>;
+/// Serials of those that were asked before.
+pub type Tried = SmallVec<[u64; 4]>;
 
 /// What was chosen, and, if asked for, what a person is to see of it.
 #[derive(Debug)]
 pub struct Choice {
-    pub upstream: Arc<Upstream>,
-    pub position: usize,
+    pub in_flight: InFlight,
     pub policy: BalancerPolicy,
+    /// What a sticky cookie is to say from now on.
+    pub stick_to: Option<String>,
     pub shown: Option<Shown>,
 }
 
-#[derive(Debug)]
-pub struct Shown {
-    pub why: String,
-    pub candidates: Vec<Candidate>,
+/// Why nobody can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nobody {
+    /// Nobody is there, or all were asked.
+    Left,
+    /// All that could be are full.
+    Free,
+    /// All that could be have an open breaker; until the first lets somebody try, if that is known.
+    Permitted(Option<Duration>),
 }
 
 /// Who may be chosen.
-struct Eligible {
-    positions: Vec<usize>,
-    panic: bool,
+#[derive(Debug)]
+pub struct Eligible {
+    pub positions: Positions,
+    pub panic: bool,
 }
 
 /// What the policy did.
-struct Pick {
-    chosen: usize,
-    drawn: Option<(usize, usize)>,
+#[derive(Debug)]
+pub struct Pick {
+    pub chosen: usize,
+    pub drawn: Option<(usize, usize)>,
+    pub scores: Scores,
+    /// The client's cookie decided.
+    pub kept: bool,
+}
+
+impl Pick {
+    fn of(chosen: usize) -> Self {
+        Self { chosen, drawn: None, scores: Scores::new(), kept: false }
+    }
 }
 
 impl Balancer {
-    /// Chooses one that is not among `tried`; None when nobody is left.
-    pub(super) fn choose(&self, tried: &[usize], show: bool) -> Option<Choice> {
-        let standings: Vec<Standing> = self.0.upstreams.iter().map(|upstream| upstream.standing()).collect();
-        let eligible = eligible(&standings, tried);
-        let policy = self.0.settings.snapshot().balancer.policy;
-        let pick = match policy {
-            BalancerPolicy::RoundRobin => self.in_turn(&eligible.positions),
-            BalancerPolicy::P2cPeakEwma => self.better_of_two(&eligible.positions, &standings),
-        }?;
-        let upstream = Arc::clone(self.0.upstreams.get(pick.chosen)?);
-        let shown = show.then(|| Shown {
-            why: self.why(policy, &pick, &eligible, tried),
-            candidates: self.candidates(policy, &pick, &standings, &eligible, tried),
-        });
-        Some(Choice { upstream, position: pick.chosen, policy, shown })
-    }
-
-    fn in_turn(&self, eligible: &[usize]) -> Option<Pick> {
-        let mut last = self.0.last_turn.load(Ordering::Relaxed);
-        loop {
-            let chosen = round_robin::next((last != usize::MAX).then_some(last), eligible)?;
-            match self.0.last_turn.compare_exchange_weak(last, chosen, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Some(Pick { chosen, drawn: None }),
-                Err(other) => last = other,
-            }
-        }
-    }
-
-    fn better_of_two(&self, eligible: &[usize], standings: &[Standing]) -> Option<Pick> {
-        let (a, b) = p2c::draw(eligible.len(), self.random())?;
-        let (a, b) = (eligible[a], eligible[b]);
-        let chosen = if p2c::first_is_better(standings[a].cost, standings[b].cost) { a } else { b };
-        Some(Pick { chosen, drawn: Some((a, b)) })
-    }
-
-    fn why(&self, policy: BalancerPolicy, pick: &Pick, eligible: &Eligible, tried: &[usize]) -> String {
-        let name = |position: usize| self.0.upstreams[position].id.as_str();
-        let chosen = name(pick.chosen);
-        let mut why = match (policy, pick.drawn) {
-            _ if eligible.positions.len() == 1 => format!("{chosen} is the only one that can be chosen"),
-            (BalancerPolicy::P2cPeakEwma, Some((a, b))) => {
-                let other = name(if a == pick.chosen { b } else { a });
-                format!("{chosen} and {other} were drawn at random; {chosen} has the lower score")
-            }
-            _ => format!("it is the turn of {chosen}"),
-        };
-        if eligible.panic {
-            why.push_str("; fewer than half are healthy, so all are used");
-        }
-        if !tried.is_empty() {
-            why.push_str("; tried before: ");
-            why.push_str(&tried.iter().map(|position| name(*position)).collect::<Vec<_>>().join(", "));
-        }
-        why
-    }
-
-    fn candidates(
+    /// Chooses one that is not among `tried`, and takes a place there.
+    pub(super) fn choose(
         &self,
-        policy: BalancerPolicy,
-        pick: &Pick,
-        standings: &[Standing],
+        caller: &Caller,
+        tried: &[u64],
+        rules: &BalancerSettings,
+        show: bool,
+    ) -> Result<Choice, Nobody> {
+        let members = self.0.members.load();
+        for _ in 0..RACES_MAX {
+            let looks: Looks = members.iter().map(|member| member.upstream.look(rules)).collect();
+            let eligible = eligible(&looks, tried, rules)?;
+            let pick = self.pick(&members, &looks, &eligible, caller, rules).ok_or(Nobody::Left)?;
+            let Some(Member { upstream, .. }) = members.get(pick.chosen) else { return Err(Nobody::Left) };
+            let Some(in_flight) = upstream.admit(rules) else { continue };
+            let sticks = rules.policy == BalancerPolicy::StickyCookie && !pick.kept;
+            return Ok(Choice {
+                in_flight,
+                policy: rules.policy,
+                stick_to: sticks.then(|| upstream.token.clone()),
+                shown: show.then(|| Shown::of(&members, &looks, &eligible, &pick, tried, rules)),
+            });
+        }
+        Err(Nobody::Free)
+    }
+
+    fn pick(
+        &self,
+        members: &[Member],
+        looks: &Looks,
         eligible: &Eligible,
-        tried: &[usize],
-    ) -> Vec<Candidate> {
-        let shown = |(position, (upstream, standing)): (usize, (&Arc<Upstream>, &Standing))| {
-            let drawn = pick.drawn.is_some_and(|(a, b)| a == position || b == position);
-            let chosen = pick.chosen == position;
-            let why = match (chosen, drawn, policy) {
-                _ if tried.contains(&position) => "tried before",
-                _ if !eligible.positions.contains(&position) => "not healthy",
-                (true, true, _) => "drawn, and the lower score",
-                (true, false, _) => "its turn",
-                (false, true, _) => "drawn, and the higher score",
-                (false, false, BalancerPolicy::P2cPeakEwma) => "not drawn",
-                (false, false, BalancerPolicy::RoundRobin) => "not its turn",
-            };
-            Candidate {
-                id: upstream.id.clone(),
-                address: upstream.address().to_string(),
-                state: standing.state.id().to_owned(),
-                in_flight: standing.in_flight,
-                ewma_us: standing.ewma_us,
-                score: drawn.then_some(standing.cost),
-                drawn,
-                chosen,
-                why: why.to_owned(),
+        caller: &Caller,
+        rules: &BalancerSettings,
+    ) -> Option<Pick> {
+        let positions = &eligible.positions;
+        match rules.policy {
+            BalancerPolicy::RoundRobin => self.0.turns().next(looks, positions).map(Pick::of),
+            BalancerPolicy::WeightedRoundRobin => {
+                let (chosen, scores) = self.0.turns().next_by_weight(looks, positions)?;
+                Some(Pick { scores, ..Pick::of(chosen) })
             }
+            BalancerPolicy::LeastRequest => self.better_of_two(looks, positions, |_, load| load),
+            BalancerPolicy::P2cPeakEwma => self.quicker_of_two(looks, positions),
+            BalancerPolicy::Random => {
+                let chosen = random::weighted(&weights(looks, positions), self.random())?;
+                positions.get(chosen).copied().map(Pick::of)
+            }
+            BalancerPolicy::IpHash => highest(looks, positions, caller.address),
+            BalancerPolicy::StickyCookie => {
+                let named = |position: &usize| {
+                    let token = members.get(*position).map(|member| member.upstream.token.as_str());
+                    token.is_some() && token == caller.sticky.as_deref()
+                };
+                match positions.iter().copied().find(named) {
+                    Some(chosen) => Some(Pick { kept: true, ..Pick::of(chosen) }),
+                    None => self.quicker_of_two(looks, positions),
+                }
+            }
+        }
+    }
+
+    fn quicker_of_two(&self, looks: &Looks, positions: &[usize]) -> Option<Pick> {
+        self.better_of_two(looks, positions, |look, load| look.ewma.cost(load, look.at))
+    }
+
+    fn better_of_two(&self, looks: &Looks, positions: &[usize], score: fn(&Look, f64) -> f64) -> Option<Pick> {
+        let weights = weights(looks, positions);
+        let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+        let (a, b) = p2c::draw(&weights, self.random())?;
+        let of = |drawn: usize| {
+            let look = &looks[positions[drawn]];
+            score(look, least_request::score(look.in_flight, look.weight, mean))
         };
-        self.0.upstreams.iter().zip(standings).enumerate().map(shown).collect()
+        let (score_a, score_b) = (of(a), of(b));
+        let (a, b) = (positions[a], positions[b]);
+        let chosen = if p2c::first_is_better(score_a, score_b) { a } else { b };
+        let scores = Scores::from_slice(&[(a, score_a), (b, score_b)]);
+        Some(Pick { drawn: Some((a, b)), scores, ..Pick::of(chosen) })
+    }
+}
+
+/// An address keeps its upstream while that is there: slow start would move it there and back.
+fn highest(looks: &Looks, positions: &[usize], address: IpAddr) -> Option<Pick> {
+    let key = match address {
+        IpAddr::V4(address) => rendezvous::hash(&address.octets()),
+        IpAddr::V6(address) => rendezvous::hash(&address.octets()),
+    };
+    let score = |position: &usize| {
+        let look = &looks[*position];
+        (*position, rendezvous::score(key, look.hash, f64::from(look.set_weight)))
+    };
+    let scores: Scores = positions.iter().map(score).collect();
+    let (chosen, _) = *scores.iter().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    Some(Pick { scores, ..Pick::of(chosen) })
+}
+
+fn weights(looks: &Looks, positions: &[usize]) -> SmallVec<[f64; 8]> {
+    positions.iter().map(|position| looks[*position].weight).collect()
+}
+
+/// Whether it is there to be used at all.
+fn is_present(look: &Look) -> bool {
+    !matches!(look.state, State::Stopped | State::Draining) && look.set_weight > 0
+}
+
+fn is_well(look: &Look) -> bool {
+    look.state == State::Healthy || look.state == State::Probing && !look.trial_taken
+}
+
+/// Why one cannot be chosen, in plain words; None when it can.
+pub fn bar(look: &Look, panic: bool) -> Option<&'static str> {
+    match look.state {
+        State::Stopped => Some("taken out"),
+        State::Draining => Some("draining: no new requests"),
+        _ if look.set_weight == 0 => Some("its weight is 0"),
+        _ if !look.permitted => Some("its circuit breaker is open"),
+        _ if look.full => Some("full"),
+        _ if panic => None,
+        State::Healthy => None,
+        State::Probing if !look.trial_taken => None,
+        State::Probing => Some("on trial, and another request is the trial"),
+        State::Ejected => Some("ejected"),
+        State::Starting | State::Unhealthy => Some("not healthy"),
     }
 }
 
 /// The healthy ones; in a panic, and when a retry has no healthy one left, all. A retry asks the healthy
-/// ones first even in a panic: it has met a dead one already.
-fn eligible(standings: &[Standing], tried: &[usize]) -> Eligible {
-    let present = standings.iter().filter(|standing| standing.state != State::Stopped).count();
-    let healthy = standings.iter().filter(|standing| standing.state == State::Healthy).count();
-    let panic = healthy * PANIC_BELOW_ONE_IN < present;
-    let untried = |wanted: fn(State) -> bool| -> Vec<usize> {
-        let fits = |position: &usize| wanted(standings[*position].state) && !tried.contains(position);
-        (0..standings.len()).filter(fits).collect()
+/// ones first even in a panic: it has met a dead one already. An open breaker holds in a panic too.
+pub fn eligible(looks: &[Look], tried: &[u64], rules: &BalancerSettings) -> Result<Eligible, Nobody> {
+    let present = looks.iter().filter(|look| is_present(look)).count();
+    let well = looks.iter().filter(|look| is_present(look) && matches!(look.state, State::Healthy | State::Probing));
+    let panic = panic_mode::is_on(well.count(), present, rules.panic_threshold);
+    let untried = |panic: bool| -> Positions {
+        let fits = |look: &Look| bar(look, panic).is_none() && !tried.contains(&look.serial);
+        looks.iter().enumerate().filter(|(_, look)| fits(look)).map(|(position, _)| position).collect()
     };
     if !panic || !tried.is_empty() {
-        let positions = untried(|state| state == State::Healthy);
+        let positions = untried(false);
         if !positions.is_empty() {
-            return Eligible { positions, panic: false };
+            return Ok(Eligible { positions, panic: false });
         }
     }
-    Eligible { positions: untried(|state| state != State::Stopped), panic }
+    let all = panic || !tried.is_empty() && rules.panic_threshold > 0;
+    let could = || looks.iter().filter(|look| is_present(look) && !tried.contains(&look.serial));
+    let full = |look: &Look| look.permitted && look.full && (panic || is_well(look));
+    if all && !could().any(|look| !panic && full(look)) {
+        let positions = untried(true);
+        if !positions.is_empty() {
+            return Ok(Eligible { positions, panic: true });
+        }
+    }
+    if could().any(full) {
+        return Err(Nobody::Free);
+    }
+    if could().any(|look| !look.permitted) {
+        return Err(Nobody::Permitted(could().filter_map(|look| look.open_for).min()));
+    }
+    Err(Nobody::Left)
 }
 
 #[cfg(test)]
@@ -158,28 +234,67 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::breaker;
+    use crate::policy::ewma::PeakEwma;
 
-    fn standing(state: State) -> Standing {
-        Standing { state, in_flight: 0, ewma_us: None, cost: 0.0 }
+    fn any_look() -> impl Strategy<Value = Look> {
+        let states = [
+            State::Starting,
+            State::Healthy,
+            State::Healthy,
+            State::Unhealthy,
+            State::Ejected,
+            State::Probing,
+            State::Draining,
+            State::Stopped,
+        ];
+        let state = prop::sample::select(states.to_vec());
+        (state, any::<[bool; 3]>(), 0_u32..4).prop_map(|(state, [trial_taken, permitted, full], set_weight)| Look {
+            serial: 0,
+            hash: 0,
+            state,
+            trial_taken,
+            breaker: breaker::State::Closed,
+            permitted,
+            open_for: None,
+            full,
+            in_flight: 0,
+            set_weight,
+            weight: f64::from(set_weight),
+            ewma: PeakEwma::new(Duration::ZERO),
+            at: Duration::ZERO,
+        })
     }
 
-    fn any_state() -> impl Strategy<Value = State> {
-        prop::sample::select(vec![State::Starting, State::Healthy, State::Unhealthy, State::Stopped])
+    fn looks() -> impl Strategy<Value = Vec<Look>> {
+        let numbered = |looks: Vec<Look>| {
+            let number = |(serial, look): (usize, Look)| Look { serial: serial as u64, ..look };
+            looks.into_iter().enumerate().map(number).collect()
+        };
+        prop::collection::vec(any_look(), 0..8).prop_map(numbered)
     }
 
     proptest! {
         #[test]
-        fn a_stopped_or_tried_one_is_never_eligible_and_an_unhealthy_one_only_in_a_panic(
-            states in prop::collection::vec(any_state(), 0..8),
-            tried in prop::collection::vec(0_usize..8, 0..3),
+        fn one_that_is_stopped_draining_full_open_or_tried_is_never_eligible_and_a_sick_one_only_in_a_panic(
+            looks in looks(),
+            tried in prop::collection::vec(0_u64..8, 0..3),
         ) {
-            let standings: Vec<Standing> = states.iter().copied().map(standing).collect();
-            let eligible = eligible(&standings, &tried);
-            let healthy = states.iter().filter(|state| **state == State::Healthy).count();
-            let present = states.iter().filter(|state| **state != State::Stopped).count();
-            for position in &eligible.positions {
-                prop_assert!(states[*position] != State::Stopped && !tried.contains(position));
-                prop_assert!(states[*position] == State::Healthy || healthy * 2 < present || !tried.is_empty());
+            let rules = BalancerSettings::default();
+            let present = looks.iter().filter(|look| is_present(look)).count();
+            let well = |look: &&Look| is_present(look) && matches!(look.state, State::Healthy | State::Probing);
+            let panic = looks.iter().filter(well).count() * 2 < present;
+            let takes = |look: &&Look| {
+                is_present(look) && is_well(look) && look.permitted && !look.full && !tried.contains(&look.serial)
+            };
+            match eligible(&looks, &tried, &rules) {
+                Ok(eligible) => for position in &eligible.positions {
+                    let look = &looks[*position];
+                    prop_assert!(is_present(look) && look.permitted && !look.full && !tried.contains(&look.serial));
+                    prop_assert!(is_well(look) || panic || !tried.is_empty());
+                    prop_assert!(is_well(look) || looks.iter().filter(takes).count() == 0 || tried.is_empty());
+                },
+                Err(_) => prop_assert_eq!(looks.iter().filter(takes).count(), 0),
             }
         }
     }

@@ -2,19 +2,24 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls::{AlertDescription, CertificateError};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
 
+use super::head_limit::{HeadLimit, Limited};
+use super::target::Target;
 use super::upload::Upload;
 
-/// How long an upstream may take to accept.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// An answer's head may be as large as this: more than any server sends, and bounded.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
 
@@ -23,12 +28,22 @@ const HEAD_BYTES_MAX: usize = 128 * 1024;
 pub struct Connection {
     sender: http1::SendRequest<Upload>,
     driver: AbortHandle,
+    limit: Arc<HeadLimit>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+/// Why there is no connection, in plain words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("{0}")]
+    Certificate(&'static str),
 }
 
 /// Why sending did not lead to an answer.
@@ -41,21 +56,41 @@ pub enum SendError {
 }
 
 impl Connection {
-    /// Connects within [`CONNECT_TIMEOUT`].
-    pub async fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
-        stream.set_nodelay(true)?;
+    /// Connects to the first of `addresses` that accepts, within `patience` for all of them and the TLS
+    /// handshake.
+    pub async fn open(target: &Target, addresses: &[SocketAddr], patience: Duration) -> Result<Self, ConnectError> {
+        if addresses.is_empty() {
+            return Err(ConnectError::Unreachable(format!("the name {} leads to no address", target.host)));
+        }
+        let end = Instant::now() + patience;
+        let late = || ConnectError::Unreachable(format!("it did not accept within {patience:?}"));
+        let stream = connect(addresses, end).await?.ok_or_else(late)?;
+        stream.set_nodelay(true).map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+        let Some(tls) = &target.tls else { return Self::start(stream).await };
+        let handshake = TlsConnector::from(Arc::clone(&tls.config)).connect(tls.name.clone(), stream);
+        match tokio::time::timeout_at(end, handshake).await {
+            Ok(Ok(stream)) => Self::start(stream).await,
+            Ok(Err(error)) => Err(in_words(&error)),
+            Err(_) => Err(ConnectError::Unreachable(format!("its TLS handshake took longer than {patience:?}"))),
+        }
+    }
+
+    async fn start<S>(stream: S) -> Result<Self, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let limit = Arc::<HeadLimit>::default();
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Limited::new(stream, Arc::clone(&limit))))
             .await
-            .map_err(io::Error::other)?;
+            .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
-                log::debug!(target: "balancer", "connection to {address}: {error}");
+                log::debug!(target: "balancer", "a connection ended: {error}");
             }
         });
-        Ok(Self { sender, driver: driver.abort_handle() })
+        Ok(Self { sender, driver: driver.abort_handle(), limit })
     }
 
     /// Whether a request can be sent at once.
@@ -74,9 +109,51 @@ impl Connection {
 
     /// Sends and waits for the answer's head.
     pub async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>, SendError> {
-        self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+        self.limit.begin();
+        let sent = self.sender.try_send_request(request).await;
+        self.limit.end();
+        sent.map_err(|mut error| match error.take_message() {
             Some(request) => SendError::Unsent(Box::new(request)),
             None => SendError::Broken(error.into_error()),
         })
     }
+}
+
+/// The first that accepts; None when the time is over. Each gets an equal part of what is left, so that a
+/// dead first address does not use up the time of the second.
+async fn connect(addresses: &[SocketAddr], end: Instant) -> Result<Option<TcpStream>, ConnectError> {
+    let mut refused = None;
+    for (index, address) in addresses.iter().enumerate() {
+        let left = end.saturating_duration_since(Instant::now()) / (addresses.len() - index) as u32;
+        match tokio::time::timeout(left, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(Some(stream)),
+            Ok(Err(error)) => refused = Some(format!("{address}: {error}")),
+            Err(_) => {}
+        }
+    }
+    refused.map_or(Ok(None), |reason| Err(ConnectError::Unreachable(reason)))
+}
+
+/// What is wrong with the other side's TLS.
+fn in_words(error: &io::Error) -> ConnectError {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let certificate = match tls {
+        Some(rustls::Error::InvalidCertificate(error)) => error,
+        Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
+            return ConnectError::Certificate("it wants a certificate of the client, and none is configured");
+        }
+        _ => return ConnectError::Unreachable(format!("its TLS handshake failed: {error}")),
+    };
+    ConnectError::Certificate(match certificate {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet"
+        }
+        CertificateError::UnknownIssuer => "its certificate comes from an authority that is not trusted here",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        CertificateError::Revoked => "its certificate was revoked",
+        _ => "its certificate is not valid",
+    })
 }

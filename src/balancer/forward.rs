@@ -1,253 +1,292 @@
 //! One request to one upstream after another, until one answers.
 //!
 //! What may be sent again is decided from what is known, never hoped: anything of which nothing was
-//! written; a safe request without a body also when the connection broke before the first byte of an
-//! answer (RFC 9110, section 9.2.2). Each instance is chosen at most once; one whose
-//! kept connection turns out dead is asked again over a new one.
+//! written; and what does no harm twice (RFC 9110, section 9.2.2), when the connection broke before the first
+//! byte of an answer or a gateway's error came back, as long as its body was kept whole. Each upstream is
+//! asked at most once.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{Request, Response};
+use hyper::header::RETRY_AFTER;
+use hyper::{HeaderMap, Request};
 
-use super::Balancer;
-use super::answer::{Answer, AnswerBody, patience};
-use super::connection::{Connection, SendError};
+use super::answer::Answer;
+use super::attempt::{Bounds, Lost};
+use super::choice::{Choice, Nobody, Tried, eligible};
 use super::failure::Failure;
-use super::timeouts::Timeouts;
-use super::upload::{Progress, Upload};
-use super::upstream::{InFlight, Upstream};
+use super::spare::Spare;
+use super::upload::Upload;
+use super::upstream::now;
+use super::{Balancer, Caller};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::part::{CANDIDATES, FORWARD};
 use crate::observe::span::{Span, Status};
-use crate::web::probe::{self, HopClaim};
-use crate::web::traceparent::{self, TraceParent};
+use crate::policy::backoff;
+use crate::settings::balancer::BalancerSettings;
 
-/// Instances asked for one request.
-const ATTEMPTS_MAX: usize = 3;
+/// Whoever asks for a longer pause before the next attempt gets no next attempt.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
 
-const TRACEPARENT: HeaderName = HeaderName::from_static(traceparent::NAME);
-const HOP: HeaderName = HeaderName::from_static(probe::HOP);
+/// One request under way through the balancer.
+struct Run<'a> {
+    balancer: &'a Balancer,
+    caller: &'a Caller,
+    parent: &'a Span,
+    rules: BalancerSettings,
+    spare: Option<Spare>,
+    tried: Tried,
+    /// Time that counts against the deadline.
+    spent: Duration,
+    /// The last error that an upstream answered: better than any of our own.
+    held: Option<Answer>,
+    failure: Option<Failure>,
+}
 
-/// A request that is still whole after a failed attempt, so that another may have it.
-type Whole = Option<Box<Request<Upload>>>;
+/// What an attempt left for the next one.
+struct Next {
+    request: Request<Upload>,
+    wait: Duration,
+}
 
 impl Balancer {
     /// Sends `request` (target in origin-form, `Host` set, hop-by-hop fields gone) and returns as soon as
     /// an answer's head is there. Spans hang beneath `parent`. Dropping the future ends the work upstream.
-    pub async fn forward(&self, request: Request<Upload>, parent: &Span) -> Result<Answer, Failure> {
-        let mut request = request;
-        let mut tried: Vec<usize> = Vec::with_capacity(ATTEMPTS_MAX);
-        let mut failure = Failure::NoneLeft;
-        while tried.len() < ATTEMPTS_MAX {
-            let choosing = parent.child(Hop::Balancer, "Choose an instance");
-            let Some(choice) = self.choose(&tried, parent.detailed()) else {
-                choosing.status(Status::Error);
-                break;
+    pub async fn forward(
+        &self,
+        mut request: Request<Upload>,
+        caller: &Caller,
+        parent: &Span,
+    ) -> Result<Answer, Failure> {
+        let rules = self.0.rules();
+        self.0.deposit(&rules, now());
+        let spare = Spare::of(&mut request, caller);
+        let mut run = Run {
+            balancer: self,
+            caller,
+            parent,
+            rules,
+            spare,
+            tried: Tried::new(),
+            spent: Duration::ZERO,
+            held: None,
+            failure: None,
+        };
+        loop {
+            let choice = match run.place().await {
+                Ok(choice) => choice,
+                Err(failure) => return run.give_up(failure),
             };
-            describe(&choosing, &choice);
-            choosing.end();
-            tried.push(choice.position);
+            let Next { request: next, wait } = match run.attempt(choice, request).await {
+                Attempted::Over(answer) => return Ok(answer),
+                Attempted::Lost(failure) => return run.give_up(failure),
+                Attempted::Again(next) => next,
+            };
+            request = next;
+            if !wait.is_zero() {
+                let pause = run.parent.child(Hop::Balancer, "Wait before another attempt");
+                tokio::time::sleep(wait).await;
+                run.spent += wait;
+                pause.end();
+            }
+        }
+    }
+}
 
-            let span = parent.child(Hop::Balancer, FORWARD);
-            let upstream = &choice.upstream;
-            span.attribute("roundtrip.instance", || upstream.id.clone())
-                .attribute("roundtrip.balancer.attempt", || tried.len())
-                .attribute("server.address", || upstream.address().to_string());
-            match self.attempt(upstream, request, &span).await {
-                Ok(answer) => return Ok(answer),
-                Err((failed, whole)) => {
-                    span.status(Status::Error).attribute("error.type", || failed.kind());
-                    failure = match (failure, failed) {
-                        // That one may have begun is what the client needs to know.
-                        (broken @ Failure::Broken { .. }, Failure::Unreachable { .. }) => broken,
-                        (_, Failure::Unreachable { .. }) => Failure::Unreachable { tried: tried.len() },
-                        (_, other) => other,
-                    };
-                    match whole {
-                        Some(whole) => request = *whole,
-                        None => break,
+enum Attempted {
+    Over(Answer),
+    Lost(Failure),
+    Again(Next),
+}
+
+impl Run<'_> {
+    /// Chooses an upstream and takes a place there; waits for one in the queue if all are full.
+    async fn place(&mut self) -> Result<Choice, Failure> {
+        let started = Tick::now();
+        let roster = &self.balancer.0;
+        let choose = || self.balancer.choose(self.caller, &self.tried, &self.rules, self.parent.detailed());
+        let mut found = if roster.queue.len() == 0 { choose() } else { Err(Nobody::Free) };
+        let mut chosen_at = started;
+        if matches!(found, Err(Nobody::Free)) {
+            let span = self.parent.child_at(Hop::Balancer, "Wait in the queue", started);
+            let refused = |failure: Failure| {
+                span.status(Status::Error).attribute("error.type", || failure.kind());
+                failure
+            };
+            let max = self.rules.queue_length.saturating_mul(roster.members.load().len() as u64);
+            let Some(waiting) = roster.queue.join(max) else {
+                return Err(refused(Failure::QueueFull { waiting: max }));
+            };
+            let wait = self.left().map_or(self.rules.queue_wait, |left| left.min(self.rules.queue_wait));
+            let take = || match choose() {
+                Err(Nobody::Free) => None,
+                found => Some(found),
+            };
+            found = match tokio::time::timeout(wait, waiting.until(&roster.places, take)).await {
+                Ok(Some(found)) => found,
+                Ok(None) | Err(_) => return Err(refused(Failure::QueueTooSlow { waited: wait })),
+            };
+            span.end();
+            chosen_at = Tick::now();
+        }
+        let choosing = self.parent.child_at(Hop::Balancer, "Choose an instance", chosen_at);
+        let choice = found.map_err(|nobody| {
+            let failure = none_of(nobody);
+            choosing.status(Status::Error).attribute("error.type", || failure.kind());
+            failure
+        })?;
+        describe(&choosing, &choice);
+        choosing.end();
+        self.spent += chosen_at.since(started);
+        Ok(choice)
+    }
+
+    /// Asks the chosen one. Says in the trace why nobody else is asked after it.
+    async fn attempt(&mut self, choice: Choice, request: Request<Upload>) -> Attempted {
+        let Choice { in_flight, stick_to, .. } = choice;
+        let upstream = std::sync::Arc::clone(in_flight.upstream());
+        self.tried.push(upstream.serial);
+        let span = self.parent.child(Hop::Balancer, FORWARD);
+        span.attribute("roundtrip.instance", || upstream.id.clone())
+            .attribute("roundtrip.balancer.attempt", || self.tried.len())
+            .attribute("server.address", || upstream.place().0.authority());
+        let bounds = Bounds { rules: &self.rules, left: self.left() };
+        let attempted = self.balancer.attempt(request, in_flight, self.spare.as_ref(), bounds, &span).await;
+        let not_again = |why: &'static str| {
+            span.attribute("roundtrip.balancer.not_again", || why);
+        };
+        match attempted {
+            Ok((mut answer, spent)) => {
+                self.spent += spent;
+                answer.stick_to = stick_to;
+                if !matches!(answer.head.status.as_u16(), 502..=504) {
+                    return Attempted::Over(answer);
+                }
+                span.status(Status::Error).attribute("error.type", || answer.head.status.as_str().to_owned());
+                match self.again(None, Some(&answer.head.headers)) {
+                    Ok(next) => {
+                        self.held = Some(answer);
+                        Attempted::Again(next)
+                    }
+                    Err(why) => {
+                        not_again(why);
+                        Attempted::Over(answer)
+                    }
+                }
+            }
+            Err(Lost { failure, whole, spent }) => {
+                self.spent += spent;
+                span.status(Status::Error).attribute("error.type", || failure.kind());
+                if matches!(failure, Failure::Upload) {
+                    return Attempted::Lost(failure);
+                }
+                match self.again(whole, None) {
+                    Ok(next) => {
+                        self.failure = Some(self.worst(failure));
+                        Attempted::Again(next)
+                    }
+                    Err(why) => {
+                        not_again(why);
+                        Attempted::Lost(failure)
                     }
                 }
             }
         }
-        Err(failure)
     }
 
-    /// Asks one upstream: over a kept connection, and if that turns out dead, over a new one.
-    async fn attempt(
-        &self,
-        upstream: &Arc<Upstream>,
-        mut request: Request<Upload>,
-        span: &Span,
-    ) -> Result<Answer, (Failure, Whole)> {
-        self.address_to(upstream, &mut request, span);
-        let in_flight = InFlight::new(upstream);
-        let (started, timeouts) = (Tick::now(), &self.0.timeouts);
-        if let Some(connection) = upstream.pool.take() {
-            let found = Tick::now();
-            span.record(Hop::Balancer, "Take a kept connection", started, found);
-            span.attribute("http.connection.reused", || true);
-            let (spare, progress) = (copy(&request), request.body().progress());
-            request = match (exchange(connection, request, upstream, &progress, timeouts.head).await, spare) {
-                (Ok((connection, response)), _) => {
-                    return Ok(accept(connection, response, in_flight, &progress, timeouts));
-                }
-                (Err(Failed::Unsent(whole)), _) => *whole,
-                // It was closed while the request was on its way: so are the others, most likely.
-                (Err(Failed::Broken(_)), Some(spare)) => *spare,
-                (Err(failed), _) => return Err(blame(failed, upstream, &progress, started, None)),
-            };
-            upstream.pool.clear();
-            span.record(Hop::Balancer, "Find the kept connection closed", found, Tick::now()).status(Status::Error);
+    /// Whether another upstream may be asked: with what, and after which pause; or why not. `whole`: the
+    /// request, of which nothing was written. `head`: of the error that was answered.
+    fn again(&mut self, whole: Option<Box<Request<Upload>>>, head: Option<&HeaderMap>) -> Result<Next, &'static str> {
+        let rules = &self.rules;
+        if self.tried.len() as u64 >= rules.attempts {
+            return Err("it was the last attempt");
         }
-        let opening = span.child(Hop::Balancer, "Open a connection");
-        span.attribute("http.connection.reused", || false);
-        let connection = match Connection::open(upstream.address()).await {
-            Ok(connection) => connection,
-            Err(error) => {
-                opening.status(Status::Error).attribute("error.message", || error.to_string());
-                upstream.connect_failed(Tick::now().since(started));
-                return Err((Failure::Unreachable { tried: 1 }, Some(Box::new(request))));
-            }
+        let untouched = whole.is_some();
+        if !untouched && self.spare.is_none() {
+            return Err("a second time might do it twice");
+        }
+        let roster = &self.balancer.0;
+        let looks: super::choice::Looks =
+            roster.members.load().iter().map(|member| member.upstream.look(rules)).collect();
+        if matches!(eligible(&looks, &self.tried, rules), Err(Nobody::Left | Nobody::Permitted(_))) {
+            return Err("nobody else is there");
+        }
+        let mut wait = Duration::ZERO;
+        if !untouched {
+            wait = backoff::wait(self.tried.len() as u32, self.balancer.random());
+        }
+        if let Some(asked) = head.and_then(pause) {
+            wait = wait.max(asked);
+        }
+        if wait > RETRY_AFTER_MAX {
+            return Err("it asked for a longer pause (Retry-After)");
+        }
+        if self.left().is_some_and(|left| left <= wait) {
+            return Err("the deadline is near");
+        }
+        let request = match (whole, &self.spare) {
+            (Some(whole), _) => *whole,
+            (None, Some(spare)) => spare.again().ok_or("its body is too long to be sent again")?,
+            (None, None) => return Err("a second time might do it twice"),
         };
-        opening.end();
-        let (spare, progress) = (copy(&request), request.body().progress());
-        match exchange(connection, request, upstream, &progress, timeouts.head).await {
-            Ok((connection, response)) => Ok(accept(connection, response, in_flight, &progress, timeouts)),
-            Err(failed) => Err(blame(failed, upstream, &progress, started, spare)),
+        if !roster.withdraw(rules, now()) {
+            return Err("the retry budget is used up");
+        }
+        Ok(Next { request, wait })
+    }
+
+    /// What is left until the deadline; None without one.
+    fn left(&self) -> Option<Duration> {
+        let deadline = self.rules.timeouts.deadline;
+        (!deadline.is_zero()).then(|| deadline.saturating_sub(self.spent))
+    }
+
+    /// The failure that says most: that one may have begun is what the client needs to know.
+    fn worst(&mut self, failure: Failure) -> Failure {
+        match (self.failure.take(), failure) {
+            (Some(begun @ (Failure::Broken { .. } | Failure::TooSlow { .. })), other)
+                if !matches!(other, Failure::Broken { .. } | Failure::TooSlow { .. }) =>
+            {
+                begun
+            }
+            (_, Failure::Unreachable { upstream, reason, .. }) => {
+                Failure::Unreachable { upstream, reason, tried: self.tried.len() }
+            }
+            // Why nobody else could be asked says less than what the asked ones did.
+            (Some(before), Failure::NoneLeft) => before,
+            (_, other) => other,
         }
     }
 
-    /// Writes what this upstream is to know: the span it works beneath, and to our own, whose request it is.
-    fn address_to(&self, upstream: &Upstream, request: &mut Request<Upload>, span: &Span) {
-        let context = span.trace().context();
-        let headers = request.headers_mut();
-        // The caller's flag is passed on for those behind us (W3C Trace Context, section 3.2.2.5); what we
-        // record ourselves doesn't depend on it.
-        let before = headers.get(TRACEPARENT).and_then(|value| TraceParent::parse(value.to_str().ok()?));
-        let sampled = context.detail || before.is_some_and(|before| before.sampled);
-        let parent = TraceParent { trace_id: context.trace_id, parent: span.id(), sampled };
-        set(headers, TRACEPARENT, &parent.to_string());
-        if upstream.own {
-            let claim = HopClaim { key: context.key, detail: context.detail, bypass_caches: context.bypass_caches };
-            set(headers, HOP, &claim.to_header(&self.0.hop_secret));
-        } else {
-            // A retry may go from an instance of ours to a foreign one.
-            headers.remove(HOP);
+    fn give_up(mut self, failure: Failure) -> Result<Answer, Failure> {
+        match self.held.take() {
+            Some(answer) => Ok(answer),
+            None => Err(self.worst(failure)),
         }
     }
 }
 
-fn set(headers: &mut hyper::HeaderMap, name: HeaderName, value: &str) {
-    // Hex, dots and dashes only; a secret that is no header value reaches nobody.
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
+fn none_of(nobody: Nobody) -> Failure {
+    match nobody {
+        Nobody::Left => Failure::NoneLeft,
+        Nobody::Free => Failure::QueueFull { waiting: 0 },
+        Nobody::Permitted(open_for) => Failure::CircuitOpen { retry_after: open_for.unwrap_or_default() },
     }
 }
 
-fn describe(choosing: &Span, choice: &super::choice::Choice) {
+/// The pause that an error asks for: seconds (RFC 9110, section 10.2.3). A date is further away than anybody
+/// waits here.
+fn pause(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?;
+    let seconds = value.to_str().ok().and_then(|value| value.trim().parse().ok());
+    Some(seconds.map_or(Duration::MAX, Duration::from_secs))
+}
+
+fn describe(choosing: &Span, choice: &Choice) {
     if let Some(shown) = &choice.shown {
         choosing
             .attribute("roundtrip.balancer.policy", || choice.policy.id())
             .attribute(CANDIDATES, || serde_json::to_value(&shown.candidates).unwrap_or_default())
             .attribute("roundtrip.balancer.why", || shown.why.clone());
     }
-}
-
-enum Failed {
-    Unsent(Box<Request<Upload>>),
-    Broken(String),
-    /// The request's body failed, not the upstream.
-    Upload,
-    TooSlow {
-        waited: Duration,
-    },
-}
-
-async fn exchange(
-    mut connection: Connection,
-    request: Request<Upload>,
-    upstream: &Upstream,
-    progress: &Progress,
-    head_timeout: Duration,
-) -> Result<(Connection, Response<hyper::body::Incoming>), Failed> {
-    let sent = tokio::select! {
-        biased;
-        sent = connection.send(request) => sent,
-        () = progress.clone().upstream_overdue(head_timeout) => {
-            return Err(Failed::TooSlow { waited: head_timeout });
-        }
-    };
-    match sent {
-        // We ask for no upgrade, so 101 makes no sense (RFC 9110, section 15.2.2).
-        Ok(response) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
-        Ok(response) => Ok((connection, response)),
-        Err(SendError::Unsent(request)) => Err(Failed::Unsent(request)),
-        // hyper calls an error of the body that it was given the user's.
-        Err(SendError::Broken(error)) if error.is_user() => Err(Failed::Upload),
-        Err(SendError::Broken(error)) => {
-            log::debug!(target: "balancer", "{} broke off: {error}", upstream.id);
-            Err(Failed::Broken(error.to_string()))
-        }
-    }
-}
-
-/// The answer, its cost noted: the time since the upstream had the whole request. An answer that came
-/// before that says nothing about how fast it is. A gateway's error statuses count as failures of the
-/// upstream's own; other statuses may be what the request deserves.
-fn accept(
-    connection: Connection,
-    response: Response<hyper::body::Incoming>,
-    in_flight: InFlight,
-    progress: &Progress,
-    timeouts: &Timeouts,
-) -> Answer {
-    let head_at = Tick::now();
-    let (head, incoming) = response.into_parts();
-    let upstream = Arc::clone(in_flight.upstream());
-    let patience = patience(&head.headers, timeouts);
-    if let Some(ended_at) = progress.ended_at() {
-        upstream.answered(head_at.since(ended_at), !matches!(head.status.as_u16(), 502..=504));
-    }
-    Answer {
-        head,
-        body: AnswerBody::new(incoming, patience, connection, in_flight),
-        head_at,
-        own: upstream.own,
-        upstream: upstream.id.clone(),
-    }
-}
-
-fn blame(failed: Failed, upstream: &Upstream, progress: &Progress, started: Tick, spare: Whole) -> (Failure, Whole) {
-    let took = Tick::now().since(progress.ended_at().unwrap_or(started));
-    match failed {
-        Failed::Unsent(whole) => {
-            upstream.connect_failed(took);
-            (Failure::Unreachable { tried: 1 }, Some(whole))
-        }
-        Failed::Broken(reason) => {
-            upstream.failed(took);
-            (Failure::Broken { upstream: upstream.id.clone(), reason }, spare)
-        }
-        Failed::Upload => (Failure::Upload, None),
-        Failed::TooSlow { waited } => {
-            upstream.failed(took);
-            (Failure::TooSlow { upstream: upstream.id.clone(), waited }, None)
-        }
-    }
-}
-
-/// A second copy of what may be sent twice: a safe request without a body.
-fn copy(request: &Request<Upload>) -> Whole {
-    if !request.method().is_safe() || !request.body().is_empty() {
-        return None;
-    }
-    let mut copy = Request::new(Upload::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(Box::new(copy))
 }

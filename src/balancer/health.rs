@@ -1,38 +1,54 @@
-//! Active health checks: one task an upstream.
+//! Active health checks: one task an upstream. It also asks what the upstream's name leads to, so that no
+//! request waits for that.
 
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
 use hyper::header::HOST;
+use smallvec::SmallVec;
 
 use super::connection::Connection;
+use super::target::Target;
 use super::upload::Upload;
 use super::upstream::Upstream;
 use crate::observe::clock::Tick;
 use crate::observe::ids::SpanId;
 use crate::policy::health::State;
 use crate::policy::random;
+use crate::settings::balancer::BalancerSettings;
 use crate::settings::runtime::Settings;
 use crate::web::probe::{self, HopClaim};
 
-const TIMEOUT: Duration = Duration::from_secs(1);
 /// A changed interval is noticed within this.
 const SETTING_READ_EVERY: Duration = Duration::from_secs(1);
 /// While nothing is known yet, looking often makes the start short.
 const INTERVAL_AT_START: Duration = Duration::from_millis(50);
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
 
 /// Checks until aborted.
 pub async fn check_forever(upstream: Arc<Upstream>, settings: Settings, hop_secret: String) {
+    let mut lookup = Lookup::default();
     loop {
+        let rules = settings.snapshot().balancer;
         if upstream.state() != State::Stopped {
-            let address = upstream.address();
-            let passed = tokio::time::timeout(TIMEOUT, passes(&upstream, &hop_secret)).await.unwrap_or(false);
-            // A verdict on where it was says nothing about where it is now.
-            if address == upstream.address() {
-                upstream.checked(passed);
-            }
+            let (target, _) = upstream.place();
+            let patience = rules.health_timeout;
+            let verdict =
+                match tokio::time::timeout(patience, check(&upstream, &target, &mut lookup, &hop_secret, &rules)).await
+                {
+                    Ok(verdict) => verdict,
+                    Err(_) => Err(format!("it took longer than {patience:?}")),
+                };
+            // The rules may have changed meanwhile.
+            upstream.checked(&target, verdict, &settings.snapshot().balancer);
         }
+        // What time alone changes is to be seen without any request.
+        upstream.look(&settings.snapshot().balancer);
         upstream.pool.sweep();
         rest(&upstream, &settings).await;
     }
@@ -57,18 +73,62 @@ async fn rest(upstream: &Upstream, settings: &Settings) {
     }
 }
 
-async fn passes(upstream: &Upstream, hop_secret: &str) -> bool {
-    let address = upstream.address();
-    let Ok(mut connection) = Connection::open(address).await else { return false };
-    let Some(path) = &upstream.health_path else { return true };
-    let mut request = Request::builder().uri(path).header(HOST, address.to_string());
+async fn check(
+    upstream: &Upstream,
+    target: &Arc<Target>,
+    lookup: &mut Lookup,
+    hop_secret: &str,
+    rules: &BalancerSettings,
+) -> Result<(), String> {
+    let addresses = lookup.addresses(target).await.map_err(|error| {
+        upstream.resolved(target, &[]);
+        format!("the name {} does not resolve: {error}", target.host)
+    })?;
+    upstream.resolved(target, &addresses);
+    let patience = rules.timeouts.connect.min(rules.health_timeout);
+    let mut connection = Connection::open(target, &addresses, patience).await.map_err(|error| error.to_string())?;
+    let Some(path) = &upstream.health_path else { return Ok(()) };
+    let mut request = Request::builder().uri(path).header(HOST, target.authority());
     if upstream.own {
         let claim = HopClaim { key: SpanId::random(), detail: false, bypass_caches: false };
         request = request.header(probe::HOP, claim.to_header(hop_secret));
     }
-    let Ok(request) = request.body(Upload::Empty) else { return false };
+    let request = request.body(Upload::Empty).map_err(|error| error.to_string())?;
     match connection.send(request).await {
-        Ok(response) => response.status().is_success(),
-        Err(_) => false,
+        Ok(response) if response.status().is_success() => Ok(()),
+        Ok(response) => Err(format!("{path} answered {}", response.status().as_u16())),
+        Err(_) => Err(format!("{path} was not answered")),
+    }
+}
+
+type Addresses = SmallVec<[SocketAddr; ADDRESSES_MAX]>;
+type Asked = Pin<Box<dyn Future<Output = io::Result<Addresses>> + Send>>;
+
+/// Asks the system what a name leads to. A question that outlives one check is waited for by the next:
+/// the system's resolver cannot be interrupted, and one question at a time is enough.
+#[derive(Default)]
+struct Lookup {
+    asked: Option<(Arc<Target>, Asked)>,
+}
+
+impl Lookup {
+    async fn addresses(&mut self, target: &Arc<Target>) -> io::Result<Addresses> {
+        if let Some(address) = target.address() {
+            return Ok(Addresses::from_slice(&[address]));
+        }
+        if !self.asked.as_ref().is_some_and(|(asked, _)| Arc::ptr_eq(asked, target)) {
+            let name = (target.host.clone(), target.port);
+            let asking = async move { Ok(tokio::net::lookup_host(name).await?.take(ADDRESSES_MAX).collect()) };
+            self.asked = Some((Arc::clone(target), Box::pin(asking)));
+        }
+        let answer = match &mut self.asked {
+            Some((_, asking)) => asking.as_mut().await,
+            None => Ok(Addresses::new()),
+        };
+        self.asked = None;
+        match answer {
+            Ok(addresses) if addresses.is_empty() => Err(io::Error::other("it has no address")),
+            answer => answer,
+        }
     }
 }

@@ -1,29 +1,43 @@
 //! Sends each request to one of several upstreams: pools, policies, health, retries, forwarding.
 //!
 //! Knows addresses only. Whether an upstream is an instance of ours changes two headers and nothing else.
+//!
+//! On the way of a request: [`forward`] (attempts, one after another), [`choice`] (and [`queue`]),
+//! [`attempt`], [`connection`], [`answer`]. [`roster`] holds the [`upstream`]s, [`health`] looks after them.
 
 pub mod answer;
+mod attempt;
 mod choice;
 mod connection;
+pub mod events;
+mod explain;
 pub mod failure;
 mod forward;
+mod head_limit;
 mod health;
+mod in_flight;
 mod pool;
-pub mod timeouts;
+mod queue;
+mod roster;
+mod spare;
+pub mod target;
+mod turns;
 pub mod upload;
 mod upstream;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 use crate::policy::health::State;
-use crate::policy::random;
+use crate::policy::{breaker, random};
+use crate::settings::balancer::BalancerPolicy;
 use crate::settings::runtime::Settings;
-use timeouts::Timeouts;
+use events::Event;
+use roster::Roster;
+use target::Target;
 use upstream::Upstream;
 
 /// Something to send requests to.
@@ -31,22 +45,57 @@ use upstream::Upstream;
 pub struct UpstreamConfig {
     /// What screens and traces call it: `i1`.
     pub id: String,
-    pub address: SocketAddr,
+    pub target: Target,
     /// An instance of ours: it gets the `roundtrip-hop` header and writes a part of the trace.
     pub own: bool,
     /// Path of the health check. None: `/healthz` for an instance of ours, else whether it accepts connections.
     pub health_path: Option<String>,
+    /// Its share beside the others; 0 gets no request.
+    pub weight: u32,
+}
+
+impl UpstreamConfig {
+    /// A foreign one of weight 1 that is healthy when it accepts connections.
+    pub fn new(id: impl Into<String>, target: impl Into<Target>) -> Self {
+        Self { id: id.into(), target: target.into(), own: false, health_path: None, weight: 1 }
+    }
+}
+
+/// Who asks, as far as the choice depends on it.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub address: IpAddr,
+    /// What its sticky cookie says.
+    pub sticky: Option<String>,
+    /// The route heeds `Idempotency-Key`: a POST with one may be sent twice.
+    pub idempotency_key_counts: bool,
+}
+
+impl Caller {
+    pub const fn at(address: IpAddr) -> Self {
+        Self { address, sticky: None, idempotency_key_counts: false }
+    }
 }
 
 /// An upstream as the balancer sees it now.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct InstanceView {
     pub id: String,
-    pub address: SocketAddr,
+    /// Host and port, as they were configured.
+    pub target: String,
+    /// Where that is; None while its name leads nowhere.
+    pub address: Option<SocketAddr>,
     pub state: State,
+    /// Why it is in its state; None before the first change.
+    pub reason: Option<String>,
+    pub breaker: breaker::State,
+    pub weight: u32,
+    pub draining: bool,
     pub in_flight: u64,
     /// Peak-EWMA of its response time; None before its first answer.
     pub ewma_us: Option<f64>,
+    /// How long it is still left out.
+    pub ejected_for_ms: Option<u64>,
 }
 
 /// Cheap to clone; all clones are the same balancer. The health checks end with the last of them.
@@ -55,74 +104,49 @@ pub struct Balancer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    upstreams: Vec<Arc<Upstream>>,
-    settings: Settings,
-    hop_secret: String,
-    timeouts: Timeouts,
-    /// Position of the upstream whose turn it was; `usize::MAX` before the first.
-    last_turn: AtomicUsize,
+    roster: Arc<Roster>,
     random_state: AtomicU64,
-    changes: watch::Sender<u64>,
-    checks: Vec<AbortHandle>,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        for check in &self.checks {
-            check.abort();
-        }
+impl std::ops::Deref for Inner {
+    type Target = Roster;
+
+    fn deref(&self) -> &Roster {
+        &self.roster
     }
 }
 
 impl Balancer {
     /// Starts the health checks on the current tokio runtime (and panics outside of one).
     pub fn new(upstreams: Vec<UpstreamConfig>, settings: Settings, hop_secret: String) -> Self {
-        Self::with_timeouts(upstreams, settings, hop_secret, Timeouts::default())
-    }
-
-    /// As [`Self::new`], with another patience.
-    pub fn with_timeouts(
-        upstreams: Vec<UpstreamConfig>,
-        settings: Settings,
-        hop_secret: String,
-        timeouts: Timeouts,
-    ) -> Self {
-        let changes = watch::Sender::new(0);
-        let upstreams: Vec<Arc<Upstream>> =
-            upstreams.into_iter().map(|config| Arc::new(Upstream::new(config, changes.clone()))).collect();
-        let checks = upstreams
-            .iter()
-            .map(|upstream| {
-                tokio::spawn(health::check_forever(Arc::clone(upstream), settings.clone(), hop_secret.clone()))
-                    .abort_handle()
-            })
-            .collect();
-        Self(Arc::new(Inner {
-            upstreams,
-            settings,
-            hop_secret,
-            timeouts,
-            last_turn: AtomicUsize::new(usize::MAX),
-            random_state: AtomicU64::new(seed()),
-            changes,
-            checks,
-        }))
+        let roster = Roster::new(upstreams, settings, hop_secret);
+        Self(Arc::new(Inner { roster, random_state: AtomicU64::new(seed()) }))
     }
 
     /// All upstreams, in the order of the configuration.
     pub fn view(&self) -> Vec<InstanceView> {
-        self.0.upstreams.iter().map(|upstream| upstream.view()).collect()
+        let rules = self.0.rules();
+        self.0.members.load().iter().map(|member| member.upstream.view(&rules)).collect()
     }
 
-    /// Counts changes of state and address, for those who show them.
+    /// What happened to the upstreams, the newest last; bounded.
+    pub fn events(&self) -> Vec<Event> {
+        self.0.events.list()
+    }
+
+    /// Counts changes of state, address and weight, for those who show them.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes.subscribe()
+        self.0.events.subscribe()
     }
 
-    /// Whether a first look at every upstream has been taken and one of them at least is healthy.
+    /// Requests that wait for a place.
+    pub fn waiting(&self) -> u64 {
+        self.0.queue.len()
+    }
+
+    /// Whether a first look at every upstream has been taken, whatever it found.
     pub fn is_ready(&self) -> bool {
-        let is = |wanted| move |upstream: &Arc<Upstream>| upstream.state() == wanted;
-        self.0.upstreams.iter().any(is(State::Healthy)) && !self.0.upstreams.iter().any(is(State::Starting))
+        self.0.members.load().iter().all(|member| member.upstream.state() != State::Starting)
     }
 
     /// Waits until [`Self::is_ready`].
@@ -136,18 +160,45 @@ impl Balancer {
         }
     }
 
+    /// Replaces the upstreams while requests are under way. Those with the id, target, health path and kind of
+    /// a present one stay as they are, but for their weight and whom they trust; new ones start being checked;
+    /// others get no new requests, and what they have under way ends. One call at a time.
+    pub fn set_upstreams(&self, upstreams: Vec<UpstreamConfig>) {
+        self.0.roster.replace(upstreams);
+    }
+
+    /// Chooses by `policy`; None: as the setting `balancer.policy` says.
+    pub fn set_policy(&self, policy: Option<BalancerPolicy>) {
+        self.0.set_policy(policy);
+    }
+
     /// Takes an upstream out (it is neither chosen nor checked; what is under way ends) or brings it back.
     /// False when there is no such upstream.
     pub fn set_stopped(&self, id: &str, stopped: bool) -> bool {
-        let found = self.0.upstreams.iter().find(|upstream| upstream.id == id);
-        found.inspect(|upstream| upstream.set_stopped(stopped)).is_some()
+        let rules = self.0.rules();
+        self.with(id, |upstream| upstream.set_stopped(stopped, &rules))
+    }
+
+    /// Empties an upstream (it gets no new requests, not even from those whose cookie names it; it is checked
+    /// as before; what is under way ends) or lets it take requests again. False when there is no such upstream.
+    pub fn set_draining(&self, id: &str, draining: bool) -> bool {
+        let rules = self.0.rules();
+        self.with(id, |upstream| upstream.set_draining(draining, &rules))
+    }
+
+    /// Changes an upstream's share; 0 gets no request. False when there is no such upstream.
+    pub fn set_weight(&self, id: &str, weight: u32) -> bool {
+        self.with(id, |upstream| upstream.set_weight(weight))
     }
 
     /// An instance that was started again listens elsewhere. It has to prove its health anew.
     /// False when there is no such upstream.
     pub fn set_address(&self, id: &str, address: SocketAddr) -> bool {
-        let found = self.0.upstreams.iter().find(|upstream| upstream.id == id);
-        found.inspect(|upstream| upstream.set_address(address)).is_some()
+        self.with(id, |upstream| upstream.set_target(address.into()))
+    }
+
+    fn with(&self, id: &str, act: impl FnOnce(&Upstream)) -> bool {
+        self.0.find(id).inspect(|upstream| act(upstream)).is_some()
     }
 
     fn random(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! Kept connections to one upstream, last in first out: the one used last is the least likely to be closed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,11 @@ const IDLE_MAX: usize = 64;
 const IDLE_FOR: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Default)]
-pub struct Pool(Mutex<Vec<Kept>>);
+pub struct Pool {
+    kept: Mutex<Vec<Kept>>,
+    /// Keeps nothing any more.
+    closed: AtomicBool,
+}
 
 #[derive(Debug)]
 struct Kept {
@@ -44,6 +49,9 @@ impl Pool {
             return;
         }
         let mut kept = self.kept();
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
         if kept.len() >= IDLE_MAX {
             kept.remove(0);
         }
@@ -54,6 +62,13 @@ impl Pool {
         self.kept().clear();
     }
 
+    /// Closes all of them, and keeps none from now on.
+    pub fn close(&self) {
+        let mut kept = self.kept();
+        self.closed.store(true, Ordering::Relaxed);
+        kept.clear();
+    }
+
     /// Closes what has been idle for too long; called by the health checks, so that nothing lies about.
     pub fn sweep(&self) {
         let now = Tick::now();
@@ -61,6 +76,6 @@ impl Pool {
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,20 +1,25 @@
 //! The request's body on its way to an upstream.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use hyper::HeaderMap;
 use tokio::sync::watch;
 
 use crate::observe::clock::Tick;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Nothing, or a stream that is read once. Only the former can be sent again.
+/// Of a body that may be sent again, at most so much is kept; beyond that it is sent once.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+/// Nothing, or a stream.
 #[derive(Debug)]
 pub enum Upload {
     Empty,
@@ -24,8 +29,128 @@ pub enum Upload {
 /// Says who is waited for while it is sent.
 #[derive(Debug)]
 pub struct Stream {
-    body: UnsyncBoxBody<Bytes, BoxError>,
+    source: Source,
     turn: watch::Sender<Turn>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Once(UnsyncBoxBody<Bytes, BoxError>),
+    Kept(Reader),
+}
+
+/// One attempt's reading of a body that is kept.
+#[derive(Debug)]
+struct Reader {
+    shared: Arc<Mutex<Kept>>,
+    number: u64,
+    /// How much of what is kept was read.
+    at: usize,
+    trailers_read: bool,
+}
+
+/// A body, and what was read of it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    body: UnsyncBoxBody<Bytes, BoxError>,
+    bytes: Vec<u8>,
+    trailers: Option<HeaderMap>,
+    /// All that was read is in `bytes`.
+    whole: bool,
+    /// The body is at its end.
+    ended: bool,
+    /// The reader that may read: the one of the last attempt.
+    reader: u64,
+}
+
+/// What a second attempt sends.
+#[derive(Debug)]
+pub(super) enum Replay {
+    Empty,
+    Stream(Arc<Mutex<Kept>>),
+}
+
+impl Replay {
+    /// The body from its beginning; None when it is no longer all there. Whoever had it reads no more.
+    pub fn again(&self) -> Option<Upload> {
+        let Self::Stream(shared) = self else { return Some(Upload::Empty) };
+        let number = {
+            let mut kept = locked(shared);
+            if !kept.whole {
+                return None;
+            }
+            kept.reader += 1;
+            kept.reader
+        };
+        Some(Upload::new(Source::Kept(Reader { shared: Arc::clone(shared), number, at: 0, trailers_read: false })))
+    }
+}
+
+fn locked(shared: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Reader {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut kept = locked(&self.shared);
+        if kept.reader != self.number {
+            return Poll::Ready(Some(Err("another attempt sends it".into())));
+        }
+        if let Some(rest) = kept.bytes.get(self.at..).filter(|rest| !rest.is_empty()) {
+            let rest = Bytes::copy_from_slice(rest);
+            self.at = kept.bytes.len();
+            return Poll::Ready(Some(Ok(Frame::data(rest))));
+        }
+        if kept.ended {
+            let trailers = kept.trailers.as_ref().filter(|_| !std::mem::replace(&mut self.trailers_read, true));
+            return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers.clone()))));
+        }
+        let frame = ready!(Pin::new(&mut kept.body).poll_frame(cx));
+        kept.remember(&frame);
+        self.at = kept.bytes.len();
+        self.trailers_read = kept.trailers.is_some();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let kept = locked(&self.shared);
+        let read = self.at >= kept.bytes.len() && (self.trailers_read || kept.trailers.is_none());
+        read && (kept.ended || kept.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let kept = locked(&self.shared);
+        let again = kept.bytes.len().saturating_sub(self.at) as u64;
+        let rest = if kept.ended { SizeHint::with_exact(0) } else { kept.body.size_hint() };
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + again);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + again);
+        }
+        hint
+    }
+}
+
+impl Kept {
+    fn remember(&mut self, frame: &Option<Result<Frame<Bytes>, BoxError>>) {
+        match frame {
+            Some(Ok(frame)) => {
+                if let Some(bytes) = frame.data_ref().filter(|_| self.whole) {
+                    self.whole = self.bytes.len() + bytes.len() <= KEPT_BYTES_MAX;
+                    if self.whole {
+                        self.bytes.extend_from_slice(bytes);
+                    } else {
+                        self.bytes = Vec::new();
+                    }
+                }
+                if let Some(trailers) = frame.trailers_ref() {
+                    (self.trailers, self.ended) = (Some(trailers.clone()), true);
+                }
+            }
+            Some(Err(_)) => self.whole = false,
+            None => self.ended = true,
+        }
+    }
 }
 
 /// Who has to do something before an upload goes on.
@@ -44,12 +169,29 @@ impl Upload {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let turn = watch::Sender::new(Turn::Upstream(Tick::now()));
-        Self::Stream(Stream { body: body.map_err(Into::into).boxed_unsync(), turn })
+        Self::new(Source::Once(body.map_err(Into::into).boxed_unsync()))
     }
 
-    pub const fn is_empty(&self) -> bool {
-        matches!(self, Self::Empty)
+    fn new(source: Source) -> Self {
+        Self::Stream(Stream { source, turn: watch::Sender::new(Turn::Upstream(Tick::now())) })
+    }
+
+    /// From now on what is read of it is kept, as far as it fits.
+    pub(super) fn keep(&mut self) -> Replay {
+        let body = match std::mem::replace(self, Self::Empty) {
+            Self::Stream(Stream { source: Source::Once(body), .. }) => body,
+            Self::Stream(Stream { source: Source::Kept(reader), turn }) => {
+                let shared = Arc::clone(&reader.shared);
+                *self = Self::Stream(Stream { source: Source::Kept(reader), turn });
+                return Replay::Stream(shared);
+            }
+            Self::Empty => return Replay::Empty,
+        };
+        let kept = Kept { body, bytes: Vec::new(), trailers: None, whole: true, ended: false, reader: 0 };
+        let shared = Arc::new(Mutex::new(kept));
+        let reader = Reader { shared: Arc::clone(&shared), number: 0, at: 0, trailers_read: false };
+        *self = Self::new(Source::Kept(reader));
+        Replay::Stream(shared)
     }
 
     /// How it goes on once it is sent.
@@ -65,12 +207,28 @@ impl Upload {
     }
 }
 
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Once(body) => Pin::new(body).poll_frame(cx),
+            Self::Kept(reader) => reader.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Once(body) => body.is_end_stream(),
+            Self::Kept(reader) => reader.is_end_stream(),
+        }
+    }
+}
+
 impl Stream {
     /// Tells whose turn it is after a poll.
     fn polled(&self, frame: &Poll<Option<Result<Frame<Bytes>, BoxError>>>) {
         let turn = match frame {
             Poll::Pending => Turn::Client,
-            Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !self.body.is_end_stream() => {
+            Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !self.source.is_end_stream() => {
                 Turn::Upstream(Tick::now())
             }
             Poll::Ready(Some(Ok(_)) | None) => Turn::Ended(Tick::now()),
@@ -148,7 +306,7 @@ impl Body for Upload {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(stream) => {
-                let frame = Pin::new(&mut stream.body).poll_frame(cx);
+                let frame = stream.source.poll_frame(cx);
                 stream.polled(&frame);
                 frame
             }
@@ -158,14 +316,15 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(stream) => stream.body.is_end_stream(),
+            Self::Stream(stream) => stream.source.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(stream) => stream.body.size_hint(),
+            Self::Stream(Stream { source: Source::Once(body), .. }) => body.size_hint(),
+            Self::Stream(Stream { source: Source::Kept(reader), .. }) => reader.size_hint(),
         }
     }
 }

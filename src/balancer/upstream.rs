@@ -2,131 +2,419 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
+use super::in_flight::{InFlight, Trial};
 use super::pool::Pool;
+use super::roster::Roster;
+use super::target::Target;
 use super::{InstanceView, UpstreamConfig};
 use crate::observe::clock::Tick;
+use crate::policy::breaker::{self, Breaker};
 use crate::policy::ewma::PeakEwma;
 use crate::policy::health::{Health, State};
+use crate::policy::outlier::{Outlier, Standing};
+use crate::policy::{rendezvous, slow_start};
+use crate::settings::balancer::BalancerSettings;
 
 #[derive(Debug)]
 pub struct Upstream {
     pub id: String,
+    /// Its own number in this balancer, never used again: positions change, this doesn't.
+    pub serial: u64,
     pub own: bool,
     pub health_path: Option<String>,
+    /// What a sticky cookie says instead of the id.
+    pub token: String,
+    /// The id, hashed.
+    pub hash: u64,
     pub pool: Pool,
     /// Wakes the health check: what it knew no longer holds.
     pub news: Notify,
-    in_flight: AtomicU64,
+    pub(super) in_flight: AtomicU64,
+    pub(super) roster: Weak<Roster>,
     known: Mutex<Known>,
-    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
 struct Known {
-    address: SocketAddr,
+    target: Arc<Target>,
+    addresses: Arc<[SocketAddr]>,
+    weight: u32,
+    draining: bool,
     health: Health,
+    outlier: Outlier,
+    breaker: Breaker,
     ewma: PeakEwma,
+    /// It has been healthy before: the next time, it comes back.
+    was_healthy: bool,
+    back_since: Option<Duration>,
+    /// Why it is in its state.
+    reason: Option<String>,
+}
+
+impl Known {
+    fn new(target: Target, weight: u32) -> Self {
+        Self {
+            addresses: target.address().into_iter().collect(),
+            target: Arc::new(target),
+            weight,
+            draining: false,
+            health: Health::default(),
+            outlier: Outlier::default(),
+            breaker: Breaker::default(),
+            ewma: PeakEwma::new(now()),
+            was_healthy: false,
+            back_since: None,
+            reason: None,
+        }
+    }
+
+    fn state(&self) -> State {
+        match (self.health.state(), self.outlier.standing()) {
+            (State::Stopped, _) => State::Stopped,
+            _ if self.draining => State::Draining,
+            (State::Healthy, Standing::Ejected { .. }) => State::Ejected,
+            (State::Healthy, Standing::Probing { .. }) => State::Probing,
+            (state, _) => state,
+        }
+    }
+
+    /// It is back: it starts slowly, and what was measured before says little about now.
+    fn comes_back(&mut self, now: Duration) {
+        (self.back_since, self.ewma) = (Some(now), PeakEwma::new(now));
+    }
 }
 
 /// What a choice compares, read at one moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub struct Look {
+    pub serial: u64,
+    pub hash: u64,
     pub state: State,
+    /// Back on trial, and the one request that may try is under way.
+    pub trial_taken: bool,
+    pub breaker: breaker::State,
+    pub permitted: bool,
+    /// How long until the breaker lets somebody try.
+    pub open_for: Option<Duration>,
+    pub full: bool,
     pub in_flight: u64,
-    pub ewma_us: Option<f64>,
-    pub cost: f64,
+    /// As it was set.
+    pub set_weight: u32,
+    /// What slow start leaves of it.
+    pub weight: f64,
+    pub ewma: PeakEwma,
+    pub at: Duration,
+}
+
+/// What a request says about its upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Good,
+    /// It answered, with a status of 500 or above.
+    Status(u16),
+    Broken,
+    TooSlow,
+}
+
+impl Outcome {
+    fn words(self) -> String {
+        match self {
+            Outcome::Good => "it answered well".to_owned(),
+            Outcome::Status(status) => format!("it answered {status}"),
+            Outcome::Broken => "it broke off".to_owned(),
+            Outcome::TooSlow => "it took too long".to_owned(),
+        }
+    }
 }
 
 impl Upstream {
-    pub fn new(config: UpstreamConfig, changes: watch::Sender<u64>) -> Self {
-        let UpstreamConfig { id, address, own, health_path } = config;
+    pub fn new(config: UpstreamConfig, serial: u64, token: String, roster: Weak<Roster>) -> Self {
+        let UpstreamConfig { id, target, own, health_path, weight } = config;
         Self {
             health_path: health_path.or_else(|| own.then(|| "/healthz".to_owned())),
+            hash: rendezvous::hash(id.as_bytes()),
             id,
+            serial,
             own,
+            token,
             pool: Pool::default(),
             news: Notify::new(),
             in_flight: AtomicU64::new(0),
-            known: Mutex::new(Known { address, health: Health::default(), ewma: PeakEwma::new(now()) }),
-            changes,
+            roster,
+            known: Mutex::new(Known::new(target, weight)),
         }
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.known().address
+    /// Where it is: the target and, if that is a name, what it was last resolved to.
+    pub fn place(&self) -> (Arc<Target>, Arc<[SocketAddr]>) {
+        let known = self.known();
+        (Arc::clone(&known.target), Arc::clone(&known.addresses))
     }
 
     pub fn state(&self) -> State {
-        self.known().health.state()
+        self.known().state()
     }
 
-    pub fn standing(&self) -> Standing {
-        let (now, in_flight) = (now(), self.in_flight.load(Ordering::Relaxed));
-        let known = self.known();
-        Standing {
-            state: known.health.state(),
+    pub fn look(&self, rules: &BalancerSettings) -> Look {
+        let (now, in_flight) = (now(), self.in_flight.load(Ordering::SeqCst));
+        let mut known = self.advance(rules, now);
+        let returned = known.back_since.map(|back| now.saturating_sub(back));
+        if returned.is_some_and(|since| since >= rules.slow_start) {
+            known.back_since = None;
+        }
+        Look {
+            serial: self.serial,
+            hash: self.hash,
+            state: known.state(),
+            trial_taken: known.outlier.standing() == Standing::Probing { under_way: true },
+            breaker: known.breaker.state(rules.breaker.mode),
+            permitted: known.breaker.permits(&rules.breaker),
+            open_for: known.breaker.open_until().map(|until| until.saturating_sub(now)),
+            full: in_flight >= rules.concurrency,
             in_flight,
-            ewma_us: known.ewma.measured_us(),
-            cost: known.ewma.cost(in_flight, now),
+            set_weight: known.weight,
+            weight: f64::from(known.weight) * returned.map_or(1.0, |since| slow_start::share(since, rules.slow_start)),
+            ewma: known.ewma,
+            at: now,
         }
     }
 
-    pub fn view(&self) -> InstanceView {
-        let Standing { state, in_flight, ewma_us, .. } = self.standing();
-        InstanceView { id: self.id.clone(), address: self.address(), state, in_flight, ewma_us }
-    }
-
-    /// An answer's head came after `rtt`. `good`: it was no failure of the upstream's own.
-    pub fn answered(&self, rtt: Duration, good: bool) {
+    /// What time alone changes: an ejection or an open breaker whose time is over.
+    fn advance(&self, rules: &BalancerSettings, now: Duration) -> MutexGuard<'_, Known> {
         let mut known = self.known();
-        if good { known.ewma.observe(rtt, now()) } else { known.ewma.observe_failure(rtt, now()) }
+        let ejected = matches!(known.outlier.standing(), Standing::Ejected { until } if now >= until);
+        let open = known.breaker.open_until().is_some_and(|until| now >= until);
+        if !ejected && !open {
+            return known;
+        }
+        drop(known);
+        let why = || "its time is over; it is tried again with a few requests".to_owned();
+        self.update(rules, why, |known| {
+            if known.outlier.advance(now) | known.breaker.advance(now) {
+                known.comes_back(now);
+            }
+        });
+        known = self.known();
+        known
     }
 
-    /// It broke off, or kept us waiting for too long.
-    pub fn failed(&self, took: Duration) {
-        self.known().ewma.observe_failure(took, now());
+    /// Begins a request, if it still may: between the look and now, others may have come.
+    pub fn admit(self: &Arc<Self>, rules: &BalancerSettings) -> Option<InFlight> {
+        let trial = {
+            let mut known = self.known();
+            if !known.breaker.permits(&rules.breaker) || matches!(known.state(), State::Stopped | State::Draining) {
+                return None;
+            }
+            let one_more = |count: u64| (count < rules.concurrency).then_some(count + 1);
+            self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
+            Trial { of_breaker: known.breaker.claim(), of_ejected: known.outlier.claim() }
+        };
+        Some(InFlight::new(Arc::clone(self), trial))
+    }
+
+    /// A trial ended without telling anything.
+    pub(super) fn give_back(&self, trial: Trial) {
+        let mut known = self.known();
+        if trial.of_breaker {
+            known.breaker.release();
+        }
+        if trial.of_ejected {
+            known.outlier.release();
+        }
+    }
+
+    /// A request to it ended after `took`. `rtt`: the time that its answer took, if that says how fast it is.
+    pub(super) fn ended(
+        &self,
+        outcome: Outcome,
+        took: Duration,
+        rtt: Option<Duration>,
+        trial: Trial,
+        rules: &BalancerSettings,
+    ) {
+        let failed = outcome != Outcome::Good;
+        // One at a time, or two would eject each other for the sake of the other.
+        let roster = if failed { self.roster.upgrade() } else { None };
+        let _one = roster.as_ref().map(|roster| roster.ejecting.lock().unwrap_or_else(PoisonError::into_inner));
+        let may_leave = roster.as_ref().is_some_and(|roster| roster.has_another_healthy(self.serial));
+        self.update(
+            rules,
+            || outcome.words(),
+            |known| {
+                let now = now();
+                match (failed, rtt) {
+                    (true, _) => known.ewma.observe_failure(took, now),
+                    (false, Some(rtt)) => known.ewma.observe(rtt, now),
+                    (false, None) => {}
+                }
+                known.breaker.record(breaker::Call { failed, took, trial: trial.of_breaker }, &rules.breaker, now);
+                if !failed {
+                    if known.outlier.succeeded(now) {
+                        known.comes_back(now);
+                    }
+                } else if known.outlier.failed(&rules.ejection, may_leave, now).is_some() {
+                    self.pool.clear();
+                }
+            },
+        );
+        if let Some(roster) = &roster {
+            roster.turns().failed(self.serial, rules.ejection.failures);
+        }
     }
 
     /// No connection could be made: kept ones are as dead.
-    pub fn connect_failed(&self, took: Duration) {
-        self.failed(took);
+    pub(super) fn connect_failed(&self, took: Duration, reason: &str, trial: Trial, rules: &BalancerSettings) {
         self.pool.clear();
-        self.change("no connection could be made", Health::connect_failed);
+        self.ended(Outcome::Broken, took, None, trial, rules);
+        self.update(
+            rules,
+            || format!("no connection could be made: {reason}"),
+            |known| {
+                known.health.connect_failed();
+            },
+        );
     }
 
-    pub fn checked(&self, passed: bool) {
-        self.change("health check", |health| health.checked(passed));
+    /// The outcome of a health check, unless it is of a place where it is no more.
+    pub fn checked(&self, place: &Arc<Target>, verdict: Result<(), String>, rules: &BalancerSettings) {
+        let passed = verdict.is_ok();
+        let why = || match verdict {
+            Ok(()) => "its health check passed".to_owned(),
+            Err(reason) => format!("its health check failed: {reason}"),
+        };
+        self.update(rules, why, |known| {
+            if Arc::ptr_eq(&known.target, place)
+                && known.health.checked(passed, &rules.health)
+                && known.health.state() == State::Healthy
+                && std::mem::replace(&mut known.was_healthy, true)
+            {
+                known.comes_back(now());
+            }
+        });
     }
 
-    pub fn set_stopped(&self, stopped: bool) {
+    /// What its name leads to now.
+    pub fn resolved(&self, place: &Arc<Target>, addresses: &[SocketAddr]) {
+        let mut known = self.known();
+        if Arc::ptr_eq(&known.target, place) && *known.addresses != *addresses {
+            known.addresses = addresses.into();
+        }
+    }
+
+    pub fn set_stopped(&self, stopped: bool, rules: &BalancerSettings) {
         self.pool.clear();
-        self.change("told so", |health| health.stopped(stopped));
+        let why = if stopped { "it was taken out" } else { "it was brought back" };
+        self.update(
+            rules,
+            || why.to_owned(),
+            |known| {
+                if known.health.stopped(stopped) {
+                    (known.outlier, known.breaker) = (Outlier::default(), Breaker::default());
+                }
+            },
+        );
         self.news.notify_one();
     }
 
-    pub fn set_address(&self, address: SocketAddr) {
+    pub fn set_draining(&self, draining: bool, rules: &BalancerSettings) {
+        let why = if draining { "it is being emptied" } else { "it takes requests again" };
+        self.update(
+            rules,
+            || why.to_owned(),
+            |known| {
+                if std::mem::replace(&mut known.draining, draining) && !draining {
+                    known.comes_back(now());
+                }
+            },
+        );
+    }
+
+    pub fn set_weight(&self, weight: u32) {
+        self.known().weight = weight;
+        self.changed();
+    }
+
+    /// The same place, but what is trusted there may be new.
+    pub fn trust(&self, target: Target) {
+        let mut known = self.known();
+        if let (Some(now), Some(new)) = (&known.target.tls, &target.tls)
+            && !Arc::ptr_eq(&now.config, &new.config)
+        {
+            known.target = Arc::new(target);
+            drop(known);
+            self.pool.clear();
+            self.news.notify_one();
+        }
+    }
+
+    pub fn set_target(&self, target: Target) {
         {
             let mut known = self.known();
-            *known = Known { address, health: Health::default(), ewma: PeakEwma::new(now()) };
+            let (weight, draining) = (known.weight, known.draining);
+            *known = Known { draining, was_healthy: true, ..Known::new(target, weight) };
         }
         self.pool.clear();
         self.news.notify_one();
-        self.changes.send_modify(|count| *count += 1);
+        self.changed();
     }
 
-    fn change(&self, why: &str, act: impl FnOnce(&mut Health) -> bool) {
-        let (changed, state) = {
-            let mut known = self.known();
-            (act(&mut known.health), known.health.state())
+    pub fn view(&self, rules: &BalancerSettings) -> InstanceView {
+        let look = self.look(rules);
+        let known = self.known();
+        let ejected_for = match known.outlier.standing() {
+            Standing::Ejected { until } => Some(until.saturating_sub(look.at)),
+            _ => None,
         };
-        if changed {
-            log::info!(target: "balancer", "{} is {} ({why})", self.id, state.id());
-            self.changes.send_modify(|count| *count += 1);
+        InstanceView {
+            id: self.id.clone(),
+            target: known.target.authority(),
+            address: known.addresses.first().copied(),
+            state: look.state,
+            reason: known.reason.clone(),
+            breaker: look.breaker,
+            weight: known.weight,
+            draining: known.draining,
+            in_flight: look.in_flight,
+            ewma_us: known.ewma.measured_us(),
+            ejected_for_ms: ejected_for.map(|left| left.as_millis() as u64),
+        }
+    }
+
+    /// Changes what is known; a changed state becomes an event.
+    fn update(&self, rules: &BalancerSettings, why: impl FnOnce() -> String, act: impl FnOnce(&mut Known)) {
+        let mode = rules.breaker.mode;
+        let (before, after, reason) = {
+            let mut known = self.known();
+            let before = (known.state(), known.breaker.state(mode));
+            act(&mut known);
+            let after = (known.state(), known.breaker.state(mode));
+            if before == after {
+                return;
+            }
+            let reason = why();
+            known.reason = Some(reason.clone());
+            (before, after, reason)
+        };
+        let Some(roster) = self.roster.upgrade() else { return };
+        if before.0 != after.0 {
+            roster.events.record(&self.id, before.0.id(), after.0.id(), &reason);
+        }
+        if before.1 != after.1 {
+            let breaker = |state: breaker::State| format!("breaker {}", state.id());
+            roster.events.record(&self.id, breaker(before.1), breaker(after.1), &reason);
+        }
+        roster.places.notify_one();
+    }
+
+    fn changed(&self) {
+        if let Some(roster) = self.roster.upgrade() {
+            roster.events.changed();
+            roster.places.notify_one();
         }
     }
 
@@ -136,27 +424,7 @@ impl Upstream {
     }
 }
 
-fn now() -> Duration {
+/// Time on the axis that the rules count by.
+pub fn now() -> Duration {
     Tick::now().since(Tick::default())
-}
-
-/// A request under way at an upstream, from before it is sent until its answer has ended.
-#[derive(Debug)]
-pub struct InFlight(Arc<Upstream>);
-
-impl InFlight {
-    pub fn new(upstream: &Arc<Upstream>) -> Self {
-        upstream.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(upstream))
-    }
-
-    pub fn upstream(&self) -> &Arc<Upstream> {
-        &self.0
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -1,10 +1,10 @@
 //! The data folder: everything a person owns is in it, and one process at a time has it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
+use crate::tls::files;
 use crate::web::secret;
 
 const LOCK: &str = "lock";
@@ -34,7 +34,7 @@ impl DataDir {
         if made.is_empty() {
             refuse_shared(path, &fs::metadata(path).map_err(bad)?)?;
         }
-        make_private(path).map_err(bad)?;
+        files::private_directory(path).map_err(|error| CliError::new(error.to_string()))?;
         let path = path.canonicalize().map_err(bad)?;
         let new = fs::read_dir(&path).map_err(bad)?.next().is_none();
         let lock_path = path.join(LOCK);
@@ -74,7 +74,7 @@ impl DataDir {
     /// A new control key for this run.
     pub fn make_control_key(&self) -> Result<[u8; 32], CliError> {
         let key = secret::random_bytes::<32>().map_err(|error| CliError::new(error.to_string()))?;
-        write_private(&self.path.join(CONTROL_KEY), secret::hex(&key).as_bytes())?;
+        write_private(&self.path.join(CONTROL_KEY), &secret::hex(&key))?;
         Ok(key)
     }
 
@@ -97,12 +97,8 @@ pub fn read_control_key(folder: &Path) -> Result<[u8; 32], CliError> {
 }
 
 /// Writes a file that only its owner reads, whole or not at all.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let bad = |error: std::io::Error| CliError::new(format!("{}: {error}", path.display()));
-    let part = path.with_extension("part");
-    let mut file = private_file().truncate(true).open(&part).map_err(bad)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(bad)?;
-    fs::rename(&part, path).map_err(bad)
+pub fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
+    files::write(path, text, 0o600).map_err(|error| CliError::new(error.to_string()))
 }
 
 fn private_file() -> OpenOptions {
@@ -111,15 +107,6 @@ fn private_file() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
-}
-
-/// Makes the folders that are missing, for their owner alone.
-fn make_private(path: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod certificates;
 mod config;
 mod data_dir;
 mod listen;

@@ -32,6 +32,9 @@ pub struct ProbeFlags {
     /// Open a new connection. A probe always does, so that DNS and TLS show; scripts may say it all the same
     #[arg(long)]
     fresh: bool,
+    /// Send it twice, on two connections, and show the second, which resumes the TLS session of the first
+    #[arg(long)]
+    resume: bool,
     /// Send it as guest, waiter, chef or manager
     #[arg(long = "as", value_name = "ROLE", value_parser = role)]
     role: Option<Role>,
@@ -55,6 +58,9 @@ fn role(id: &str) -> Result<Role, String> {
 }
 
 pub async fn probe(flags: ProbeFlags) -> Result<(), CliError> {
+    if flags.resume && !["GET", "HEAD"].contains(&flags.method.to_ascii_uppercase().as_str()) {
+        return Err(CliError::new(format!("--resume sends it twice, which suits GET and HEAD, not {}", flags.method)));
+    }
     let body = read_body(&flags)?;
     let path = flags.target.starts_with('/');
     // A URL of our own app is recognised too; without a readable folder it is any server.
@@ -112,7 +118,7 @@ async fn through_the_app(
     }
     let url = format!("{}{}", to.origin, to.rest);
     let request = Outgoing { sent_as: Some(role.id().to_owned()), ..outgoing(flags, url, headers, body) };
-    let (part, failure) = outcome(client.send(request).await);
+    let (part, failure) = outcome(send(&client, request).await);
     let journey = remote.post("/api/control/journeys", &part).await?;
     Ok((journey, failure))
 }
@@ -135,13 +141,23 @@ async fn to_any_server(flags: &ProbeFlags, body: Vec<u8>) -> Result<(Journey, Op
         detail: true,
     });
     let client = client.map_err(|error| CliError::new(error.to_string()))?;
-    let sent = client.send(outgoing(flags, flags.target.clone(), Vec::new(), body)).await;
+    let sent = send(&client, outgoing(flags, flags.target.clone(), Vec::new(), body)).await;
     let timing = sent.as_ref().ok().and_then(|answer| answer.header("server-timing")).map(str::to_owned);
     let (mut part, failure) = outcome(sent);
     if let (Some(timing), Some(root)) = (timing, part.spans.first_mut()) {
         root.attributes.push((waterfall::SERVER_TIMING.into(), timing.into()));
     }
     Ok((assemble::journey(Parts { client: Some(part), ..Parts::default() }), failure))
+}
+
+async fn send(client: &Client, request: Outgoing) -> Result<Answer, Failure> {
+    if request.resume
+        && let Err(failure) = client.send(Outgoing { probe: false, ..request.clone() }).await
+    {
+        // The one that is shown tells why.
+        log::debug!("the request that was to earn a ticket: {failure}");
+    }
+    client.send(request).await
 }
 
 fn outcome(sent: Result<Answer, Failure>) -> (ClientPart, Option<String>) {
@@ -160,6 +176,7 @@ fn outgoing(flags: &ProbeFlags, url: String, mut headers: Vec<(String, String)>,
         headers,
         body: body.into(),
         connection: Connection::Fresh,
+        resume: flags.resume,
         timeout: TIMEOUT,
         ..Outgoing::get(url)
     }

@@ -29,7 +29,7 @@ impl Remote {
         let run = RunFile::read(&folder)?;
         let control_key = read_control_key(&folder)?;
         let client = Client::new(ClientConfig {
-            resolver: Resolver::system(),
+            resolver: Resolver::at(run.dns),
             roots: Roots::Pem(read_ca(&run.ca)?),
             probe_key: None,
             ca_path: None,
@@ -64,7 +64,7 @@ impl Remote {
                 ("roundtrip-console".to_owned(), "1".to_owned()),
             ],
             body: body.into(),
-            ..Outgoing::get(format!("https://{}{path}", self.run.control))
+            ..Outgoing::get(format!("{}{path}", self.run.control))
         };
         let answer = self.client.send(request).await.map_err(|failure| {
             let place = self.run.data_dir.display();

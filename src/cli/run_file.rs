@@ -28,8 +28,9 @@ pub struct RunFile {
     pub setup_url: Option<String>,
     pub data_dir: PathBuf,
     pub pid: u32,
-    /// Where commands dial the console.
-    pub control: SocketAddr,
+    /// Where commands reach the console: by the name that the embedded DNS knows, whose certificate is the
+    /// local authority's.
+    pub control: String,
     /// The app's address by the name that the embedded DNS knows.
     pub app_named: String,
 }
@@ -53,7 +54,7 @@ impl RunFile {
     pub fn write(&self, folder: &DataDir) -> Result<(), CliError> {
         let without_token = RunFile { setup_url: None, ..self.clone() };
         let text = serde_json::to_string_pretty(&without_token).map_err(|error| CliError::new(error.to_string()))?;
-        write_private(&folder.path().join(NAME), text.as_bytes())
+        write_private(&folder.path().join(NAME), &text)
     }
 
     /// The server that runs on `folder`.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::task::JoinSet;
 
+use super::certificates::{self, Shown};
 use super::data_dir::DataDir;
 use super::run_file::RunFile;
 use super::{CliError, listen};
@@ -19,7 +21,7 @@ use crate::stack::reload::Reloader;
 use crate::stack::{APP_LOCAL_NAME, APP_NAME, Stack, StackConfig};
 use crate::store::control::{self, Control};
 use crate::store::hasher::{Cost, Hasher};
-use crate::tls::{Authority, LeafResolver, server_config, spawn_renewal};
+use crate::tls::{Authority, Given, server_config};
 use crate::web::host::HostList;
 
 /// How long what is under way may take at an orderly stop.
@@ -37,6 +39,7 @@ pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
     let stopped = stop_signal()?;
     let mut reload = ReloadSignal::new()?;
     refuse_bind(&startup)?;
+    let given = certificates::given(&startup)?;
     let folder = DataDir::open(&startup.data_dir)?;
     // What is refused most often comes before anything is put into the folder: so nothing is touched.
     let sockets = match Sockets::bind(&startup) {
@@ -46,7 +49,7 @@ pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
             return Err(refusal);
         }
     };
-    let server = Server::start(&startup, source, &folder, sockets).await?;
+    let server = Server::start(&startup, source, &folder, sockets, given).await?;
     server.announce(&startup, &folder).await?;
     let mut stopped = pin!(stopped);
     loop {
@@ -91,7 +94,8 @@ struct Server {
     console: Console,
     door: Door,
     control: Control,
-    renewal: tokio::task::JoinHandle<()>,
+    /// Of the certificates.
+    upkeep: JoinSet<()>,
     run: RunFile,
 }
 
@@ -100,10 +104,16 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 }
 
 impl Server {
-    async fn start(startup: &Startup, source: Source, folder: &DataDir, sockets: Sockets) -> Result<Server, CliError> {
+    async fn start(
+        startup: &Startup,
+        source: Source,
+        folder: &DataDir,
+        sockets: Sockets,
+        given: Option<Arc<Given>>,
+    ) -> Result<Server, CliError> {
         let authority = Authority::load_or_create(folder.path(), OffsetDateTime::now_utc()).map_err(failed)?;
         let control = Control::open(&folder.path().join(CONTROL_FILE), control::Options::default()).map_err(failed)?;
-        let started = Server::start_on(startup, source, folder, control.clone(), authority, sockets).await;
+        let started = Server::start_on(startup, source, folder, control.clone(), authority, sockets, given).await;
         if started.is_err() {
             // A start that is refused leaves the folder as it was: no journal beside the database, no key.
             control.close().await.map_err(failed)?;
@@ -119,6 +129,7 @@ impl Server {
         control: Control,
         authority: Authority,
         sockets: Sockets,
+        given: Option<Arc<Given>>,
     ) -> Result<Server, CliError> {
         let owner = control.owner().await.map_err(failed)?;
         if !startup.bind.is_loopback() && owner.is_none() {
@@ -128,10 +139,10 @@ impl Server {
         let port = |socket: &TcpListener| socket.local_addr().map(|address| address.port()).map_err(failed);
         let (console_port, http_port) = (port(&console_socket)?, port(&http_socket)?);
 
-        let now = OffsetDateTime::now_utc();
-        let machine = machine_names(startup.bind);
-        let names = certificate_names(&machine);
-        let resolver = Arc::new(LeafResolver::new(authority.clone(), &names, now).map_err(failed)?);
+        let mut machine = machine_names(startup.bind);
+        let shown = certificates::show(startup, &authority, &certificate_names(&machine), given)?;
+        let Shown { resolver, names, hsts, upkeep } = shown;
+        machine.extend(names);
         let control_key = folder.make_control_key()?;
         let hasher = Hasher::start(Cost::default()).map_err(failed)?;
 
@@ -142,6 +153,7 @@ impl Server {
             app_http,
             site: startup.site.clone(),
             app_names: machine.clone(),
+            hsts: hsts.clone(),
             dns,
             app_addresses: vec![startup.bind],
             tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
@@ -168,7 +180,7 @@ impl Server {
         let console = Console::start(ConsoleConfig {
             listener: console_socket,
             tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
-            hosts: hosts(&[console::NAME, CONSOLE_NAME], console_port, 443),
+            hosts: hosts(&[console::NAME, CONSOLE_NAME], console_port, 443).with_hsts(hsts),
             stack: Arc::clone(&stack),
             reloader: Arc::clone(&reloader),
             control: control.clone(),
@@ -205,11 +217,11 @@ impl Server {
             data_dir: folder.path().to_owned(),
             pid: std::process::id(),
             app_http: stack.app_http().map(|address| format!("http://{}:{}", at("localhost"), address.port())),
-            control: SocketAddr::new(startup.bind, console_port),
+            control: format!("https://{CONSOLE_NAME}:{console_port}"),
             app_named: stack.app_url(),
         };
         run.write(folder)?;
-        Ok(Server { stack, reloader, console, door, control, renewal: spawn_renewal(resolver), run })
+        Ok(Server { stack, reloader, console, door, control, upkeep, run })
     }
 
     /// Says where it is: for a person, or as one JSON object for a script.
@@ -256,8 +268,8 @@ impl Server {
 
     /// Unready, drain, commit, checkpoint; then the proofs of this run go.
     async fn stop(self, folder: &DataDir) -> Result<(), CliError> {
-        let Server { stack, console, door, control, renewal, .. } = self;
-        renewal.abort();
+        let Server { stack, console, door, control, upkeep, .. } = self;
+        drop(upkeep);
         door.stop().await;
         console.stop().await;
         stack.stop(DRAIN).await.map_err(failed)?;

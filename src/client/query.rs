@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
@@ -31,11 +31,6 @@ pub(super) struct Reply {
     pub raw: Vec<u8>,
     /// When its last byte came.
     pub at: Tick,
-}
-
-/// A response code as dig(1) writes it: NOERROR, NXDOMAIN (IANA's list of DNS RCODEs).
-pub(super) fn code_name(code: ResponseCode) -> String {
-    format!("{code:?}").to_ascii_uppercase()
 }
 
 /// Asks, by UDP, and again by TCP if the answer did not fit. Each asking is a span beneath `parent`, the

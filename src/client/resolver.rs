@@ -16,6 +16,7 @@ use super::query::{self, Reply};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
+use crate::observe::rcode;
 use crate::observe::span::{Context, Span, Status, Trace};
 use crate::web::secret;
 
@@ -216,7 +217,7 @@ impl Lookup<'_> {
                         "The DNS server at {} would not answer for {host} ({}). It knows its own zones only: \
                          check the name, or ask another server.",
                         self.server,
-                        query::code_name(code)
+                        rcode::name(code)
                     ));
                 }
             }
@@ -237,7 +238,7 @@ impl Lookup<'_> {
         let span = self.span.child_at(Hop::Dns, "Read the answer", at);
         let said = read(&message, question.name(), kind);
         asking
-            .attribute("dns.response_code", || query::code_name(message.metadata.response_code))
+            .attribute("dns.response_code", || rcode::name(message.metadata.response_code))
             .attribute("dns.authoritative", || message.metadata.authoritative)
             .attribute("dns.answer.hex", || secret::hex(&raw))
             .attribute("dns.answers", || {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
@@ -29,6 +30,7 @@ pub async fn gate(
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
         return Err(actix_web::error::ErrorInternalServerError("no state"));
     };
+    let hsts = state.hosts.hsts(&authority(&request));
     let response = match admit(&request, &state).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -38,6 +40,9 @@ pub async fn gate(
     };
     let mut response = response;
     respond::finish(response.headers_mut());
+    if let Some(promise) = hsts.and_then(|promise| HeaderValue::from_str(&promise).ok()) {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, promise);
+    }
     Ok(response)
 }
 

@@ -5,7 +5,7 @@
 mod server;
 mod zone;
 
-pub use server::{DnsServer, OnAnswer};
+pub use server::{DnsServer, Names, OnAnswer};
 pub use zone::{Address, Alias, DnsConfig};
 
 /// Why the name server could not start.
@@ -17,9 +17,4 @@ pub enum DnsError {
     BadName { name: String, why: String },
     #[error("'{name}' is an alias, so it can carry no other record (RFC 1034, section 3.6.2)")]
     AliasAndMore { name: String },
-}
-
-/// A response code as dig(1) writes it: NOERROR, NXDOMAIN (IANA's list of DNS RCODEs).
-fn code_name(code: hickory_proto::op::ResponseCode) -> String {
-    format!("{code:?}").to_ascii_uppercase()
 }

@@ -17,10 +17,11 @@ use hickory_server::zone_handler::MessageResponseBuilder;
 use serde_json::Value;
 use tokio::net::{TcpListener, UdpSocket};
 
+use super::DnsError;
 use super::zone::{Answer, DnsConfig, Zones};
-use super::{DnsError, code_name};
 use crate::observe::clock::Tick;
 use crate::observe::part::DnsPart;
+use crate::observe::rcode;
 
 /// An idle TCP connection is closed after this long (RFC 7766, section 6.2.3: of the order of seconds).
 const TCP_IDLE: Duration = Duration::from_secs(5);
@@ -50,7 +51,7 @@ impl std::fmt::Debug for DnsServer {
 impl DnsServer {
     /// Binds both sockets and starts to answer.
     pub async fn start(config: DnsConfig, on_answer: OnAnswer) -> Result<Self, DnsError> {
-        let zones = Arc::new(ArcSwap::from_pointee(Zones::build(&config)?));
+        let zones = Arc::new(ArcSwap::from_pointee(Zones::build(&config, 1)?));
         let (tcp, udp, address) = bind(config.bind).await?;
         let handler = Handler { zones: Arc::clone(&zones), on_answer, turn: AtomicUsize::new(0) };
         let mut server = hickory_server::Server::new(handler);
@@ -64,11 +65,9 @@ impl DnsServer {
         self.address
     }
 
-    /// Replaces all names, live; the address stays.
-    pub fn replace(&self, mut config: DnsConfig) -> Result<(), DnsError> {
-        config.bind = self.address;
-        self.zones.store(Arc::new(Zones::build(&config)?));
-        Ok(())
+    /// What it knows, to be replaced while it answers.
+    pub fn names(&self) -> Names {
+        Names { address: self.address, zones: Arc::clone(&self.zones) }
     }
 
     /// Stops listening and waits until both sockets are closed.
@@ -76,6 +75,24 @@ impl DnsServer {
         if let Err(error) = self.server.shutdown_gracefully().await {
             log::warn!("the name server on {} ended badly: {error}", self.address);
         }
+    }
+}
+
+/// What a server knows.
+#[derive(Debug, Clone)]
+pub struct Names {
+    address: SocketAddr,
+    zones: Arc<ArcSwap<Zones>>,
+}
+
+impl Names {
+    /// Replaces all names, live; the address stays.
+    pub fn replace(&self, mut config: DnsConfig) -> Result<(), DnsError> {
+        config.bind = self.address;
+        // Whoever compares serials sees that there is something new (RFC 1035, section 3.3.13).
+        let serial = self.zones.load().serial.wrapping_add(1);
+        self.zones.store(Arc::new(Zones::build(&config, serial)?));
+        Ok(())
     }
 }
 
@@ -129,7 +146,7 @@ impl Handler {
                 put("dns.question.class", question.query_class().to_string().into());
             }
         }
-        put("dns.response_code", code_name(answer.code).into());
+        put("dns.response_code", rcode::name(answer.code).into());
         put("dns.authoritative", answer.authoritative.into());
         put("dns.answers", answer.answers.len().into());
         put("network.transport", transport.into());

@@ -77,11 +77,15 @@ struct Zone {
 
 /// All zones of the server.
 #[derive(Debug, Default)]
-pub(super) struct Zones(Vec<Zone>);
+pub(super) struct Zones {
+    /// Of every SOA: grows with each change.
+    pub serial: u32,
+    zones: Vec<Zone>,
+}
 
 impl Zones {
-    pub fn build(config: &DnsConfig) -> Result<Self, DnsError> {
-        let mut zones = Zones::default();
+    pub fn build(config: &DnsConfig, serial: u32) -> Result<Self, DnsError> {
+        let mut zones = Zones { serial, zones: Vec::new() };
         for Address { name, ip } in &config.addresses {
             let data = match ip {
                 IpAddr::V4(ip) => RData::A(A(*ip)),
@@ -98,16 +102,16 @@ impl Zones {
     fn add(&mut self, name: &str, data: RData, server: IpAddr) -> Result<(), DnsError> {
         let name = parse(name)?;
         let key = LowerName::from(&name);
-        let index = match self.0.iter().position(|zone| zone.origin.zone_of(&key)) {
+        let index = match self.zones.iter().position(|zone| zone.origin.zone_of(&key)) {
             Some(index) => index,
             None => {
                 let shared = parse(ZONE)?;
                 let origin = if shared.zone_of(&name) { shared } else { name.clone() };
-                self.0.push(Zone::new(&origin, server)?);
-                self.0.len() - 1
+                self.zones.push(Zone::new(&origin, server, self.serial)?);
+                self.zones.len() - 1
             }
         };
-        let records = self.0[index].names.entry(key).or_default();
+        let records = self.zones[index].names.entry(key).or_default();
         let alias = |record: &Record| record.record_type() == RecordType::CNAME;
         if !records.is_empty() && (matches!(data, RData::CNAME(_)) || records.iter().any(alias)) {
             return Err(DnsError::AliasAndMore { name: name.to_ascii() });
@@ -159,15 +163,15 @@ impl Zones {
     }
 
     fn zone(&self, name: &LowerName) -> Option<&Zone> {
-        self.0.iter().filter(|zone| zone.origin.zone_of(name)).max_by_key(|zone| zone.origin.num_labels())
+        self.zones.iter().filter(|zone| zone.origin.zone_of(name)).max_by_key(|zone| zone.origin.num_labels())
     }
 }
 
 impl Zone {
-    fn new(origin: &Name, server: IpAddr) -> Result<Self, DnsError> {
+    fn new(origin: &Name, server: IpAddr, serial: u32) -> Result<Self, DnsError> {
         let label = |label: &str| origin.prepend_label(label).map_err(|why| bad_name(&origin.to_ascii(), &why));
         let (ns, person) = (label("ns")?, label("hostmaster")?);
-        let soa = SOA::new(ns.clone(), person, 1, 3_600, 600, 86_400, NEGATIVE_TTL_S);
+        let soa = SOA::new(ns.clone(), person, serial, 3_600, 600, 86_400, NEGATIVE_TTL_S);
         let soa = Record::from_rdata(origin.clone(), TTL_S, RData::SOA(soa));
         let of_origin = vec![soa.clone(), Record::from_rdata(origin.clone(), TTL_S, RData::NS(NS(ns.clone())))];
         let mut names = HashMap::from([(LowerName::from(origin), of_origin)]);
@@ -217,7 +221,7 @@ mod tests {
             .alias("a.roundtrip.test", "b.roundtrip.test")
             .alias("b.roundtrip.test", "a.roundtrip.test")
             .alias("out.roundtrip.test", "example.com");
-        let zones = Zones::build(&config).expect("zones");
+        let zones = Zones::build(&config, 1).expect("zones");
         zones.answer(&parse(name).expect("a name"), DNSClass::IN, kind, 0)
     }
 
@@ -254,6 +258,6 @@ mod tests {
         let config = DnsConfig::new("127.0.0.1:0".parse().expect("an address"))
             .address("a.roundtrip.test", IpAddr::from([127, 0, 0, 1]))
             .alias("a.roundtrip.test", "b.roundtrip.test");
-        assert!(matches!(Zones::build(&config), Err(DnsError::AliasAndMore { .. })));
+        assert!(matches!(Zones::build(&config, 1), Err(DnsError::AliasAndMore { .. })));
     }
 }

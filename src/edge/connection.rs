@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use super::Shared;
 use super::framing::{Watch, Watched};
 use super::handshake::{self, Handshake};
+use super::hsts;
 use super::limits::EdgeLimits;
-use super::serve;
 use crate::observe::clock::Tick;
 
 /// How often a connection is looked at for being too slow.
@@ -187,7 +187,7 @@ where
     let (stream, watch) = Watched::new(stream);
     let service = {
         let (info, shared, watch) = (Arc::clone(&info), Arc::clone(&shared), watch.clone());
-        service_fn(move |request| serve::answer(Arc::clone(&shared), Arc::clone(&info), watch.next_head(), request))
+        service_fn(move |request| hsts::answer(Arc::clone(&shared), Arc::clone(&info), watch.next_head(), request))
     };
     let connection = http1::Builder::new()
         // hyper's own timer counts idle time as time of the head; `drive` tells them apart.
@@ -204,7 +204,7 @@ where
 {
     let service = {
         let (info, shared) = (Arc::clone(&info), Arc::clone(&shared));
-        service_fn(move |request| serve::answer(Arc::clone(&shared), Arc::clone(&info), None, request))
+        service_fn(move |request| hsts::answer(Arc::clone(&shared), Arc::clone(&info), None, request))
     };
     let limits = &shared.limits;
     let connection = http2::Builder::new(TokioExecutor::new())

@@ -11,10 +11,12 @@ mod connection;
 mod framing;
 mod handshake;
 mod headers;
+mod hsts;
 pub mod limits;
 mod record;
 mod serve;
 pub mod site;
+mod sticky;
 
 use std::io;
 use std::net::SocketAddr;

@@ -105,6 +105,11 @@ impl Exchange {
         &self.root
     }
 
+    /// Whether it came over TLS.
+    pub fn secure(&self) -> bool {
+        self.info.secure
+    }
+
     /// Its answer, as something that waits for the client.
     pub fn offer(&self) -> Arc<Offer> {
         self.info.offer()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
@@ -19,6 +19,8 @@ use super::framing::HeadFacts;
 use super::headers::{self, Origin};
 use super::record::{self, By, Exchange};
 use super::site::{Route, Rules, Site};
+use super::sticky;
+use crate::balancer::Caller;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
 use crate::observe::clock::Tick;
@@ -51,8 +53,14 @@ pub async fn answer(
         exchange.uploads(Arc::clone(&progress));
         (Upload::stream(body), Some(progress))
     };
+    let caller = Caller {
+        sticky: sticky::take(&mut head.headers, info.secure),
+        idempotency_key_counts: route.rules.idempotency_key_counts,
+        ..Caller::at(info.peer.ip().to_canonical())
+    };
     let source = Source {
         balancer: &route.balancer,
+        caller: &caller,
         rule: &route.rules.cache,
         via: &shared.via,
         secure: info.secure,
@@ -113,10 +121,13 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
     }
 }
 
-/// An answer as the client gets it: with our times and what the route's rules say.
+/// An answer as the client gets it: with a sticky cookie, our times and what the route's rules say.
 fn pass_on(found: Found, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
-    let Found { mut head, body, by } = found;
+    let Found { mut head, body, by, stick_to } = found;
     headers::set_all(&mut head.headers, &rules.response_headers);
+    if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, exchange.secure())) {
+        head.headers.append(SET_COOKIE, cookie);
+    }
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }

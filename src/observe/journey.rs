@@ -83,10 +83,17 @@ pub struct Candidate {
     pub id: String,
     pub address: String,
     pub state: String,
+    /// State of its circuit breaker.
+    #[serde(default)]
+    pub breaker: String,
+    /// What slow start leaves of its weight.
+    #[serde(default)]
+    pub weight: f64,
     pub in_flight: u64,
     /// Peak-EWMA of its response time; None before its first answer.
     pub ewma_us: Option<f64>,
-    /// What the policy compared; None where it compares nothing (round robin), or the instance was not drawn.
+    /// What the policy compared (a rank or a debt: the highest is taken; a cost: the lowest); None where it
+    /// compares nothing (round robin), or the instance was not drawn.
     pub score: Option<f64>,
     pub drawn: bool,
     pub chosen: bool,

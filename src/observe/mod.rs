@@ -10,6 +10,7 @@ pub mod ids;
 mod join;
 pub mod journey;
 pub mod part;
+pub mod rcode;
 pub mod recorder;
 pub mod redact;
 pub mod span;

@@ -51,15 +51,16 @@ impl PeakEwma {
         self.answered.then_some(self.us)
     }
 
-    /// What policies compare: the estimate times the requests under way, this one included.
+    /// What policies compare: the estimate times the load, which counts this request too
+    /// ([`super::least_request::score`]: the requests under way by weight, and 1).
     ///
     /// A newcomer with nothing under way costs nothing, so that it is tried (as in Finagle): beside others
     /// that answer in a millisecond, the assumption alone would keep it out for most of a minute.
-    pub fn cost(&self, in_flight: u64, now: Duration) -> f64 {
-        if !self.answered && in_flight == 0 {
+    pub fn cost(&self, load: f64, now: Duration) -> f64 {
+        if !self.answered && load <= 1.0 {
             return 0.0;
         }
-        self.us(now) * (in_flight as f64 + 1.0)
+        self.us(now) * load
     }
 
     /// e^(-Δt/τ): the weight that the past still has.
@@ -97,8 +98,8 @@ mod tests {
     fn a_newcomer_is_tried_once_before_it_is_known() {
         let (mut known, newcomer) = (PeakEwma::new(Duration::ZERO), PeakEwma::new(Duration::ZERO));
         known.observe(MS, MS);
-        assert!(newcomer.cost(0, MS) < known.cost(0, MS));
-        assert!(newcomer.cost(1, MS) > known.cost(9, MS));
+        assert!(newcomer.cost(1.0, MS) < known.cost(1.0, MS));
+        assert!(newcomer.cost(2.0, MS) > known.cost(10.0, MS));
     }
 
     #[test]
@@ -106,7 +107,7 @@ mod tests {
         let (mut failing, mut slow) = (PeakEwma::new(Duration::ZERO), PeakEwma::new(Duration::ZERO));
         failing.observe_failure(MS, MS);
         slow.observe(MS * 200, MS);
-        assert!(failing.cost(0, MS) > slow.cost(3, MS));
+        assert!(failing.cost(1.0, MS) > slow.cost(4.0, MS));
     }
 
     proptest! {
@@ -125,10 +126,10 @@ mod tests {
         }
 
         #[test]
-        fn more_under_way_never_costs_less(rtt_us in 1_u64..1_000_000, a in 0_u64..100, b in 0_u64..100) {
+        fn more_under_way_never_costs_less(rtt_us in 1_u64..1_000_000, a in 1_u8..100, b in 1_u8..100) {
             let mut ewma = PeakEwma::new(Duration::ZERO);
             ewma.observe(Duration::from_micros(rtt_us), MS);
-            prop_assert_eq!(a <= b, ewma.cost(a, MS) <= ewma.cost(b, MS));
+            prop_assert_eq!(a <= b, ewma.cost(a.into(), MS) <= ewma.cost(b.into(), MS));
         }
     }
 }

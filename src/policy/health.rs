@@ -9,6 +9,12 @@ pub enum State {
     Starting,
     Healthy,
     Unhealthy,
+    /// Left out for a while, since it failed in answering ([`super::outlier`]).
+    Ejected,
+    /// Back from that on trial: one request may go to it.
+    Probing,
+    /// Gets no new requests; what is under way ends.
+    Draining,
     /// Taken out on purpose: neither checked nor chosen.
     Stopped,
 }
@@ -20,21 +26,27 @@ impl State {
             State::Starting => "starting",
             State::Healthy => "healthy",
             State::Unhealthy => "unhealthy",
+            State::Ejected => "ejected",
+            State::Probing => "probing",
+            State::Draining => "draining",
             State::Stopped => "stopped",
         }
     }
 }
 
-/// Failures in a row that make a healthy one unhealthy.
-pub const FALL: u32 = 3;
-/// Successes in a row that make an unhealthy one healthy.
-pub const RISE: u32 = 2;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Failures in a row that make a healthy one unhealthy.
+    pub fall: u64,
+    /// Successes in a row that make an unhealthy one healthy.
+    pub rise: u64,
+}
 
-/// The state and how many checks in a row speak against it.
+/// What the checks have found, and how many in a row speak against it.
 #[derive(Debug, Clone, Copy)]
 pub struct Health {
     state: State,
-    against: u32,
+    against: u64,
 }
 
 impl Default for Health {
@@ -44,18 +56,19 @@ impl Default for Health {
 }
 
 impl Health {
+    /// Starting, healthy, unhealthy or stopped: the other states are no matter of checks.
     pub const fn state(self) -> State {
         self.state
     }
 
     /// Takes the outcome of an active check. True when the state changed.
-    pub fn checked(&mut self, passed: bool) -> bool {
+    pub fn checked(&mut self, passed: bool, rules: &Rules) -> bool {
         let (agrees, needed, other) = match self.state {
-            State::Stopped => return false,
             State::Starting if passed => return self.turn(State::Healthy),
-            State::Starting => (false, FALL, State::Unhealthy),
-            State::Healthy => (passed, FALL, State::Unhealthy),
-            State::Unhealthy => (!passed, RISE, State::Healthy),
+            State::Starting => (false, rules.fall, State::Unhealthy),
+            State::Healthy => (passed, rules.fall, State::Unhealthy),
+            State::Unhealthy => (!passed, rules.rise, State::Healthy),
+            _ => return false,
         };
         if agrees {
             self.against = 0;
@@ -93,13 +106,15 @@ mod tests {
 
     use super::*;
 
+    const RULES: Rules = Rules { fall: 3, rise: 2 };
+
     #[test]
     fn the_first_success_suffices_then_three_failures_fell_and_two_successes_raise() {
         let mut health = Health::default();
-        assert!(health.checked(true) && health.state() == State::Healthy);
-        assert!(!health.checked(false) && !health.checked(false) && !health.checked(true));
-        assert!(!health.checked(false) && !health.checked(false) && health.checked(false));
-        assert!(!health.checked(true) && health.checked(true) && health.state() == State::Healthy);
+        assert!(health.checked(true, &RULES) && health.state() == State::Healthy);
+        assert!(!health.checked(false, &RULES) && !health.checked(false, &RULES) && !health.checked(true, &RULES));
+        assert!(!health.checked(false, &RULES) && !health.checked(false, &RULES) && health.checked(false, &RULES));
+        assert!(!health.checked(true, &RULES) && health.checked(true, &RULES) && health.state() == State::Healthy);
         assert!(health.connect_failed() && health.state() == State::Unhealthy);
     }
 
@@ -109,7 +124,7 @@ mod tests {
             let mut health = Health::default();
             health.stopped(true);
             for passed in checks {
-                prop_assert!(!health.checked(passed) && !health.connect_failed());
+                prop_assert!(!health.checked(passed, &RULES) && !health.connect_failed());
             }
             prop_assert_eq!(health.state(), State::Stopped);
             health.stopped(false);
@@ -119,13 +134,13 @@ mod tests {
         #[test]
         fn it_turns_only_after_a_full_row(checks in prop::collection::vec(any::<bool>(), 0..60)) {
             let mut health = Health::default();
-            health.checked(true);
+            health.checked(true, &RULES);
             let (mut row, mut last) = (0, true);
             for passed in checks {
                 row = if passed == last { row + 1 } else { 1 };
                 last = passed;
-                if health.checked(passed) {
-                    let needed = if passed { RISE } else { FALL };
+                if health.checked(passed, &RULES) {
+                    let needed = if passed { RULES.rise } else { RULES.fall };
                     prop_assert!(row >= needed);
                 }
             }

@@ -49,6 +49,15 @@ pub struct ServeFlags {
     /// Port on which the app answers in plain HTTP/1.1 and h2c, too [default: off]
     #[arg(long, env = "ROUNDTRIP_APP_HTTP_PORT", value_name = "PORT")]
     pub app_http_port: Option<u16>,
+    /// Certificate of your own for app and console, the whole chain, PEM [default: one of the local authority]
+    #[arg(long, env = "ROUNDTRIP_CERT", value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// The key of --cert, PEM
+    #[arg(long, env = "ROUNDTRIP_KEY", value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Have browsers insist on HTTPS for the names of --cert, on all their ports, for so long; 0 is off [default: 0]
+    #[arg(long, env = "ROUNDTRIP_HSTS", value_name = "SECONDS")]
+    pub hsts: Option<u32>,
     /// Copies of the application behind the balancer [default: 3]
     #[arg(long, env = "ROUNDTRIP_INSTANCES", value_name = "N")]
     pub instances: Option<usize>,
@@ -75,6 +84,13 @@ impl PortChoice {
     }
 }
 
+/// A certificate of the operator's own: two files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
 /// What `roundtrip serve` goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Startup {
@@ -87,6 +103,9 @@ pub struct Startup {
     /// None: the app answers over TLS alone.
     pub app_http_port: Option<PortChoice>,
     pub site: SitePlan,
+    pub certificate: Option<CertificateFiles>,
+    /// `max-age` of Strict-Transport-Security; 0 is none.
+    pub hsts: u32,
     pub instances: usize,
     pub open: bool,
     pub json: bool,
@@ -114,6 +133,15 @@ impl Startup {
         if !(1..=INSTANCES_MAX).contains(&instances) {
             return Err(BadConfiguration(format!("instances is {instances}; 1 to {INSTANCES_MAX} are possible")));
         }
+        let certificate = certificate_files(flags.cert.or(file.cert), flags.key.or(file.key))?;
+        let hsts = flags.hsts.or(file.hsts).unwrap_or(0);
+        if hsts > 0 && certificate.is_none() {
+            return Err(BadConfiguration(
+                "hsts needs a certificate of your own (--cert and --key): a browser that insists on HTTPS could \
+                 not get past the warning about the local one"
+                    .to_owned(),
+            ));
+        }
         Ok(Startup {
             console_port: PortChoice::of(flags.console_port.or(file.console_port), 8443),
             app_port: PortChoice::of(flags.app_port.or(file.app_port), 8444),
@@ -123,6 +151,8 @@ impl Startup {
             bind: flags.bind.or(file.bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             app_http_port: flags.app_http_port.or(file.app_http_port).map(PortChoice::Asked),
             site,
+            certificate,
+            hsts,
             instances,
             open: flags.open || file.open,
             json: flags.json || file.json,
@@ -156,9 +186,25 @@ impl Startup {
             ("dns-port", self.dns_port != later.dns_port),
             ("data-dir", self.data_dir != later.data_dir),
             ("bind", self.bind != later.bind),
+            ("cert", self.certificate != later.certificate),
+            ("hsts", self.hsts != later.hsts),
             ("instances", self.instances != later.instances),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+}
+
+fn certificate_files(
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<CertificateFiles>, BadConfiguration> {
+    let alone =
+        |here, missing| BadConfiguration(format!("{here} is of no use without {missing}; give both or neither"));
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some(CertificateFiles { cert, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(alone("--cert", "--key")),
+        (None, Some(_)) => Err(alone("--key", "--cert")),
     }
 }
 
@@ -231,5 +277,21 @@ mod tests {
             let error = resolved(ServeFlags::default(), wrong).expect_err(wrong);
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_certificate_has_its_key_and_only_with_it_browsers_may_insist_on_https() {
+        let flags = |cert: &str, key: &str| ServeFlags {
+            cert: Some(cert).filter(|path| !path.is_empty()).map(PathBuf::from),
+            key: Some(key).filter(|path| !path.is_empty()).map(PathBuf::from),
+            ..ServeFlags::default()
+        };
+        let both = resolved(flags("a", ""), "key = \"b\"\nhsts = 60\n").expect("fits");
+        assert_eq!(both.certificate, Some(CertificateFiles { cert: "a".into(), key: "b".into() }));
+        assert_eq!(both.hsts, 60);
+        assert!(resolved(flags("a", ""), "").expect_err("no key").contains("--key"));
+        assert!(resolved(flags("", "b"), "").expect_err("no certificate").contains("--cert"));
+        assert!(resolved(flags("", ""), "hsts = 60").expect_err("no certificate").contains("--cert"));
+        assert_eq!(resolved(flags("", ""), "hsts = 0").expect("off").hsts, 0);
     }
 }

@@ -3,6 +3,7 @@
 //! The only module that knows every hop. Twenty stacks can run in one process and share nothing but
 //! what is passed in: the certificate authority and the one password hasher.
 
+mod dns_follows;
 pub mod reload;
 pub mod site;
 mod start;
@@ -26,6 +27,8 @@ use crate::store::StoreError;
 use crate::store::bistro::{Bistro, Counts};
 use crate::store::engine::OpenError;
 use crate::store::hasher::Hasher;
+use crate::web::hsts::Hsts;
+use dns_follows::DnsFollows;
 use site::{Ground, Pools};
 
 /// The app's name in the embedded DNS.
@@ -48,6 +51,8 @@ pub struct StackConfig {
     pub site: SitePlan,
     /// Further names and addresses under which the edge answers (LAN addresses).
     pub app_names: Vec<String>,
+    /// For which of them browsers are told to insist on HTTPS.
+    pub hsts: Hsts,
     /// Where the DNS server listens, UDP and TCP; port 0 chooses one.
     pub dns: SocketAddr,
     /// What the edge's name resolves to.
@@ -107,6 +112,8 @@ struct Servers {
     edge: Edge,
     instances: Vec<Instance>,
     dns: DnsServer,
+    /// Only the restaurant's instances have names.
+    dns_follows: Option<DnsFollows>,
 }
 
 impl Stack {
@@ -175,8 +182,9 @@ impl Stack {
             let why = "the restaurant is not running; to add it, start again";
             return Err(StackError::Site(why.to_owned()));
         }
+        site::check(plan)?;
         let running = self.pools().clone();
-        let pools = self.ground.pools(plan, &running).await?;
+        let pools = self.ground.pools(plan, &running)?;
         let site = self.ground.site(plan, &pools)?;
         if let Some(servers) = &*self.servers() {
             servers.edge.replace(site);
@@ -256,7 +264,8 @@ impl Stack {
     /// Once is enough; a second call finds nothing to do.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
         let servers = self.servers().take();
-        if let Some(Servers { edge, instances, dns }) = servers {
+        if let Some(Servers { edge, instances, dns, dns_follows }) = servers {
+            drop(dns_follows);
             edge.stop(drain).await;
             for instance in instances {
                 instance.stop().await;

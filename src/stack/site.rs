@@ -1,13 +1,17 @@
 //! From what was written to what runs: pools of upstreams, and the edge's routes to them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::StackError;
+use crate::balancer::target::Target;
 use crate::balancer::{Balancer, UpstreamConfig};
 use crate::edge::limits::EdgeLimits;
 use crate::edge::site::{PathRule, Route, Rules, Site};
+use crate::settings::balancer::BalancerPolicy;
 use crate::settings::runtime::Settings;
-use crate::settings::site::{PoolPlan, RESTAURANT, RoutePlan, SitePlan};
+use crate::settings::site::{PoolPlan, RESTAURANT, RoutePlan, SitePlan, UpstreamPlan};
+use crate::tls::upstream_config;
 use crate::web::host::HostList;
 
 /// What every pool is made with.
@@ -27,31 +31,36 @@ pub type Pools = Vec<(String, Balancer)>;
 impl Ground {
     /// The pools of `plan`. A pool that is in `running` already goes on: its upstreams that stay keep their
     /// connections and what is known of them.
-    pub async fn pools(&self, plan: &SitePlan, running: &Pools) -> Result<Pools, StackError> {
-        let mut pools = Pools::new();
+    pub fn pools(&self, plan: &SitePlan, running: &Pools) -> Result<Pools, StackError> {
+        let mut upstreams = Vec::with_capacity(plan.pools.len() + 1);
         if plan.has_restaurant() {
-            pools.push((RESTAURANT.to_owned(), self.pool(RESTAURANT, self.own_upstreams(), running)));
+            upstreams.push((RESTAURANT.to_owned(), None, self.own_upstreams()));
         }
         for pool in &plan.pools {
-            pools.push((pool.name.clone(), self.pool(&pool.name, foreign_upstreams(pool).await?, running)));
+            upstreams.push((pool.name.clone(), pool.policy, foreign_upstreams(pool)?));
         }
-        Ok(pools)
+        // From here on nothing can fail: either every pool changes or none.
+        let pool = |(name, policy, upstreams): (String, Option<BalancerPolicy>, Vec<UpstreamConfig>)| {
+            let balancer = self.pool(&name, upstreams, running);
+            balancer.set_policy(policy);
+            (name, balancer)
+        };
+        Ok(upstreams.into_iter().map(pool).collect())
     }
 
     fn pool(&self, name: &str, upstreams: Vec<UpstreamConfig>, running: &Pools) -> Balancer {
         match running.iter().find(|(other, _)| other == name) {
-            Some((_, balancer)) => balancer.clone(),
+            Some((_, balancer)) => {
+                balancer.set_upstreams(upstreams);
+                balancer.clone()
+            }
             None => Balancer::new(upstreams, self.settings.clone(), self.hop_secret.clone()),
         }
     }
 
     fn own_upstreams(&self) -> Vec<UpstreamConfig> {
-        let upstream = |(id, address): &(String, SocketAddr)| UpstreamConfig {
-            id: id.clone(),
-            address: *address,
-            own: true,
-            health_path: None,
-        };
+        let upstream =
+            |(id, address): &(String, SocketAddr)| UpstreamConfig { own: true, ..UpstreamConfig::new(id, *address) };
         self.instances.iter().map(upstream).collect()
     }
 
@@ -83,8 +92,9 @@ impl Ground {
     }
 }
 
-/// Whether the edge would take `plan`: what [`Ground::site`] checks, without starting anything.
+/// Whether `plan` would be served, without starting anything.
 pub fn check(plan: &SitePlan) -> Result<(), StackError> {
+    plan.pools.iter().try_for_each(|pool| foreign_upstreams(pool).map(drop))?;
     let rules = |route: &RoutePlan| Rules::transparent().with_plan(route).map(drop);
     plan.routes.iter().try_for_each(rules).map_err(|error| StackError::Site(error.to_string()))
 }
@@ -106,19 +116,29 @@ fn restaurant(host: Option<&str>, balancer: &Balancer, rules: &Rules) -> [Route;
     ]
 }
 
-async fn foreign_upstreams(pool: &PoolPlan) -> Result<Vec<UpstreamConfig>, StackError> {
-    let mut upstreams = Vec::with_capacity(pool.upstreams.len());
-    for upstream in &pool.upstreams {
-        let mut found = tokio::net::lookup_host((upstream.url.host.as_str(), upstream.url.port))
-            .await
-            .map_err(|error| StackError::Site(format!("{}: {error}", upstream.url)))?;
-        let address = found.next().ok_or_else(|| StackError::Site(format!("{} has no address", upstream.url)))?;
-        upstreams.push(UpstreamConfig {
+/// The upstreams of a pool that somebody wrote. Blocks while it reads certificates.
+fn foreign_upstreams(pool: &PoolPlan) -> Result<Vec<UpstreamConfig>, StackError> {
+    let bad = |why: String| StackError::Site(format!("pool '{}': {why}", pool.name));
+    let sealed = pool.upstreams.iter().any(|upstream| upstream.url.https);
+    let trust = match sealed || pool.ca.is_some() {
+        true => Some(upstream_config(pool.ca.as_deref()).map_err(|error| bad(error.to_string()))?),
+        false => None,
+    };
+    let upstream = |upstream: &UpstreamPlan| {
+        let (host, port) = (upstream.url.host.clone(), upstream.url.port);
+        let target = match &trust {
+            Some(trust) if upstream.url.https => {
+                Target::tls(host, port, Arc::clone(trust)).map_err(|error| bad(error.to_string()))?
+            }
+            _ => Target::plain(host, port),
+        };
+        Ok(UpstreamConfig {
             id: upstream.id.clone(),
-            address,
+            target,
             own: false,
             health_path: pool.health_path.clone(),
-        });
-    }
-    Ok(upstreams)
+            weight: upstream.weight,
+        })
+    };
+    pool.upstreams.iter().map(upstream).collect()
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use super::dns_follows::DnsFollows;
 use super::site::{Ground, Pools};
 use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
 use crate::api::{Instance, InstanceConfig};
@@ -13,6 +14,7 @@ use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
+use crate::settings::site::RESTAURANT;
 use crate::store::bistro::{self, Bistro};
 use crate::store::cache::MenuCache;
 use crate::web::host::HostList;
@@ -43,9 +45,9 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         settings: config.settings.clone(),
         hop_secret,
         instances: addresses.clone(),
-        hosts: app_hosts(&config)?,
+        hosts: app_hosts(&config)?.with_hsts(config.hsts),
     };
-    let pools = ground.pools(&config.site, &Pools::new()).await?;
+    let pools = ground.pools(&config.site, &Pools::new())?;
     let site = ground.site(&config.site, &pools)?;
     let tls = Listener { socket: config.app, tls: Some(config.tls) };
     let plain = config.app_http.map(|socket| Listener { socket, tls: None });
@@ -62,8 +64,10 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     )?;
 
     let log = recorder.clone();
-    let names = dns_names(config.dns, &config.app_addresses, &addresses);
-    let dns = DnsServer::start(names, Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
+    let names = dns_names(config.dns, &config.app_addresses);
+    let dns = DnsServer::start(names.clone(), Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
+    let own = pools.iter().find(|(name, _)| name == RESTAURANT);
+    let dns_follows = own.map(|(_, balancer)| DnsFollows::start(dns.names(), balancer, names));
     let client = Client::new(ClientConfig {
         resolver: Resolver::at(dns.address()),
         roots: Roots::Pem(config.ca_pem),
@@ -75,7 +79,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         app: edge.addresses()[0],
         app_http: edge.addresses().get(1).copied(),
         dns: dns.address(),
-        servers: Mutex::new(Some(Servers { edge, instances, dns })),
+        servers: Mutex::new(Some(Servers { edge, instances, dns, dns_follows })),
         ground,
         pools: Mutex::new(pools),
         bistro,
@@ -128,16 +132,13 @@ fn app_hosts(config: &StackConfig) -> Result<HostList, StackError> {
     })
 }
 
-/// What the stack's DNS server knows.
-fn dns_names(bind: SocketAddr, app: &[IpAddr], instances: &[(String, SocketAddr)]) -> DnsConfig {
+/// What the stack's DNS server knows whatever happens.
+fn dns_names(bind: SocketAddr, app: &[IpAddr]) -> DnsConfig {
     let mut names = DnsConfig::new(bind).alias("www.bistro.roundtrip.test", APP_NAME);
     for ip in app {
         for name in [APP_NAME, APP_LOCAL_NAME, "console.roundtrip.test", "roundtrip.localhost"] {
             names = names.address(name, *ip);
         }
-    }
-    for (id, address) in instances {
-        names = names.address(&format!("{id}.roundtrip.test"), address.ip());
     }
     names
 }

@@ -134,6 +134,30 @@ impl Authority {
     }
 }
 
+/// The certificate of an authority, as a file shows it to those who are asked to trust it.
+#[derive(Debug, Clone)]
+pub struct CaCertificate {
+    /// Its common name, which holds a mark of its key: no two are called the same.
+    pub name: String,
+    pub der: Vec<u8>,
+}
+
+impl CaCertificate {
+    /// None when `pem` holds no certificate of an authority whose reach is limited as ours is.
+    pub fn read(pem: &str) -> Option<Self> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+        let certificate = parse(&der)?;
+        permitted_by(&certificate).filter(|_| certificate.is_ca())?;
+        let name = certificate.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
+        Some(Self { name, der: der.to_vec() })
+    }
+
+    /// SHA-256, as browsers show it.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.der)
+    }
+}
+
 /// SHA-256 of the certificate in `pem`, as browsers show it: `AA:BB:…`.
 pub fn fingerprint_sha256(pem: &str) -> Option<String> {
     CertificateDer::from_pem_slice(pem.as_bytes()).ok().map(|der| fingerprint(&der))

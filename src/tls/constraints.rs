@@ -44,13 +44,18 @@ impl Permitted {
     /// browsers refuse the whole certificate.
     pub fn allows(&self, name: &str) -> bool {
         match name.parse::<IpAddr>() {
-            Ok(ip) => SUBNETS.iter().any(|(network, bits)| within(ip, *network, *bits)),
+            Ok(ip) => is_private(ip),
             Err(_) => self
                 .names
                 .iter()
                 .any(|own| name.strip_suffix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))),
         }
     }
+}
+
+/// Whether `ip` is of this machine or of a private network: an address that an authority of ours may vouch for.
+pub fn is_private(ip: IpAddr) -> bool {
+    SUBNETS.iter().any(|(network, bits)| within(ip, *network, *bits))
 }
 
 fn within(ip: IpAddr, network: IpAddr, bits: u8) -> bool {

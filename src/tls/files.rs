@@ -9,7 +9,7 @@ use crate::web::secret;
 
 /// Makes the directory, for its owner alone (0700). One that is there keeps its mode: it may be somebody's
 /// who shares it.
-pub(super) fn private_directory(path: &Path) -> Result<(), TlsError> {
+pub fn private_directory(path: &Path) -> Result<(), TlsError> {
     let fail = |source| TlsError::io("make the folder", path, source);
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -22,7 +22,7 @@ pub(super) fn private_directory(path: &Path) -> Result<(), TlsError> {
 }
 
 /// The file's text; None when there is no such file.
-pub(super) fn read(path: &Path) -> Result<Option<String>, TlsError> {
+pub fn read(path: &Path) -> Result<Option<String>, TlsError> {
     match fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| TlsError::damaged(path, "it is not text")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, TlsError> {
 }
 
 /// Writes by way of a second file: after a crash there is the old content or the new, never a part.
-pub(super) fn write(path: &Path, content: &str, mode: u32) -> Result<(), TlsError> {
+pub fn write(path: &Path, content: &str, mode: u32) -> Result<(), TlsError> {
     let temporary = beside(path).map_err(|source| TlsError::io("write", path, source))?;
     let written = write_whole(&temporary, content, mode)
         .and_then(|()| fs::rename(&temporary, path))
@@ -72,15 +72,24 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Refuses a key that others could have read.
+/// Refuses a key that anybody but its owner could have read.
+pub fn check_private(path: &Path) -> Result<(), TlsError> {
+    refuse_mode(path, 0o077)
+}
+
+/// Refuses a key that everybody could have read. A group may: Debian's `ssl-cert` is made for that.
+pub fn check_not_public(path: &Path) -> Result<(), TlsError> {
+    refuse_mode(path, 0o007)
+}
+
 #[cfg(unix)]
-pub(super) fn check_private(path: &Path) -> Result<(), TlsError> {
+fn refuse_mode(path: &Path, refused: u32) -> Result<(), TlsError> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = fs::metadata(path).map_err(|source| TlsError::io("read", path, source))?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(TlsError::KeyExposed { path: path.to_owned(), mode }) }
+    if mode & refused == 0 { Ok(()) } else { Err(TlsError::KeyExposed { path: path.to_owned(), mode }) }
 }
 
 #[cfg(not(unix))]
-pub(super) fn check_private(_: &Path) -> Result<(), TlsError> {
+fn refuse_mode(_: &Path, _: u32) -> Result<(), TlsError> {
     Ok(())
 }

@@ -25,8 +25,8 @@ const KEY: &str = "leaf.key";
 const LIFE: Duration = Duration::days(30);
 /// Remade when this share of its life is left.
 const LEFT_SHARE: i32 = 3;
-/// How often [`spawn_renewal`] looks.
-pub const RENEWAL_CHECK_EVERY: std::time::Duration = std::time::Duration::from_secs(3_600);
+/// How often [`keep_renewed`] looks.
+const RENEWAL_CHECK_EVERY: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 /// The certificate in use.
 #[derive(Debug)]
@@ -79,17 +79,6 @@ impl LeafResolver {
         Ok(true)
     }
 
-    /// Remakes the certificate if it is for other names, as when an address of this machine changed.
-    pub fn change_names(&self, names: &[String], now: OffsetDateTime) -> Result<bool, TlsError> {
-        let names = permitted(&self.authority, names)?;
-        let _one = self.remaking.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.leaf.load().names == names {
-            return Ok(false);
-        }
-        self.leaf.store(Arc::new(issue(&self.authority, names, now)?));
-        Ok(true)
-    }
-
     /// Until when the certificate in use is valid.
     pub fn not_after(&self) -> OffsetDateTime {
         self.leaf.load().not_after
@@ -99,31 +88,37 @@ impl LeafResolver {
     pub fn names(&self) -> Vec<String> {
         self.leaf.load().names.clone()
     }
+
+    pub(super) fn is_for(&self, name: &str) -> bool {
+        self.leaf.load().names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    pub(super) fn current(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.leaf.load().key)
+    }
 }
 
 impl ResolvesServerCert for LeafResolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.leaf.load().key))
+        Some(self.current())
     }
 }
 
-/// Looks every hour whether the certificate is due. Abort the handle to end it.
-pub fn spawn_renewal(resolver: Arc<LeafResolver>) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(RENEWAL_CHECK_EVERY);
-        loop {
-            ticks.tick().await;
-            let resolver = Arc::clone(&resolver);
-            // Signing and two fsyncs: not on a thread that serves requests.
-            let renewed = tokio::task::spawn_blocking(move || resolver.renew_if_due(OffsetDateTime::now_utc())).await;
-            match renewed {
-                Ok(Ok(true)) => log::info!("the server's certificate was renewed"),
-                Ok(Ok(false)) => {}
-                Ok(Err(error)) => log::error!("the server's certificate was not renewed: {error}"),
-                Err(error) => log::error!("the renewal of the server's certificate failed: {error}"),
-            }
+/// Looks every hour whether the certificate is due, for ever.
+pub async fn keep_renewed(resolver: Arc<LeafResolver>) {
+    let mut ticks = tokio::time::interval(RENEWAL_CHECK_EVERY);
+    loop {
+        ticks.tick().await;
+        let resolver = Arc::clone(&resolver);
+        // Signing and two fsyncs: not on a thread that serves requests.
+        let renewed = tokio::task::spawn_blocking(move || resolver.renew_if_due(OffsetDateTime::now_utc())).await;
+        match renewed {
+            Ok(Ok(true)) => log::info!("the server's certificate was renewed"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => log::error!("the server's certificate was not renewed: {error}"),
+            Err(error) => log::error!("the renewal of the server's certificate failed: {error}"),
         }
-    })
+    }
 }
 
 /// Lower case, sorted, each once, and only what the authority may vouch for.
@@ -204,7 +199,7 @@ fn leaf_of(der: CertificateDer<'static>, key_pair: &KeyPair) -> Result<Leaf, Tls
 }
 
 /// Its subjectAltName, sorted.
-fn names_of(certificate: &X509Certificate<'_>) -> Vec<String> {
+pub(super) fn names_of(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(alternative)) = certificate.subject_alternative_name() else { return Vec::new() };
     let shown = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),

@@ -1,20 +1,27 @@
 //! The hop `tls`: a certificate authority of this machine's own, the server's certificate and its renewal.
 //!
 //! The authority is kept on disk and never replaced by itself, since people have told their browsers to
-//! trust it; the server's certificate ("leaf") is remade whenever it is due.
+//! trust it; the server's certificate ("leaf") is remade whenever it is due. An operator may give a
+//! certificate of their own ([`Given`]), which then stands beside it.
 
 mod authority;
+mod choice;
 mod config;
 mod constraints;
-mod files;
+pub mod files;
+mod given;
 mod leaf;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 
-pub use authority::{Authority, CA_CERTIFICATE, CA_KEY, fingerprint_sha256};
+pub use authority::{Authority, CA_CERTIFICATE, CA_KEY, CaCertificate, fingerprint_sha256};
+pub use choice::Certificates;
 pub use config::server_config;
-pub use constraints::host_name;
-pub use leaf::{LeafResolver, RENEWAL_CHECK_EVERY, spawn_renewal};
+pub use constraints::{host_name, is_private};
+pub use given::{Given, keep_current};
+pub use leaf::{LeafResolver, keep_renewed};
+pub use upstream::upstream_config;
 
 /// Why a certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +41,9 @@ pub enum TlsError {
     KeyMissing { path: PathBuf },
     #[error("{} can be read by others (mode {mode:o}). Make it yours alone: chmod 400 {}", path.display(), path.display())]
     KeyExposed { path: PathBuf, mode: u32 },
+    /// A file of the operator's own.
+    #[error("{} can't be used: {why}", path.display())]
+    Unusable { path: PathBuf, why: String },
     #[error("'{0}' can't stand in a certificate: it is neither a name nor an address")]
     BadName(String),
     #[error("none of the names asked for may be certified by this authority: {0}")]
@@ -47,6 +57,10 @@ pub enum TlsError {
 impl TlsError {
     fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
+    }
+
+    fn unusable(path: &Path, why: impl std::fmt::Display) -> Self {
+        Self::Unusable { path: path.to_owned(), why: why.to_string() }
     }
 
     fn damaged(path: &Path, why: impl std::fmt::Display) -> Self {

@@ -1,11 +1,14 @@
 //! The Host allow-list: the answer to DNS rebinding is 421 (RFC 9110, section 15.5.20).
 
-/// The exact authorities that a listener answers to, `name:port`, lower case.
+use super::hsts::Hsts;
+
+/// The authorities that a listener answers to, `name:port`, lower case; a name may begin with `*.`.
 #[derive(Debug, Clone, Default)]
 pub struct HostList {
     authorities: Vec<String>,
     /// Hosts that somebody named on purpose: on any port, since the one a client sees may be another's.
     anywhere: Vec<String>,
+    hsts: Hsts,
 }
 
 impl HostList {
@@ -16,7 +19,7 @@ impl HostList {
         if port == default_port {
             authorities.extend(names.iter().map(|name| bracketed(&name.to_ascii_lowercase())));
         }
-        Self { authorities, anywhere: Vec::new() }
+        Self { authorities, anywhere: Vec::new(), hsts: Hsts::default() }
     }
 
     /// These and those, as for one server on two ports.
@@ -32,9 +35,19 @@ impl HostList {
         self
     }
 
+    /// Some of these names may be promised to browsers as always HTTPS.
+    pub fn with_hsts(self, hsts: Hsts) -> Self {
+        Self { hsts, ..self }
+    }
+
+    /// `Strict-Transport-Security` of an answer to `authority` over TLS.
+    pub fn hsts(&self, authority: &str) -> Option<String> {
+        self.hsts.value(authority)
+    }
+
     /// Whether `authority` (the value of Host or `:authority`) is one of ours. A trailing dot is not.
     pub fn allows(&self, authority: &str) -> bool {
-        self.authorities.iter().any(|own| own.eq_ignore_ascii_case(authority))
+        self.authorities.iter().any(|own| covers(own, authority))
             || self.anywhere.iter().any(|own| own.eq_ignore_ascii_case(host(authority)))
     }
 
@@ -50,6 +63,16 @@ pub fn host(authority: &str) -> &str {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     }
+}
+
+/// Whether `name` is `pattern`, or one label beneath it where that begins with `*.` (RFC 9525, section 6.3).
+pub fn covers(pattern: &str, name: &str) -> bool {
+    let plain = |label: &str| label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let beneath = || {
+        let (above, (label, rest)) = (pattern.strip_prefix("*.")?, name.split_once('.')?);
+        Some(!label.is_empty() && plain(label) && rest.eq_ignore_ascii_case(above))
+    };
+    pattern.eq_ignore_ascii_case(name) || beneath().unwrap_or(false)
 }
 
 /// IPv6 addresses stand in brackets in an authority (RFC 3986, section 3.2.2).
@@ -81,5 +104,20 @@ mod tests {
             assert!(!hosts.allows(bad), "{bad}");
         }
         assert!(HostList::new(&["localhost".into()], 443, 443).allows("localhost"));
+    }
+
+    #[test]
+    fn a_wildcard_is_for_one_label_and_no_more() {
+        let hosts = HostList::new(&["*.shop.example".into()], 8443, 443);
+        assert!(hosts.allows("www.shop.example:8443") && hosts.allows("WWW.Shop.Example:8443"));
+        for bad in [
+            "shop.example:8443",
+            ".shop.example:8443",
+            "a.b.shop.example:8443",
+            "a@b.shop.example:8443",
+            "www.shop.example",
+        ] {
+            assert!(!hosts.allows(bad), "{bad}");
+        }
     }
 }

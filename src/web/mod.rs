@@ -7,6 +7,7 @@ pub mod etag;
 pub mod fields;
 pub mod headers;
 pub mod host;
+pub mod hsts;
 pub mod list;
 pub mod origin;
 pub mod probe;

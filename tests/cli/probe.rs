@@ -17,7 +17,8 @@ const ALL: [&str; 8] = ["api", "balancer", "client", "data", "dns", "http", "ser
 fn a_path_is_followed_through_every_hop() {
     let place = Place::new();
     let server = place.serve(&[]);
-    for target in ["/api/v1/menu".to_owned(), format!("{}/api/v1/menu", server.text("app"))] {
+    // Each of something else: what the edge has kept goes no further.
+    for target in ["/api/v1/menu".to_owned(), format!("{}/api/v1/menu/12", server.text("app"))] {
         let journey = place.run(&["probe", &target, "--json"]).succeeded().json();
         assert_eq!(hops(&journey), ALL.into(), "{journey:#}");
         assert_eq!((&journey["status"], &journey["complete"]), (&200.into(), &true.into()));
@@ -28,8 +29,8 @@ fn a_path_is_followed_through_every_hop() {
             assert!(span["start_us"].is_number() && span["duration_us"].is_number(), "{span}");
         }
     }
-    let text = place.run(&["probe", "/api/v1/menu"]).succeeded().out;
-    assert!(text.starts_with("GET /api/v1/menu   200 OK in "), "{text}");
+    let text = place.run(&["probe", "/api/v1/menu/13"]).succeeded().out;
+    assert!(text.starts_with("GET /api/v1/menu/13   200 OK in "), "{text}");
     assert!(ALL.iter().all(|hop| text.lines().any(|line| line.starts_with(hop))), "{text}");
     server.stop();
 }
@@ -118,4 +119,24 @@ fn the_dns_server_and_the_authority_that_were_asked_for_are_used_for_the_app_too
     place.run(&[&asked[..], &["--ca", "none.pem"]].concat()).refused("none.pem");
     server.stop();
     elsewhere.stop();
+}
+
+#[test]
+fn a_session_that_is_resumed_shows_no_certificate() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    for (more, resumed) in [(&[][..], false), (&["--resume"], true)] {
+        let journey = place.run(&[&["probe", "/api/v1/menu", "--json"], more].concat()).succeeded().json();
+        assert_eq!((&journey["status"], &journey["complete"]), (&200.into(), &true.into()), "{journey:#}");
+        let spans = journey["spans"].as_array().expect("spans");
+        let sides: Vec<&Value> = spans.iter().map(|span| &span["attributes"]["tls.resumed"]).collect();
+        // The client's side and the edge's agree.
+        let told: Vec<&&Value> = sides.iter().filter(|told| !told.is_null()).collect();
+        assert_eq!(told, [&&Value::Bool(resumed); 2], "{journey:#}");
+        let checked = spans.iter().any(|span| span["name"] == "Check the certificate");
+        assert_eq!(checked, !resumed, "{journey:#}");
+    }
+    let body = ["probe", "--resume", "--method", "POST", "/api/v1/orders"];
+    place.run(&body).refused("--resume sends it twice");
+    server.stop();
 }

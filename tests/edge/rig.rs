@@ -16,7 +16,6 @@ use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use roundtrip::balancer::timeouts::Timeouts;
 use roundtrip::balancer::{Balancer, UpstreamConfig};
 use roundtrip::edge::limits::EdgeLimits;
 use roundtrip::edge::site::{PathRule, Route, Rules, Site};
@@ -170,10 +169,8 @@ pub fn nobody() -> SocketAddr {
 
 pub fn configs(addresses: &[SocketAddr], own: bool) -> Vec<UpstreamConfig> {
     let config = |(index, address): (usize, &SocketAddr)| UpstreamConfig {
-        id: format!("i{}", index + 1),
-        address: *address,
         own,
-        health_path: None,
+        ..UpstreamConfig::new(format!("i{}", index + 1), *address)
     };
     addresses.iter().enumerate().map(config).collect()
 }
@@ -193,7 +190,7 @@ pub struct Options {
     pub own: bool,
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub limits: EdgeLimits,
-    pub timeouts: Timeouts,
+    pub settings: Settings,
 }
 
 impl Rig {
@@ -211,9 +208,8 @@ impl Rig {
     }
 
     pub fn with(upstreams: &[SocketAddr], options: Options) -> Self {
-        let settings = Settings::default();
-        let (upstreams, timeouts) = (configs(upstreams, options.own), options.timeouts);
-        let balancer = Balancer::with_timeouts(upstreams, settings.clone(), SECRET.to_owned(), timeouts);
+        let settings = options.settings;
+        let balancer = Balancer::new(configs(upstreams, options.own), settings.clone(), SECRET.to_owned());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let recorder = Recorder::default();

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::Response;
-use roundtrip::balancer::timeouts::Timeouts;
 use roundtrip::edge::limits::EdgeLimits;
+use roundtrip::settings::balancer::{BalancerSettings, Timeouts};
+use roundtrip::settings::runtime::{Settings, Snapshot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
@@ -15,9 +16,15 @@ use crate::rig::{Options, Rig, Upstream, body, raw_upstream, soon, status, until
 const SHORT: Duration = Duration::from_millis(30);
 
 async fn rig(upstream: std::net::SocketAddr, timeouts: Timeouts, limits: EdgeLimits) -> Rig {
-    let rig = Rig::with(&[upstream], Options { limits, timeouts, ..Options::default() });
+    let balancer = BalancerSettings { timeouts, ..BalancerSettings::default() };
+    let settings = Settings::new(Snapshot { balancer, ..Snapshot::default() });
+    let rig = Rig::with(&[upstream], Options { limits, settings, ..Options::default() });
     soon(rig.balancer.ready()).await;
     rig
+}
+
+fn timeouts() -> Timeouts {
+    BalancerSettings::default().timeouts
 }
 
 fn half_a_post(rig: &Rig) -> String {
@@ -28,7 +35,7 @@ fn half_a_post(rig: &Rig) -> String {
 async fn a_client_that_stalls_its_upload_is_told_so_and_the_upstream_is_not_blamed() {
     let upstream = Upstream::saying("hello").await;
     let limits = EdgeLimits { body_timeout: SHORT * 5, ..EdgeLimits::default() };
-    let rig = rig(upstream.address, Timeouts { head: SHORT, ..Timeouts::default() }, limits).await;
+    let rig = rig(upstream.address, Timeouts { head: SHORT, ..timeouts() }, limits).await;
     let mut client = rig.connect().await;
     client.write(&half_a_post(&rig)).await;
     let answer = client.rest().await;
@@ -40,7 +47,7 @@ async fn a_client_that_stalls_its_upload_is_told_so_and_the_upstream_is_not_blam
 #[tokio::test]
 async fn the_time_of_an_upload_is_not_the_upstream_s() {
     let upstream = Upstream::saying("hello").await;
-    let rig = rig(upstream.address, Timeouts::default(), EdgeLimits::default()).await;
+    let rig = rig(upstream.address, timeouts(), EdgeLimits::default()).await;
     let mut client = rig.connect().await;
     client.write(&half_a_post(&rig)).await;
     // The slowness is what is tested: it is the client's.
@@ -67,7 +74,7 @@ async fn an_upstream_that_does_not_answer_a_whole_upload_in_time_is_blamed() {
         })
         .await
     };
-    let rig = rig(upstream, Timeouts { head: SHORT, ..Timeouts::default() }, EdgeLimits::default()).await;
+    let rig = rig(upstream, Timeouts { head: SHORT, ..timeouts() }, EdgeLimits::default()).await;
     let mut client = rig.connect().await;
     client.write(&format!("{}world", half_a_post(&rig))).await;
     assert_eq!(status(&client.read_until("\r\n\r\n").await), 504);
@@ -92,8 +99,8 @@ async fn falls_silent(media_type: &'static str, closed: &Arc<Notify>) -> std::ne
 
 #[tokio::test]
 async fn an_answer_that_falls_silent_is_cut_and_its_connection_closed() {
-    let short = Timeouts { between_bytes: SHORT, ..Timeouts::default() };
-    let events = Timeouts { between_events: SHORT, ..Timeouts::default() };
+    let short = Timeouts { between_bytes: SHORT, ..timeouts() };
+    let events = Timeouts { between_events: SHORT, ..timeouts() };
     for (media_type, timeouts) in [("text/plain", short), ("text/event-stream", events)] {
         let closed = Arc::new(Notify::new());
         let rig = rig(falls_silent(media_type, &closed).await, timeouts, EdgeLimits::default()).await;
@@ -112,7 +119,7 @@ async fn a_client_that_takes_nothing_of_its_answer_is_cut() {
     // More than all the buffers on the way hold.
     let upstream = Upstream::start(|_, _| Response::new(body(vec![b'x'; 64 << 20]))).await;
     let limits = EdgeLimits { take_timeout: SHORT, ..EdgeLimits::default() };
-    let rig = rig(upstream.address, Timeouts::default(), limits).await;
+    let rig = rig(upstream.address, timeouts(), limits).await;
     let mut journeys = rig.recorder.subscribe();
     let mut client = rig.connect().await;
     client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;

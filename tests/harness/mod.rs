@@ -26,6 +26,7 @@ use roundtrip::store::control::{self, Control};
 use roundtrip::store::hasher::{Cost, Hasher};
 use roundtrip::tls::{Authority, LeafResolver, server_config};
 use roundtrip::web::host::HostList;
+use roundtrip::web::hsts::Hsts;
 use roundtrip::web::secret;
 use sealed::Sealed;
 use serde_json::{Value, json};
@@ -124,6 +125,7 @@ impl House {
             app_http: startup.app_http_port.map(|_| socket()),
             site: startup.site.clone(),
             app_names: Vec::new(),
+            hsts: Hsts::default(),
             dns: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             app_addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
             tls: tls(),

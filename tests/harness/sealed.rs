@@ -13,6 +13,11 @@ pub type Sealed = TlsStream<TcpStream>;
 
 /// To a server of ours, which all go by the name `localhost`.
 pub async fn connect(to: SocketAddr, ca_pem: &[u8]) -> Sealed {
+    connect_as("localhost", to, ca_pem).await
+}
+
+/// To a server that shows a certificate for `name`.
+pub async fn connect_as(name: &str, to: SocketAddr, ca_pem: &[u8]) -> Sealed {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem) {
         roots.add(certificate.expect("a certificate")).expect("an authority");
@@ -21,6 +26,6 @@ pub async fn connect(to: SocketAddr, ca_pem: &[u8]) -> Sealed {
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
     let socket = TcpStream::connect(to).await.expect("a connection");
-    let name = ServerName::try_from("localhost").expect("a name");
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("a handshake")
 }

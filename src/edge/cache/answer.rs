@@ -38,6 +38,8 @@ pub struct Found {
     pub head: response::Parts,
     pub body: Body,
     pub by: By,
+    /// What this client's sticky cookie is to say from now on; never stored.
+    pub stick_to: Option<String>,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,8 @@ impl SharedCache {
         if root.bypass_caches() {
             tell(root.child(Hop::Http, LOOK).status(Status::Skipped), &key, None);
         }
-        if root.bypass_caches() || !request.body().is_empty() || validate::is_for_the_origin(request.headers()) {
+        let bodiless = matches!(request.body(), Upload::Empty);
+        if root.bypass_caches() || !bodiless || validate::is_for_the_origin(request.headers()) {
             return Ok(Found::passed(source.fetch(request, root).await?, Some(Why::Bypass), source.via));
         }
         let (head, _) = request.into_parts();
@@ -226,7 +229,7 @@ impl Get<'_> {
             body = Body::Whole(Bytes::new());
         }
         cache_status.append(&mut head.headers, self.source.via);
-        Found { head, body, by }
+        Found { head, body, by, stick_to: None }
     }
 }
 

@@ -17,10 +17,10 @@ use super::rule::CacheRule;
 use super::status::{CacheStatus, Forwarded, Why};
 use super::store::{Arriving, Ticket};
 use super::validate;
-use crate::balancer::Balancer;
 use crate::balancer::answer::{Answer, AnswerBody};
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
+use crate::balancer::{Balancer, Caller};
 use crate::edge::headers;
 use crate::edge::record::By;
 use crate::observe::clock::Tick;
@@ -33,6 +33,7 @@ use crate::settings::http::CacheSettings;
 #[derive(Debug)]
 pub struct Source<'a> {
     pub balancer: &'a Balancer,
+    pub caller: &'a Caller,
     pub rule: &'a CacheRule,
     /// Our name, in `Via` and `Cache-Status`.
     pub via: &'a str,
@@ -45,7 +46,7 @@ pub struct Source<'a> {
 impl Source<'_> {
     /// An upstream's answer as the client may have it: only Via is added.
     pub async fn fetch(&self, request: Request<Upload>, parent: &Span) -> Result<Answer, Failure> {
-        let mut answer = self.balancer.forward(request, parent).await?;
+        let mut answer = self.balancer.forward(request, self.caller, parent).await?;
         let passing = parent.child_at(Hop::Balancer, "Pass the answer on", answer.head_at);
         passing.direction(Direction::Back);
         headers::strip_hop_by_hop(&mut answer.head.headers);
@@ -59,11 +60,11 @@ impl Found {
     /// An upstream's answer that is not stored. No reason: there is no cache.
     pub(super) fn passed(answer: Answer, why: Option<Why>, via: &str) -> Self {
         let by = By::of(&answer);
-        let Answer { mut head, body, .. } = answer;
+        let Answer { mut head, body, stick_to, .. } = answer;
         if let Some(why) = why {
             CacheStatus::Forwarded(Forwarded::because(why)).append(&mut head.headers, via);
         }
-        Self { head, body: Body::Upstream(body), by }
+        Self { head, body: Body::Upstream(body), by, stick_to }
     }
 }
 
@@ -184,13 +185,13 @@ impl Get<'_> {
             return Found::passed(answer, Some(why), self.source.via);
         };
         let by = By::of(&answer);
-        let Answer { mut head, body, .. } = answer;
+        let Answer { mut head, body, stick_to, .. } = answer;
         let status = Forwarded { stored: true, ..Forwarded::because(why) };
         CacheStatus::Forwarded(status).append(&mut head.headers, self.source.via);
         let kept = Arc::new(kept);
         if body.is_end_stream() {
             ticket.keep(Stored { head: kept, body: Bytes::new() }, self.settings.bytes);
-            return Found { head, body: Body::Whole(Bytes::new()), by };
+            return Found { head, body: Body::Whole(Bytes::new()), by, stick_to };
         }
         let (growing, reader) = Growing::new(length);
         if length.is_some() {
@@ -198,7 +199,7 @@ impl Get<'_> {
             ticket.announce(Arriving { head: Arc::clone(&kept), body: Arc::clone(&growing) });
         }
         tokio::spawn(fill(ticket, kept, growing, body, CacheSettings { object_bytes, ..self.settings }));
-        Found { head, body: Body::Growing(reader), by }
+        Found { head, body: Body::Growing(reader), by, stick_to }
     }
 
     /// Nothing of this answer is kept. What it says about others counts only if it was asked like theirs.

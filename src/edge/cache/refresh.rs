@@ -24,15 +24,16 @@ impl Get<'_> {
         validate::ask_for_all(&mut head.headers);
         let (cache, settings, control, key) =
             (self.cache.clone(), self.settings, self.control.clone(), std::sync::Arc::clone(&self.key));
-        let (balancer, rule, via) =
-            (self.source.balancer.clone(), self.source.rule.clone(), self.source.via.to_owned());
+        let (balancer, caller) = (self.source.balancer.clone(), self.source.caller.clone());
+        let (rule, via) = (self.source.rule.clone(), self.source.via.to_owned());
         let (secure, recorder) = (self.source.secure, self.source.recorder.clone());
         tokio::spawn(async move {
             let context = Context::new_root();
             let started_at = OffsetDateTime::now_utc();
             let root = Trace::start(context, context.key, Hop::Http, "Refresh a kept answer", Tick::now());
             let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
-            let source = Source { balancer: &balancer, rule: &rule, via: &via, secure, recorder: &recorder };
+            let source =
+                Source { balancer: &balancer, caller: &caller, rule: &rule, via: &via, secure, recorder: &recorder };
             let get = Get { cache: &cache, settings, source: &source, root: &root, head, control, key };
             let (mut status, mut by, mut response_bytes) = (0, By::Edge, 0);
             if let Ok(found) = get.fetch(ticket, Some(stale), Why::Stale).await {

@@ -1,0 +1,247 @@
+//! One attempt: one upstream, over a kept connection, and if that turns out dead, over a new one.
+
+use std::error::Error;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Request, Response};
+
+use super::Balancer;
+use super::answer::{Answer, AnswerBody, patience};
+use super::connection::{ConnectError, Connection, SendError};
+use super::failure::Failure;
+use super::in_flight::InFlight;
+use super::spare::Spare;
+use super::upload::{Progress, Upload};
+use super::upstream::{Outcome, Upstream};
+use crate::observe::clock::Tick;
+use crate::observe::hop::Hop;
+use crate::observe::span::{Span, Status};
+use crate::settings::balancer::BalancerSettings;
+use crate::web::probe::{self, HopClaim};
+use crate::web::traceparent::{self, TraceParent};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static(traceparent::NAME);
+const HOP: HeaderName = HeaderName::from_static(probe::HOP);
+
+/// How long an attempt may take.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    pub rules: &'a BalancerSettings,
+    /// Until the request's deadline; None without one.
+    pub left: Option<Duration>,
+}
+
+impl Bounds<'_> {
+    fn at_most(&self, patience: Duration) -> Duration {
+        self.left.map_or(patience, |left| left.min(patience))
+    }
+}
+
+/// An attempt without an answer.
+pub struct Lost {
+    pub failure: Failure,
+    /// The request, if nothing of it was written.
+    pub whole: Option<Box<Request<Upload>>>,
+    /// Time that counts against the deadline.
+    pub spent: Duration,
+}
+
+impl Balancer {
+    /// Asks one upstream. With the answer comes the time that counts against the deadline.
+    pub(super) async fn attempt(
+        &self,
+        mut request: Request<Upload>,
+        mut in_flight: InFlight,
+        spare: Option<&Spare>,
+        bounds: Bounds<'_>,
+        span: &Span,
+    ) -> Result<(Answer, Duration), Lost> {
+        let upstream = std::sync::Arc::clone(in_flight.upstream());
+        self.address_to(&upstream, &mut request, span);
+        let started = Tick::now();
+        if let Some(connection) = upstream.pool.take() {
+            let found = Tick::now();
+            span.record(Hop::Balancer, "Take a kept connection", started, found);
+            span.attribute("http.connection.reused", || true);
+            let progress = request.body().progress();
+            request = match exchange(connection, request, &upstream, &progress, bounds).await {
+                Ok((connection, response)) => {
+                    return Ok(accept(connection, response, in_flight, &progress, started, bounds));
+                }
+                Err(Failed::Unsent(whole)) => *whole,
+                Err(failed) => match (failed, spare.and_then(Spare::again)) {
+                    // It was closed while the request was on its way: so are the others, most likely.
+                    (Failed::Broken(_), Some(mut again)) => {
+                        self.address_to(&upstream, &mut again, span);
+                        again
+                    }
+                    (failed, _) => return Err(blame(failed, &mut in_flight, &progress, started, bounds)),
+                },
+            };
+            upstream.pool.clear();
+            span.record(Hop::Balancer, "Find the kept connection closed", found, Tick::now()).status(Status::Error);
+        }
+        let opening = span.child(Hop::Balancer, "Open a connection");
+        span.attribute("http.connection.reused", || false);
+        let (target, addresses) = upstream.place();
+        let connection =
+            match Connection::open(&target, &addresses, bounds.at_most(bounds.rules.timeouts.connect)).await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    opening.status(Status::Error).attribute("error.message", || error.to_string());
+                    return Err(not_connected(error, request, &mut in_flight, started, bounds.rules));
+                }
+            };
+        opening.end();
+        let progress = request.body().progress();
+        match exchange(connection, request, &upstream, &progress, bounds).await {
+            Ok((connection, response)) => Ok(accept(connection, response, in_flight, &progress, started, bounds)),
+            Err(failed) => Err(blame(failed, &mut in_flight, &progress, started, bounds)),
+        }
+    }
+
+    /// Writes what this upstream is to know: the span it works beneath, and to our own, whose request it is.
+    fn address_to(&self, upstream: &Upstream, request: &mut Request<Upload>, span: &Span) {
+        let context = span.trace().context();
+        let headers = request.headers_mut();
+        // The caller's flag is passed on for those behind us (W3C Trace Context, section 3.2.2.5); what we
+        // record ourselves doesn't depend on it.
+        let before = headers.get(TRACEPARENT).and_then(|value| TraceParent::parse(value.to_str().ok()?));
+        let sampled = context.detail || before.is_some_and(|before| before.sampled);
+        let parent = TraceParent { trace_id: context.trace_id, parent: span.id(), sampled };
+        set(headers, TRACEPARENT, &parent.to_string());
+        if upstream.own {
+            let claim = HopClaim { key: context.key, detail: context.detail, bypass_caches: context.bypass_caches };
+            set(headers, HOP, &claim.to_header(self.0.hop_secret()));
+        } else {
+            // A retry may go from an instance of ours to a foreign one.
+            headers.remove(HOP);
+        }
+    }
+}
+
+fn set(headers: &mut hyper::HeaderMap, name: HeaderName, value: &str) {
+    // Hex, dots and dashes only; a secret that is no header value reaches nobody.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+enum Failed {
+    Unsent(Box<Request<Upload>>),
+    Broken(String),
+    /// The request's body failed, not the upstream.
+    Upload,
+    TooSlow {
+        waited: Duration,
+    },
+}
+
+async fn exchange(
+    mut connection: Connection,
+    request: Request<Upload>,
+    upstream: &Upstream,
+    progress: &Progress,
+    bounds: Bounds<'_>,
+) -> Result<(Connection, Response<Incoming>), Failed> {
+    let patience = bounds.at_most(bounds.rules.timeouts.head);
+    let sent = tokio::select! {
+        biased;
+        sent = connection.send(request) => sent,
+        () = progress.clone().upstream_overdue(patience) => {
+            return Err(Failed::TooSlow { waited: patience });
+        }
+    };
+    match sent {
+        // We ask for no upgrade, so 101 makes no sense (RFC 9110, section 15.2.2).
+        Ok(response) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
+        Ok(response) => Ok((connection, response)),
+        Err(SendError::Unsent(request)) => Err(Failed::Unsent(request)),
+        // hyper calls an error of the body that it was given the user's.
+        Err(SendError::Broken(error)) if error.is_user() => Err(Failed::Upload),
+        Err(SendError::Broken(error)) => {
+            // hyper says "connection error"; what kind of one, its source says.
+            let reason = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+            log::debug!(target: "balancer", "{} broke off: {reason}", upstream.id);
+            Err(Failed::Broken(reason))
+        }
+    }
+}
+
+/// Time that counts against the deadline: not while the client still sends.
+fn spent(progress: &Progress, started: Tick) -> Duration {
+    progress.ended_at().map_or(Duration::ZERO, |ended| Tick::now().since(ended.max(started)))
+}
+
+/// The answer, its cost noted: the time since the upstream had the whole request. An answer that came
+/// before that says nothing about how fast it is.
+fn accept(
+    connection: Connection,
+    response: Response<Incoming>,
+    mut in_flight: InFlight,
+    progress: &Progress,
+    started: Tick,
+    bounds: Bounds<'_>,
+) -> (Answer, Duration) {
+    let head_at = Tick::now();
+    let (head, incoming) = response.into_parts();
+    let upstream = std::sync::Arc::clone(in_flight.upstream());
+    let patience = patience(&head.headers, &bounds.rules.timeouts);
+    let rtt = progress.ended_at().map(|ended_at| head_at.since(ended_at));
+    let outcome = match head.status.as_u16() {
+        status @ 500.. => Outcome::Status(status),
+        _ => Outcome::Good,
+    };
+    in_flight.ended(outcome, rtt.unwrap_or_default(), rtt, bounds.rules);
+    let answer = Answer {
+        head,
+        body: AnswerBody::new(incoming, patience, connection, in_flight),
+        head_at,
+        own: upstream.own,
+        upstream: upstream.id.clone(),
+        stick_to: None,
+    };
+    (answer, spent(progress, started))
+}
+
+fn not_connected(
+    error: ConnectError,
+    request: Request<Upload>,
+    in_flight: &mut InFlight,
+    started: Tick,
+    rules: &BalancerSettings,
+) -> Lost {
+    let spent = Tick::now().since(started);
+    in_flight.connect_failed(spent, &error.to_string(), rules);
+    let upstream = in_flight.upstream().id.clone();
+    let failure = match error {
+        ConnectError::Unreachable(reason) => Failure::Unreachable { upstream, reason, tried: 1 },
+        ConnectError::Certificate(reason) => Failure::Certificate { upstream, reason },
+    };
+    Lost { failure, whole: Some(Box::new(request)), spent }
+}
+
+fn blame(failed: Failed, in_flight: &mut InFlight, progress: &Progress, started: Tick, bounds: Bounds<'_>) -> Lost {
+    let took = Tick::now().since(progress.ended_at().unwrap_or(started));
+    let spent = spent(progress, started);
+    let upstream = in_flight.upstream().id.clone();
+    let (failure, whole) = match failed {
+        Failed::Unsent(whole) => {
+            let reason = "the connection was closed as soon as it was open";
+            in_flight.connect_failed(took, reason, bounds.rules);
+            (Failure::Unreachable { upstream, reason: reason.to_owned(), tried: 1 }, Some(whole))
+        }
+        Failed::Broken(reason) => {
+            in_flight.ended(Outcome::Broken, took, None, bounds.rules);
+            (Failure::Broken { upstream, reason }, None)
+        }
+        Failed::Upload => (Failure::Upload, None),
+        Failed::TooSlow { waited } => {
+            in_flight.ended(Outcome::TooSlow, took, None, bounds.rules);
+            (Failure::TooSlow { upstream, waited }, None)
+        }
+    };
+    Lost { failure, whole, spent }
+}

@@ -1,0 +1,170 @@
+//! The upstreams of one balancer. Their list can be replaced while requests are under way.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ring::hmac;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::UpstreamConfig;
+use super::events::Events;
+use super::health;
+use super::queue::Queue;
+use super::turns::Turns;
+use super::upstream::Upstream;
+use crate::policy::health::State;
+use crate::policy::retry_budget::RetryBudget;
+use crate::settings::balancer::{BalancerPolicy, BalancerSettings};
+use crate::settings::runtime::Settings;
+
+/// Bytes of a token: nobody guesses one, nor takes two for the same.
+const TOKEN_BYTES: usize = 12;
+
+#[derive(Debug)]
+pub struct Roster {
+    pub members: ArcSwap<Vec<Member>>,
+    pub events: Events,
+    pub settings: Settings,
+    /// Told whenever a request may find a place where there was none.
+    pub places: Notify,
+    pub queue: Queue,
+    /// Held while it is decided whether one may be ejected.
+    pub ejecting: Mutex<()>,
+    /// What this pool's policy is, whatever the setting says.
+    policy: ArcSwap<Option<BalancerPolicy>>,
+    turns: Mutex<Turns>,
+    budget: Mutex<RetryBudget>,
+    hop_secret: String,
+    serials: AtomicU64,
+}
+
+/// An upstream and its health check, which ends with the last list that it is in.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub upstream: Arc<Upstream>,
+    _check: Arc<Check>,
+}
+
+#[derive(Debug)]
+struct Check(AbortHandle);
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Roster {
+    pub fn new(configs: Vec<UpstreamConfig>, settings: Settings, hop_secret: String) -> Arc<Self> {
+        let roster = Arc::new(Self {
+            members: ArcSwap::default(),
+            events: Events::default(),
+            settings,
+            places: Notify::new(),
+            queue: Queue::default(),
+            ejecting: Mutex::default(),
+            policy: ArcSwap::default(),
+            turns: Mutex::default(),
+            budget: Mutex::default(),
+            hop_secret,
+            serials: AtomicU64::new(0),
+        });
+        let members = configs.into_iter().map(|config| roster.join(config)).collect();
+        roster.members.store(Arc::new(members));
+        roster
+    }
+
+    /// Those that stay keep all that is known about them; others leave, and what they have under way ends.
+    pub fn replace(self: &Arc<Self>, configs: Vec<UpstreamConfig>) {
+        let before = self.members.load_full();
+        let stays = |config: &UpstreamConfig| {
+            before.iter().find(|member| {
+                let Member { upstream, .. } = member;
+                let wanted = config.health_path.is_none() || config.health_path == upstream.health_path;
+                let (id, own) = (upstream.id == config.id, upstream.own == config.own);
+                id && own && wanted && upstream.place().0.is_same_place(&config.target)
+            })
+        };
+        let members: Vec<Member> = configs
+            .into_iter()
+            .map(|config| match stays(&config) {
+                Some(member) => {
+                    member.upstream.set_weight(config.weight);
+                    member.upstream.trust(config.target);
+                    member.clone()
+                }
+                None => self.join(config),
+            })
+            .collect();
+        for Member { upstream, .. } in before.iter() {
+            if !members.iter().any(|member| member.upstream.serial == upstream.serial) {
+                upstream.pool.close();
+                self.events.record(&upstream.id, upstream.state().id(), "gone", "it is no longer configured");
+            }
+        }
+        self.members.store(Arc::new(members));
+        self.events.changed();
+        self.places.notify_one();
+    }
+
+    fn join(self: &Arc<Self>, config: UpstreamConfig) -> Member {
+        let serial = self.serials.fetch_add(1, Ordering::Relaxed);
+        let token = self.token(&config.id);
+        let upstream = Arc::new(Upstream::new(config, serial, token, Arc::downgrade(self)));
+        let check = health::check_forever(Arc::clone(&upstream), self.settings.clone(), self.hop_secret.clone());
+        Member { upstream, _check: Arc::new(Check(tokio::spawn(check).abort_handle())) }
+    }
+
+    /// Says nothing about the upstream to anybody else, and is the same after a reload.
+    fn token(&self, id: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.hop_secret.as_bytes());
+        let tag = hmac::sign(&key, format!("sticky {id}").as_bytes());
+        tag.as_ref().iter().take(TOKEN_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub fn rules(&self) -> BalancerSettings {
+        let rules = self.settings.snapshot().balancer;
+        match **self.policy.load() {
+            Some(policy) => BalancerSettings { policy, ..rules },
+            None => rules,
+        }
+    }
+
+    pub fn set_policy(&self, policy: Option<BalancerPolicy>) {
+        self.policy.store(Arc::new(policy));
+    }
+
+    pub fn hop_secret(&self) -> &str {
+        &self.hop_secret
+    }
+
+    pub fn find(&self, id: &str) -> Option<Arc<Upstream>> {
+        let members = self.members.load();
+        members.iter().find(|member| member.upstream.id == id).map(|member| Arc::clone(&member.upstream))
+    }
+
+    /// Whether one but `serial` is healthy.
+    pub fn has_another_healthy(&self, serial: u64) -> bool {
+        let members = self.members.load();
+        members.iter().any(|Member { upstream, .. }| upstream.serial != serial && upstream.state() == State::Healthy)
+    }
+
+    pub fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn deposit(&self, rules: &BalancerSettings, now: Duration) {
+        self.budget().deposit(&rules.retry_budget, now);
+    }
+
+    pub fn withdraw(&self, rules: &BalancerSettings, now: Duration) -> bool {
+        self.budget().withdraw(&rules.retry_budget, now)
+    }
+
+    fn budget(&self) -> MutexGuard<'_, RetryBudget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
