@@ -226,3 +226,17 @@ async fn an_answer_that_was_under_way_when_its_address_changed_is_not_kept() {
         (0, "roundtrip; fwd=uri-miss; stored")
     );
 }
+
+#[tokio::test]
+async fn a_change_elsewhere_keeps_no_answer_out() {
+    let answer = "HTTP/1.1 200 OK\r\nCache-Control: public, max-age=60\r\nContent-Length: 2\r\n\r\nok";
+    let (upstream, count, let_go) = holding(answer).await;
+    let rig = Rig::before(&[upstream]).await;
+    let mut alone = rig.connect().await;
+    let head = format!("GET /a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: x\r\n\r\n", rig.host);
+    alone.write(&head).await;
+    until(|| count.load(Ordering::SeqCst) == 1).await;
+    rig.edge.cache().purge_url(&format!("http://{}/b", rig.host));
+    let_go.add_permits(1);
+    assert_eq!((text(&alone.rest().await), rig.edge.cache().figures().entries), ("ok", 1));
+}

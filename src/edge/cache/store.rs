@@ -80,12 +80,12 @@ pub struct Store(Arc<Mutex<Shelf>>);
 struct Shelf {
     entries: LruCache<Arc<str>, Entry>,
     bytes: u64,
+    /// What is taken out on purpose is taken out here, too: an answer that was asked for before is not put
+    /// in after.
     fetches: HashMap<Arc<str>, Vec<Fetch>>,
     /// Room promised to bodies on their way.
     promised: u64,
     next_fetch: u64,
-    /// Counts what was taken out on purpose: an answer that was asked for before is not put in after.
-    removals: u64,
     figures: Figures,
 }
 
@@ -103,7 +103,8 @@ struct Fetch {
     id: u64,
     /// Which variant, as far as is known.
     selection: Option<Selection>,
-    arriving: watch::Receiver<Option<Arriving>>,
+    /// None: nobody may wait for it.
+    arriving: Option<watch::Receiver<Option<Arriving>>>,
 }
 
 impl Default for Store {
@@ -114,7 +115,6 @@ impl Default for Store {
             fetches: HashMap::new(),
             promised: 0,
             next_fetch: 0,
-            removals: 0,
             figures: Figures::default(),
         })))
     }
@@ -145,7 +145,7 @@ impl Store {
             stored.as_ref().filter(|stored| asks_nothing && stored.head.freshness.serves_while_revalidating(ask.now))
         {
             shelf.figures.stale_hits += 1;
-            let ticket = under_way.is_none().then(|| self.ticket(&mut shelf, ask, Some(selection)));
+            let ticket = under_way.is_none().then(|| self.ticket(&mut shelf, ask, selection, true));
             return Look::WhileRevalidating(stored.clone(), ticket);
         }
         // What has to be validated each time is validated by each on its own.
@@ -160,20 +160,17 @@ impl Store {
         }
         shelf.figures.misses += 1;
         let leads = together && (ask.may_lead || stored.is_some());
-        let ticket = self.ticket(&mut shelf, ask, leads.then_some(selection));
+        let ticket = self.ticket(&mut shelf, ask, selection, leads);
         Look::Fetch { ticket, stale: stored, why }
     }
 
     /// `leads`: others may wait for it, those of the selection if it is known.
-    fn ticket(&self, shelf: &mut Shelf, ask: &Ask<'_>, leads: Option<Option<Selection>>) -> Ticket {
-        let fetch = leads.map(|selection| {
-            shelf.next_fetch += 1;
-            let (sender, arriving) = watch::channel(None);
-            let fetch = Fetch { id: shelf.next_fetch, selection, arriving };
-            shelf.fetches.entry(Arc::clone(ask.key)).or_default().push(fetch);
-            (shelf.next_fetch, sender)
-        });
-        Ticket { store: self.clone(), key: Arc::clone(ask.key), fetch, removals: shelf.removals, promised: 0 }
+    fn ticket(&self, shelf: &mut Shelf, ask: &Ask<'_>, selection: Option<Selection>, leads: bool) -> Ticket {
+        shelf.next_fetch += 1;
+        let (id, (waiting, arriving)) = (shelf.next_fetch, watch::channel(None));
+        let fetch = Fetch { id, selection, arriving: leads.then_some(arriving) };
+        shelf.fetches.entry(Arc::clone(ask.key)).or_default().push(fetch);
+        Ticket { store: self.clone(), key: Arc::clone(ask.key), id, waiting, promised: 0 }
     }
 
     /// Counts an answer from a stale response because nobody could be asked.
@@ -184,7 +181,6 @@ impl Store {
     /// Takes an address out; how many responses went.
     pub fn remove(&self, key: &str) -> usize {
         let mut shelf = self.shelf();
-        shelf.removals += 1;
         shelf.fetches.remove(key);
         shelf.take_out(key)
     }
@@ -192,7 +188,6 @@ impl Store {
     /// Takes out what begins with `prefix`.
     pub fn remove_all(&self, prefix: &str) -> usize {
         let mut shelf = self.shelf();
-        shelf.removals += 1;
         shelf.fetches.retain(|key, _| !key.starts_with(prefix));
         let keys: Vec<Arc<str>> =
             shelf.entries.iter().map(|(key, _)| Arc::clone(key)).filter(|key| key.starts_with(prefix)).collect();
@@ -226,7 +221,7 @@ impl Entry {
 impl Shelf {
     fn under_way(&self, ask: &Ask<'_>) -> Option<watch::Receiver<Option<Arriving>>> {
         let suits = |fetch: &&Fetch| fetch.selection.as_ref().is_none_or(|selection| selection.matches(ask.headers));
-        self.fetches.get(ask.key)?.iter().find(suits).map(|fetch| fetch.arriving.clone())
+        self.fetches.get(ask.key)?.iter().filter(suits).find_map(|fetch| fetch.arriving.clone())
     }
 
     fn take_out(&mut self, key: &str) -> usize {
@@ -268,9 +263,9 @@ impl Shelf {
 pub struct Ticket {
     store: Store,
     key: Arc<str>,
-    /// None: nobody waits for it.
-    fetch: Option<(u64, watch::Sender<Option<Arriving>>)>,
-    removals: u64,
+    /// Its number among the fetches.
+    id: u64,
+    waiting: watch::Sender<Option<Arriving>>,
     promised: u64,
 }
 
@@ -288,14 +283,12 @@ impl Ticket {
 
     /// Lets those who wait read along.
     pub fn announce(&self, arriving: Arriving) {
-        if let Some((_, sender)) = &self.fetch {
-            sender.send_replace(Some(arriving));
-        }
+        self.waiting.send_replace(Some(arriving));
     }
 
     /// Puts a response in, in the place of the one that was chosen by the same fields. Not if its address
     /// was taken out in the meantime: it may be what was meant to go.
-    pub fn keep(mut self, stored: Stored, bytes_max: u64) {
+    pub fn keep(self, stored: Stored, bytes_max: u64) {
         self.settle(|shelf, key| {
             shelf.change(key, bytes_max, |entry| {
                 entry.alone_until = None;
@@ -308,7 +301,7 @@ impl Ticket {
 
     /// The answer is of no use to others: for a while nobody waits here (Varnish's hit-for-miss), and what it
     /// takes the place of goes.
-    pub fn give_up(mut self, instead_of: Option<&Stored>, until: Tick, bytes_max: u64) {
+    pub fn give_up(self, instead_of: Option<&Stored>, until: Tick, bytes_max: u64) {
         self.settle(|shelf, key| {
             shelf.change(key, bytes_max, |entry| {
                 entry.alone_until = Some(until);
@@ -318,18 +311,12 @@ impl Ticket {
         });
     }
 
-    fn settle(&mut self, with: impl FnOnce(&mut Shelf, &Arc<str>)) {
-        // The sender goes after the lock: those who wait find what there is.
-        let fetch = self.fetch.take();
+    /// Changes the store, if it is still wanted. Those who wait find it so when the ticket goes.
+    fn settle(&self, with: impl FnOnce(&mut Shelf, &Arc<str>)) {
         let mut shelf = self.store.shelf();
-        let wanted = match &fetch {
-            Some((id, _)) => shelf.end(&self.key, *id),
-            None => shelf.removals == self.removals,
-        };
-        if wanted {
+        if shelf.end(&self.key, self.id) {
             with(&mut shelf, &self.key);
         }
-        drop(shelf);
     }
 }
 
@@ -337,8 +324,6 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut shelf = self.store.shelf();
         shelf.promised -= self.promised;
-        if let Some((id, _)) = &self.fetch {
-            shelf.end(&self.key, *id);
-        }
+        shelf.end(&self.key, self.id);
     }
 }
