@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::cache::{Body, Reader};
 use super::compress::{Encoded, Encoder};
 use super::offer::Offer;
 use super::record::Exchange;
@@ -113,7 +114,7 @@ impl UploadBody {
     }
 }
 
-impl Body for UploadBody {
+impl HttpBody for UploadBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -165,6 +166,7 @@ pub struct EdgeBody {
 #[derive(Debug)]
 enum Source {
     Whole(Option<Bytes>),
+    Growing(Reader),
     Stream(AnswerBody),
 }
 
@@ -173,8 +175,13 @@ impl EdgeBody {
         Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), None, exchange)
     }
 
-    pub fn stream(body: AnswerBody, encoder: Option<Encoder>, exchange: Exchange) -> Self {
-        Self::new(Source::Stream(body), encoder, exchange)
+    pub fn of(body: Body, encoder: Option<Encoder>, exchange: Exchange) -> Self {
+        let source = match body {
+            Body::Whole(bytes) => Source::Whole((!bytes.is_empty()).then_some(bytes)),
+            Body::Growing(reader) => Source::Growing(reader),
+            Body::Upstream(stream) => Source::Stream(stream),
+        };
+        Self::new(source, encoder, exchange)
     }
 
     /// Nothing: the exchange goes on elsewhere.
@@ -196,13 +203,16 @@ impl EdgeBody {
     }
 }
 
-impl Body for Source {
+impl HttpBody for Source {
     type Data = Bytes;
     type Error = Broken;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Growing(reader) => {
+                Pin::new(reader).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
+            }
             Source::Stream(stream) => {
                 Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
             }
@@ -212,6 +222,7 @@ impl Body for Source {
     fn is_end_stream(&self) -> bool {
         match self {
             Source::Whole(bytes) => bytes.is_none(),
+            Source::Growing(reader) => reader.is_end_stream(),
             Source::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -219,12 +230,13 @@ impl Body for Source {
     fn size_hint(&self) -> SizeHint {
         match self {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Growing(reader) => reader.size_hint(),
             Source::Stream(stream) => stream.size_hint(),
         }
     }
 }
 
-impl Body for EdgeBody {
+impl HttpBody for EdgeBody {
     type Data = Bytes;
     type Error = Broken;
 
