@@ -1,5 +1,17 @@
 //! The balancer over real sockets, mostly seen through the edge.
 
+#[path = "balancer/bad_upstreams.rs"]
+mod bad_upstreams;
+#[path = "balancer/health.rs"]
+mod health;
+#[path = "balancer/live.rs"]
+mod live;
+#[path = "balancer/policies.rs"]
+mod policies;
+#[path = "balancer/queue.rs"]
+mod queue;
+#[path = "balancer/retries.rs"]
+mod retries;
 #[path = "edge/rig.rs"]
 mod rig;
 
@@ -21,6 +33,7 @@ use roundtrip::observe::journey::Candidate;
 use roundtrip::observe::part::CANDIDATES;
 use roundtrip::observe::span::{Context, Record, Span, Status, Trace};
 use roundtrip::policy::health::State;
+use roundtrip::settings::balancer::BalancerPolicy;
 use roundtrip::settings::runtime::Settings;
 use roundtrip::web::probe::HopClaim;
 use serde_json::{Value, json};
@@ -55,6 +68,14 @@ fn request() -> Request<Upload> {
 
 fn caller() -> Caller {
     Caller::at(Ipv4Addr::LOCALHOST.into())
+}
+
+/// The candidates of one request's choice.
+async fn choices(balancer: &Balancer) -> Vec<Candidate> {
+    let root = detailed();
+    soon(balancer.forward(request(), &caller(), &root)).await.unwrap();
+    let spans = root.trace().finish();
+    serde_json::from_value(attribute(named(&spans, "Choose an instance")[0], CANDIDATES)).unwrap()
 }
 
 fn named<'a>(spans: &'a [Record], name: &str) -> Vec<&'a Record> {
@@ -207,7 +228,7 @@ async fn a_broken_connection_is_another_try_for_a_get_and_the_end_for_a_post() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_an_instance_under_load_loses_no_get() {
-    for policy in ["round_robin", "p2c_peak_ewma"] {
+    for policy in BalancerPolicy::CHOICES {
         let upstreams = three().await;
         let rig = Arc::new(Rig::before_own(&addresses(&upstreams)).await);
         set(&rig.settings, "balancer.policy", json!(policy));

@@ -29,7 +29,7 @@ pub async fn icon(_: Call) -> HttpResponse {
 pub async fn asset(call: Call, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let (hash, path) = path.into_inner();
     let span = call.span().child(Hop::Api, "Read the embedded file");
-    let found = respond::asset(call.request(), &hash, &path);
+    let found = respond::asset(call.request(), Some(Hop::Api), &hash, &path);
     span.end();
     found.ok_or_else(|| call.failed(&ServiceError::NotFound { what: "file" }))
 }

@@ -18,8 +18,12 @@ use super::in_flight::InFlight;
 use crate::observe::clock::Tick;
 use crate::settings::balancer::Timeouts;
 
-/// How long an upload may go on after its answer has ended; then the connection is closed.
-const UPLOAD_LINGERS_FOR: Duration = Duration::from_secs(1);
+/// How long an exchange that nobody waits for may go on (an upload after its answer has ended, an answer that
+/// is discarded); then the connection is closed.
+const LINGERS_FOR: Duration = Duration::from_secs(1);
+
+/// Of an answer that nobody wants, so much is read for the sake of its connection.
+const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
 /// What [`super::Balancer::forward`] found.
 #[derive(Debug)]
@@ -82,6 +86,24 @@ impl AnswerBody {
         deadline.as_mut().poll(cx)
     }
 
+    /// Reads to the end what nobody wants, if that is near, so that the connection is kept: an upstream that
+    /// answers errors under load would else be given handshakes on top.
+    pub(super) fn discard(mut self) {
+        if self.lease.is_none() {
+            return;
+        }
+        let reading = async move {
+            let mut bytes = 0;
+            while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                if bytes > DISCARDED_BYTES_MAX {
+                    return;
+                }
+            }
+        };
+        tokio::spawn(tokio::time::timeout(LINGERS_FOR, reading));
+    }
+
     /// The upstream is to blame, and its connection closed.
     fn cut(&mut self, silent: Option<Duration>) {
         if let Some((connection, mut in_flight)) = self.lease.take() {
@@ -97,7 +119,7 @@ impl AnswerBody {
         } else if !connection.is_closed() {
             // The answer came before the upload's end, or the connection's task is a step behind.
             tokio::spawn(async move {
-                if let Ok(true) = tokio::time::timeout(UPLOAD_LINGERS_FOR, connection.becomes_usable()).await {
+                if let Ok(true) = tokio::time::timeout(LINGERS_FOR, connection.becomes_usable()).await {
                     in_flight.upstream().pool.put(connection);
                 }
             });

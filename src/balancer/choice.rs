@@ -9,9 +9,9 @@ use super::Balancer;
 use super::Caller;
 use super::explain::Shown;
 use super::in_flight::InFlight;
+use super::known::{Look, now};
 use super::roster::Member;
 use super::turns::Scores;
-use super::upstream::Look;
 use crate::policy::health::State;
 use crate::policy::{least_request, p2c, panic_mode, random, rendezvous};
 use crate::settings::balancer::{BalancerPolicy, BalancerSettings};
@@ -79,11 +79,12 @@ impl Balancer {
     ) -> Result<Choice, Nobody> {
         let members = self.0.members.load();
         for _ in 0..RACES_MAX {
-            let looks: Looks = members.iter().map(|member| member.upstream.look(rules)).collect();
+            let now = now();
+            let looks: Looks = members.iter().map(|member| member.upstream.look(rules, now)).collect();
             let eligible = eligible(&looks, tried, rules)?;
             let pick = self.pick(&members, &looks, &eligible, caller, rules).ok_or(Nobody::Left)?;
             let Some(Member { upstream, .. }) = members.get(pick.chosen) else { return Err(Nobody::Left) };
-            let Some(in_flight) = upstream.admit(rules) else { continue };
+            let Some(in_flight) = upstream.admit(rules, eligible.panic) else { continue };
             let sticks = rules.policy == BalancerPolicy::StickyCookie && !pick.kept;
             return Ok(Choice {
                 in_flight,
@@ -113,7 +114,7 @@ impl Balancer {
             BalancerPolicy::LeastRequest => self.better_of_two(looks, positions, |_, load| load),
             BalancerPolicy::P2cPeakEwma => self.quicker_of_two(looks, positions),
             BalancerPolicy::Random => {
-                let chosen = random::weighted(&weights(looks, positions), self.random())?;
+                let chosen = random::weighted(&weights(looks, positions), self.0.random())?;
                 positions.get(chosen).copied().map(Pick::of)
             }
             BalancerPolicy::IpHash => highest(looks, positions, caller.address),
@@ -137,7 +138,7 @@ impl Balancer {
     fn better_of_two(&self, looks: &Looks, positions: &[usize], score: fn(&Look, f64) -> f64) -> Option<Pick> {
         let weights = weights(looks, positions);
         let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
-        let (a, b) = p2c::draw(&weights, self.random())?;
+        let (a, b) = p2c::draw(&weights, self.0.random())?;
         let of = |drawn: usize| {
             let look = &looks[positions[drawn]];
             score(look, least_request::score(look.in_flight, look.weight, mean))

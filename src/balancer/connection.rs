@@ -60,7 +60,7 @@ impl Connection {
     /// handshake.
     pub async fn open(target: &Target, addresses: &[SocketAddr], patience: Duration) -> Result<Self, ConnectError> {
         if addresses.is_empty() {
-            return Err(ConnectError::Unreachable(format!("the name {} leads to no address", target.host)));
+            return Err(ConnectError::Unreachable(format!("the name {} has led to no address so far", target.host)));
         }
         let end = Instant::now() + patience;
         let late = || ConnectError::Unreachable(format!("it did not accept within {patience:?}"));
@@ -156,4 +156,29 @@ fn in_words(error: &io::Error) -> ConnectError {
         CertificateError::Revoked => "its certificate was revoked",
         _ => "its certificate is not valid",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_second_address_is_tried_when_the_first_refuses_or_keeps_silent() -> io::Result<()> {
+        let refusing = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        // A queue of none, filled: further connections are neither accepted nor refused.
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let full = socket.listen(0)?;
+        let silent = full.local_addr()?;
+        let _filled = TcpStream::connect(silent).await?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        for first in [refusing, silent] {
+            let addresses = [first, listener.local_addr()?];
+            let opened = Connection::open(&Target::from(first), &addresses, Duration::from_secs(1)).await;
+            assert!(opened.is_ok(), "{opened:?}");
+        }
+        let refused = Connection::open(&Target::from(refusing), &[refusing], Duration::from_secs(1)).await;
+        assert!(matches!(refused, Err(ConnectError::Unreachable(reason)) if reason.contains("refused")));
+        Ok(())
+    }
 }

@@ -14,9 +14,9 @@ use super::answer::Answer;
 use super::attempt::{Bounds, Lost};
 use super::choice::{Choice, Nobody, Tried, eligible};
 use super::failure::Failure;
+use super::known::now;
 use super::spare::Spare;
 use super::upload::Upload;
-use super::upstream::now;
 use super::{Balancer, Caller};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -78,7 +78,12 @@ impl Balancer {
                 Err(failure) => return run.give_up(failure),
             };
             let Next { request: next, wait } = match run.attempt(choice, request).await {
-                Attempted::Over(answer) => return Ok(answer),
+                Attempted::Over(answer) => {
+                    if let Some(held) = run.held {
+                        held.body.discard();
+                    }
+                    return Ok(answer);
+                }
                 Attempted::Lost(failure) => return run.give_up(failure),
                 Attempted::Again(next) => next,
             };
@@ -206,14 +211,15 @@ impl Run<'_> {
             return Err("a second time might do it twice");
         }
         let roster = &self.balancer.0;
+        let now = now();
         let looks: super::choice::Looks =
-            roster.members.load().iter().map(|member| member.upstream.look(rules)).collect();
+            roster.members.load().iter().map(|member| member.upstream.look(rules, now)).collect();
         if matches!(eligible(&looks, &self.tried, rules), Err(Nobody::Left | Nobody::Permitted(_))) {
             return Err("nobody else is there");
         }
         let mut wait = Duration::ZERO;
         if !untouched {
-            wait = backoff::wait(self.tried.len() as u32, self.balancer.random());
+            wait = backoff::wait(self.tried.len() as u32, self.balancer.0.random());
         }
         if let Some(asked) = head.and_then(pause) {
             wait = wait.max(asked);
@@ -229,7 +235,7 @@ impl Run<'_> {
             (None, Some(spare)) => spare.again().ok_or("its body is too long to be sent again")?,
             (None, None) => return Err("a second time might do it twice"),
         };
-        if !roster.withdraw(rules, now()) {
+        if !roster.withdraw(rules, now) {
             return Err("the retry budget is used up");
         }
         Ok(Next { request, wait })

@@ -12,6 +12,7 @@ use hyper::header::HOST;
 use smallvec::SmallVec;
 
 use super::connection::Connection;
+use super::known::now;
 use super::target::Target;
 use super::upload::Upload;
 use super::upstream::Upstream;
@@ -38,17 +39,17 @@ pub async fn check_forever(upstream: Arc<Upstream>, settings: Settings, hop_secr
         if upstream.state() != State::Stopped {
             let (target, _) = upstream.place();
             let patience = rules.health_timeout;
-            let verdict =
-                match tokio::time::timeout(patience, check(&upstream, &target, &mut lookup, &hop_secret, &rules)).await
-                {
-                    Ok(verdict) => verdict,
-                    Err(_) => Err(format!("it took longer than {patience:?}")),
-                };
+            let checking = check(&upstream, &target, &mut lookup, &hop_secret, &rules);
+            let verdict = match tokio::time::timeout(patience, checking).await {
+                Ok(verdict) => verdict,
+                Err(_) if lookup.is_open() => Err(format!("the name {} was not resolved in {patience:?}", target.host)),
+                Err(_) => Err(format!("it took longer than {patience:?}")),
+            };
             // The rules may have changed meanwhile.
             upstream.checked(&target, verdict, &settings.snapshot().balancer);
         }
         // What time alone changes is to be seen without any request.
-        upstream.look(&settings.snapshot().balancer);
+        upstream.look(&settings.snapshot().balancer, now());
         upstream.pool.sweep();
         rest(&upstream, &settings).await;
     }
@@ -80,10 +81,9 @@ async fn check(
     hop_secret: &str,
     rules: &BalancerSettings,
 ) -> Result<(), String> {
-    let addresses = lookup.addresses(target).await.map_err(|error| {
-        upstream.resolved(target, &[]);
-        format!("the name {} does not resolve: {error}", target.host)
-    })?;
+    // Where it was last is kept: a failure to resolve may be the resolver's own.
+    let unresolved = |error| format!("the name {} does not resolve: {error}", target.host);
+    let addresses = lookup.addresses(target).await.map_err(unresolved)?;
     upstream.resolved(target, &addresses);
     let patience = rules.timeouts.connect.min(rules.health_timeout);
     let mut connection = Connection::open(target, &addresses, patience).await.map_err(|error| error.to_string())?;
@@ -112,6 +112,11 @@ struct Lookup {
 }
 
 impl Lookup {
+    /// Whether a question is not answered yet.
+    const fn is_open(&self) -> bool {
+        self.asked.is_some()
+    }
+
     async fn addresses(&mut self, target: &Arc<Target>) -> io::Result<Addresses> {
         if let Some(address) = target.address() {
             return Ok(Addresses::from_slice(&[address]));

@@ -16,6 +16,7 @@ mod forward;
 mod head_limit;
 mod health;
 mod in_flight;
+mod known;
 mod pool;
 mod queue;
 mod roster;
@@ -27,15 +28,15 @@ mod upstream;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
+use crate::policy::breaker;
 use crate::policy::health::State;
-use crate::policy::{breaker, random};
 use crate::settings::balancer::BalancerPolicy;
 use crate::settings::runtime::Settings;
 use events::Event;
+pub use roster::PoolRules;
 use roster::Roster;
 use target::Target;
 use upstream::Upstream;
@@ -43,7 +44,7 @@ use upstream::Upstream;
 /// Something to send requests to.
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
-    /// What screens and traces call it: `i1`.
+    /// What screens and traces call it: `i1`. No two of one balancer have the same.
     pub id: String,
     pub target: Target,
     /// An instance of ours: it gets the `roundtrip-hop` header and writes a part of the trace.
@@ -100,27 +101,12 @@ pub struct InstanceView {
 
 /// Cheap to clone; all clones are the same balancer. The health checks end with the last of them.
 #[derive(Debug, Clone)]
-pub struct Balancer(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    roster: Arc<Roster>,
-    random_state: AtomicU64,
-}
-
-impl std::ops::Deref for Inner {
-    type Target = Roster;
-
-    fn deref(&self) -> &Roster {
-        &self.roster
-    }
-}
+pub struct Balancer(Arc<Roster>);
 
 impl Balancer {
     /// Starts the health checks on the current tokio runtime (and panics outside of one).
     pub fn new(upstreams: Vec<UpstreamConfig>, settings: Settings, hop_secret: String) -> Self {
-        let roster = Roster::new(upstreams, settings, hop_secret);
-        Self(Arc::new(Inner { roster, random_state: AtomicU64::new(seed()) }))
+        Self(Roster::new(upstreams, settings, hop_secret))
     }
 
     /// All upstreams, in the order of the configuration.
@@ -164,12 +150,17 @@ impl Balancer {
     /// a present one stay as they are, but for their weight and whom they trust; new ones start being checked;
     /// others get no new requests, and what they have under way ends. One call at a time.
     pub fn set_upstreams(&self, upstreams: Vec<UpstreamConfig>) {
-        self.0.roster.replace(upstreams);
+        self.0.replace(upstreams);
     }
 
-    /// Chooses by `policy`; None: as the setting `balancer.policy` says.
-    pub fn set_policy(&self, policy: Option<BalancerPolicy>) {
-        self.0.set_policy(policy);
+    /// From now on these hold for this pool, whatever the settings say.
+    pub fn set_own_rules(&self, own: PoolRules) {
+        self.0.set_own_rules(own);
+    }
+
+    /// How it chooses now.
+    pub fn policy(&self) -> BalancerPolicy {
+        self.0.rules().policy
     }
 
     /// Takes an upstream out (it is neither chosen nor checked; what is under way ends) or brings it back.
@@ -200,14 +191,4 @@ impl Balancer {
     fn with(&self, id: &str, act: impl FnOnce(&Upstream)) -> bool {
         self.0.find(id).inspect(|upstream| act(upstream)).is_some()
     }
-
-    fn random(&self) -> u64 {
-        random::split_mix(self.0.random_state.fetch_add(random::STEP, Ordering::Relaxed))
-    }
-}
-
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    // RandomState takes its keys from the system's random source.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -15,7 +15,9 @@ use super::health;
 use super::queue::Queue;
 use super::turns::Turns;
 use super::upstream::Upstream;
+use crate::policy::breaker;
 use crate::policy::health::State;
+use crate::policy::random;
 use crate::policy::retry_budget::RetryBudget;
 use crate::settings::balancer::{BalancerPolicy, BalancerSettings};
 use crate::settings::runtime::Settings;
@@ -33,12 +35,20 @@ pub struct Roster {
     pub queue: Queue,
     /// Held while it is decided whether one may be ejected.
     pub ejecting: Mutex<()>,
-    /// What this pool's policy is, whatever the setting says.
-    policy: ArcSwap<Option<BalancerPolicy>>,
+    own: ArcSwap<PoolRules>,
     turns: Mutex<Turns>,
     budget: Mutex<RetryBudget>,
     hop_secret: String,
     serials: AtomicU64,
+    random_state: AtomicU64,
+}
+
+/// What holds for one pool, whatever the settings say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PoolRules {
+    pub policy: Option<BalancerPolicy>,
+    /// A breaker answers in the upstream's place: not before a service whose every answer is to come through.
+    pub without_breaker: bool,
 }
 
 /// An upstream and its health check, which ends with the last list that it is in.
@@ -66,11 +76,12 @@ impl Roster {
             places: Notify::new(),
             queue: Queue::default(),
             ejecting: Mutex::default(),
-            policy: ArcSwap::default(),
+            own: ArcSwap::default(),
             turns: Mutex::default(),
             budget: Mutex::default(),
             hop_secret,
             serials: AtomicU64::new(0),
+            random_state: AtomicU64::new(seed()),
         });
         let members = configs.into_iter().map(|config| roster.join(config)).collect();
         roster.members.store(Arc::new(members));
@@ -126,15 +137,17 @@ impl Roster {
     }
 
     pub fn rules(&self) -> BalancerSettings {
-        let rules = self.settings.snapshot().balancer;
-        match **self.policy.load() {
-            Some(policy) => BalancerSettings { policy, ..rules },
-            None => rules,
+        let mut rules = self.settings.snapshot().balancer;
+        let own = self.own.load();
+        rules.policy = own.policy.unwrap_or(rules.policy);
+        if own.without_breaker && rules.breaker.mode == breaker::Mode::On {
+            rules.breaker.mode = breaker::Mode::Off;
         }
+        rules
     }
 
-    pub fn set_policy(&self, policy: Option<BalancerPolicy>) {
-        self.policy.store(Arc::new(policy));
+    pub fn set_own_rules(&self, own: PoolRules) {
+        self.own.store(Arc::new(own));
     }
 
     pub fn hop_secret(&self) -> &str {
@@ -167,4 +180,14 @@ impl Roster {
     fn budget(&self) -> MutexGuard<'_, RetryBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub fn random(&self) -> u64 {
+        random::split_mix(self.random_state.fetch_add(random::STEP, Ordering::Relaxed))
+    }
+}
+
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // RandomState takes its keys from the system's random source.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

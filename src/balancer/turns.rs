@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::upstream::Look;
+use super::known::Look;
 use crate::policy::smooth::{self, Smooth};
 
 #[derive(Debug, Default)]

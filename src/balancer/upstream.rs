@@ -8,16 +8,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::in_flight::{InFlight, Trial};
+use super::known::{Known, Look, now};
 use super::pool::Pool;
 use super::roster::Roster;
 use super::target::Target;
 use super::{InstanceView, UpstreamConfig};
-use crate::observe::clock::Tick;
 use crate::policy::breaker::{self, Breaker};
-use crate::policy::ewma::PeakEwma;
-use crate::policy::health::{Health, State};
+use crate::policy::health::State;
 use crate::policy::outlier::{Outlier, Standing};
-use crate::policy::{rendezvous, slow_start};
+use crate::policy::rendezvous;
 use crate::settings::balancer::BalancerSettings;
 
 #[derive(Debug)]
@@ -37,78 +36,6 @@ pub struct Upstream {
     pub(super) in_flight: AtomicU64,
     pub(super) roster: Weak<Roster>,
     known: Mutex<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    target: Arc<Target>,
-    addresses: Arc<[SocketAddr]>,
-    weight: u32,
-    draining: bool,
-    health: Health,
-    outlier: Outlier,
-    breaker: Breaker,
-    ewma: PeakEwma,
-    /// It has been healthy before: the next time, it comes back.
-    was_healthy: bool,
-    back_since: Option<Duration>,
-    /// Why it is in its state.
-    reason: Option<String>,
-}
-
-impl Known {
-    fn new(target: Target, weight: u32) -> Self {
-        Self {
-            addresses: target.address().into_iter().collect(),
-            target: Arc::new(target),
-            weight,
-            draining: false,
-            health: Health::default(),
-            outlier: Outlier::default(),
-            breaker: Breaker::default(),
-            ewma: PeakEwma::new(now()),
-            was_healthy: false,
-            back_since: None,
-            reason: None,
-        }
-    }
-
-    fn state(&self) -> State {
-        match (self.health.state(), self.outlier.standing()) {
-            (State::Stopped, _) => State::Stopped,
-            _ if self.draining => State::Draining,
-            (State::Healthy, Standing::Ejected { .. }) => State::Ejected,
-            (State::Healthy, Standing::Probing { .. }) => State::Probing,
-            (state, _) => state,
-        }
-    }
-
-    /// It is back: it starts slowly, and what was measured before says little about now.
-    fn comes_back(&mut self, now: Duration) {
-        (self.back_since, self.ewma) = (Some(now), PeakEwma::new(now));
-    }
-}
-
-/// What a choice compares, read at one moment.
-#[derive(Debug, Clone, Copy)]
-pub struct Look {
-    pub serial: u64,
-    pub hash: u64,
-    pub state: State,
-    /// Back on trial, and the one request that may try is under way.
-    pub trial_taken: bool,
-    pub breaker: breaker::State,
-    pub permitted: bool,
-    /// How long until the breaker lets somebody try.
-    pub open_for: Option<Duration>,
-    pub full: bool,
-    pub in_flight: u64,
-    /// As it was set.
-    pub set_weight: u32,
-    /// What slow start leaves of it.
-    pub weight: f64,
-    pub ewma: PeakEwma,
-    pub at: Duration,
 }
 
 /// What a request says about its upstream.
@@ -160,54 +87,36 @@ impl Upstream {
         self.known().state()
     }
 
-    pub fn look(&self, rules: &BalancerSettings) -> Look {
-        let (now, in_flight) = (now(), self.in_flight.load(Ordering::SeqCst));
-        let mut known = self.advance(rules, now);
-        let returned = known.back_since.map(|back| now.saturating_sub(back));
-        if returned.is_some_and(|since| since >= rules.slow_start) {
-            known.back_since = None;
-        }
-        Look {
-            serial: self.serial,
-            hash: self.hash,
-            state: known.state(),
-            trial_taken: known.outlier.standing() == Standing::Probing { under_way: true },
-            breaker: known.breaker.state(rules.breaker.mode),
-            permitted: known.breaker.permits(&rules.breaker),
-            open_for: known.breaker.open_until().map(|until| until.saturating_sub(now)),
-            full: in_flight >= rules.concurrency,
-            in_flight,
-            set_weight: known.weight,
-            weight: f64::from(known.weight) * returned.map_or(1.0, |since| slow_start::share(since, rules.slow_start)),
-            ewma: known.ewma,
-            at: now,
-        }
+    pub fn look(&self, rules: &BalancerSettings, now: Duration) -> Look {
+        let in_flight = self.in_flight.load(Ordering::SeqCst);
+        let known = self.advance(rules, now);
+        Look { serial: self.serial, hash: self.hash, ..known.look(in_flight, rules, now) }
     }
 
-    /// What time alone changes: an ejection or an open breaker whose time is over.
+    /// What is known, with what time alone has changed.
     fn advance(&self, rules: &BalancerSettings, now: Duration) -> MutexGuard<'_, Known> {
-        let mut known = self.known();
-        let ejected = matches!(known.outlier.standing(), Standing::Ejected { until } if now >= until);
-        let open = known.breaker.open_until().is_some_and(|until| now >= until);
-        if !ejected && !open {
+        let known = self.known();
+        if !known.is_due(now) {
             return known;
         }
         drop(known);
-        let why = || "its time is over; it is tried again with a few requests".to_owned();
+        let why = || "its time is over; it is on trial".to_owned();
         self.update(rules, why, |known| {
             if known.outlier.advance(now) | known.breaker.advance(now) {
                 known.comes_back(now);
             }
         });
-        known = self.known();
-        known
+        self.known()
     }
 
-    /// Begins a request, if it still may: between the look and now, others may have come.
-    pub fn admit(self: &Arc<Self>, rules: &BalancerSettings) -> Option<InFlight> {
+    /// Begins a request, if it still may: between the look and now, others may have come. `panic`: whether
+    /// even a sick one is used.
+    pub fn admit(self: &Arc<Self>, rules: &BalancerSettings, panic: bool) -> Option<InFlight> {
         let trial = {
             let mut known = self.known();
-            if !known.breaker.permits(&rules.breaker) || matches!(known.state(), State::Stopped | State::Draining) {
+            let leaves = matches!(known.state(), State::Stopped | State::Draining);
+            let tried = !panic && known.outlier.standing() == Standing::Probing { under_way: true };
+            if leaves || tried || !known.breaker.permits(&rules.breaker) {
                 return None;
             }
             let one_more = |count: u64| (count < rules.concurrency).then_some(count + 1);
@@ -293,6 +202,8 @@ impl Upstream {
                 && known.health.state() == State::Healthy
                 && std::mem::replace(&mut known.was_healthy, true)
             {
+                // Whatever its requests met before, it is well now.
+                (known.outlier, known.breaker) = (Outlier::default(), Breaker::default());
                 known.comes_back(now());
             }
         });
@@ -364,7 +275,7 @@ impl Upstream {
     }
 
     pub fn view(&self, rules: &BalancerSettings) -> InstanceView {
-        let look = self.look(rules);
+        let look = self.look(rules, now());
         let known = self.known();
         let ejected_for = match known.outlier.standing() {
             Standing::Ejected { until } => Some(until.saturating_sub(look.at)),
@@ -422,9 +333,4 @@ impl Upstream {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Time on the axis that the rules count by.
-pub fn now() -> Duration {
-    Tick::now().since(Tick::default())
 }

@@ -36,7 +36,7 @@ fn check(flags: ServeFlags) -> Result<(), CliError> {
 
 async fn reload(folder: &DataDirFlag) -> Result<(), CliError> {
     let remote = Remote::find(folder)?;
-    let loaded: Value = remote.post("/api/configuration/reload", &json!({})).await?;
+    let loaded: Value = remote.post("/api/control/configuration", &json!({})).await?;
     println!("Loaded: {} pools, {} routes.", loaded["pools"], loaded["routes"]);
     let later: Vec<&str> = loaded["needs_restart"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !later.is_empty() {

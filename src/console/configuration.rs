@@ -1,16 +1,24 @@
 //! Loading `roundtrip.toml` again, for the owner's button and for the command.
 
-use super::caller::{Answer, Call, Caller};
+use super::caller::{Answer, Call};
 use super::journeys::json_answer;
 use crate::domain::permission::Permission;
 use crate::web::problem::Problem;
 
-/// Checks what is written now and serves it, or says what is wrong with it and changes nothing.
+/// For the owner.
 pub async fn reload(call: Call) -> Answer {
-    let who = match &call.caller {
-        Caller::Command => "a command",
-        _ => call.owner(Permission::StackChange)?,
-    };
+    let name = call.owner(Permission::StackChange)?.to_owned();
+    load(&call, &name).await
+}
+
+/// For a command.
+pub async fn reload_by_command(call: Call) -> Answer {
+    call.command()?;
+    load(&call, "a command").await
+}
+
+/// Checks what is written now and serves it, or says what is wrong with it and changes nothing.
+async fn load(call: &Call, who: &str) -> Answer {
     let loaded = call.state.reloader.reload().await.map_err(|error| {
         let detail = format!("Nothing was changed. {error}.");
         Problem::new(None, 422, "bad-configuration", "Not a valid configuration", detail)

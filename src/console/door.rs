@@ -133,7 +133,7 @@ async fn here(request: HttpRequest, state: web::Data<State>) -> Result<HttpRespo
 
 async fn asset(request: HttpRequest, path: web::Path<(String, String)>) -> HttpResponse {
     let (hash, path) = path.into_inner();
-    match respond::asset(&request, &hash, &path) {
+    match respond::asset(&request, None, &hash, &path) {
         Some(response) => response,
         None => not_found().await,
     }

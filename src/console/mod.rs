@@ -17,6 +17,7 @@ mod routes;
 mod setup;
 mod signing;
 mod stack;
+mod upstreams;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -27,6 +28,7 @@ use actix_web::{App, HttpServer, middleware, web};
 use tokio::sync::{Semaphore, watch};
 
 use crate::policy::throttle::Throttle;
+use crate::policy::token_bucket::Buckets;
 use crate::stack::Stack;
 use crate::stack::reload::Reloader;
 use crate::store::control::Control;
@@ -39,6 +41,8 @@ pub const NAME: &str = "roundtrip.localhost";
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Pages that may listen to events at once.
 const LISTENERS_MAX: usize = 64;
+/// Addresses whose sign-ins are counted at once.
+const ADDRESSES_MAX: usize = 1_024;
 /// How long an orderly stop waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -73,6 +77,8 @@ struct State {
     control_key: [u8; 32],
     door_url: String,
     throttle: Mutex<Throttle>,
+    /// Of each address, beside what the throttle knows of each name.
+    sign_ins: Mutex<Buckets<IpAddr>>,
     listeners: Arc<Semaphore>,
     closing: watch::Receiver<bool>,
 }
@@ -99,6 +105,7 @@ impl Console {
             control_key: config.control_key,
             door_url: config.door_url,
             throttle: Mutex::default(),
+            sign_ins: Mutex::new(Buckets::new(ADDRESSES_MAX)),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             closing: closed,
         });

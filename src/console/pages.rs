@@ -33,7 +33,7 @@ pub async fn setup(call: Call) -> Answer {
 
 pub async fn asset(call: Call, path: web::Path<(String, String)>) -> HttpResponse {
     let (hash, path) = path.into_inner();
-    respond::asset(&call.request, &hash, &path).unwrap_or_else(|| {
+    respond::asset(&call.request, None, &hash, &path).unwrap_or_else(|| {
         respond::problem(&Problem::new(None, 404, "no-such-file", "No such file", "There is no such file."))
     })
 }

@@ -1,7 +1,7 @@
 //! The owner's sign-in and sign-out.
 
 use std::sync::PoisonError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
@@ -10,9 +10,13 @@ use serde_json::json;
 use super::caller::{Answer, Body, Call, Caller, unavailable};
 use crate::domain::permission::{Permission, Role};
 use crate::domain::session::{ABSOLUTE_MAX, NAME_CHARS_MAX, PASSWORD_CHARS_MAX, SessionSecret};
+use crate::policy::token_bucket::{Quota, client_network};
 use crate::store::hasher::HasherError;
 use crate::web::cookie;
 use crate::web::problem::Problem;
+
+/// Sign-ins of one address, whatever the names: each costs the hashing thread its time.
+const SIGN_INS: Quota = Quota { tokens: 1, window: Duration::from_secs(1), burst: 60 };
 
 pub async fn who(call: Call) -> Answer {
     let name = call.owner(Permission::StackRead)?;
@@ -21,6 +25,7 @@ pub async fn who(call: Call) -> Answer {
 }
 
 pub async fn sign_in(call: Call, body: Body) -> Answer {
+    count(&call)?;
     let (name, password) = call.parse(body, |fields| {
         let name = fields.text("name", NAME_CHARS_MAX).map(str::to_owned);
         let password = fields.text("password", PASSWORD_CHARS_MAX).map(str::to_owned);
@@ -28,10 +33,7 @@ pub async fn sign_in(call: Call, body: Body) -> Answer {
     })?;
     let throttle = || call.state.throttle.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(wait) = throttle().attempt(&name, Instant::now()) {
-        let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
-        let detail = format!("Wait {seconds} s before the next attempt.");
-        let problem = Problem::new(None, 429, "too-many-attempts", "Too many attempts", detail).retry_after(seconds);
-        return Err(problem);
+        return Err(too_many("attempts", wait));
     }
     let owner = call.state.control.owner().await.map_err(unavailable)?.filter(|owner| owner.name == name);
     // The same work for a name nobody has: its time tells nothing.
@@ -55,6 +57,21 @@ pub async fn sign_in(call: Call, body: Body) -> Answer {
     };
     let secret = call.state.control.create_session(before).await.map_err(unavailable)?;
     Ok(signed_in(HttpResponse::Ok(), &name, &secret))
+}
+
+/// Against the limit of the address it comes from.
+fn count(call: &Call) -> Result<(), Problem> {
+    // Always there for a connection over TCP.
+    let Some(peer) = call.request.peer_addr() else { return Ok(()) };
+    let mut sign_ins = call.state.sign_ins.lock().unwrap_or_else(PoisonError::into_inner);
+    let outcome = sign_ins.take(client_network(peer.ip()), &SIGN_INS, Instant::now());
+    if outcome.admitted { Ok(()) } else { Err(too_many("sign-ins from this address", outcome.next_in)) }
+}
+
+fn too_many(what: &str, wait: Duration) -> Problem {
+    let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+    let detail = format!("Too many {what}. Wait {seconds} s before the next.");
+    Problem::new(None, 429, "too-many-attempts", "Too many attempts", detail).retry_after(seconds)
 }
 
 pub async fn sign_out(call: Call) -> Answer {

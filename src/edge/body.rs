@@ -1,5 +1,6 @@
 //! The two bodies of a request: what the client sends, counted and bounded, and what it is sent.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -7,11 +8,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use super::cache::{Body, Reader};
+use super::cache::{self, Reader};
+use super::compress::{Encoded, Encoder};
 use super::connection::Offer;
 use super::record::Exchange;
 use super::site::Rules;
@@ -71,7 +73,7 @@ impl UploadBody {
     }
 }
 
-impl HttpBody for UploadBody {
+impl Body for UploadBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -101,10 +103,19 @@ impl HttpBody for UploadBody {
     }
 }
 
+/// Why an answer ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error(transparent)]
+    Upstream(#[from] Cut),
+    #[error("it could not be encoded: {0}")]
+    Encoder(#[from] io::Error),
+}
+
 /// What the client is sent. When it has been handed over, or nobody wants it any more, the exchange is over.
 #[derive(Debug)]
 pub struct EdgeBody {
-    source: Source,
+    source: Encoded<Source>,
     offer: Arc<Offer>,
     exchange: Option<Exchange>,
 }
@@ -118,18 +129,20 @@ enum Source {
 
 impl EdgeBody {
     pub fn whole(bytes: Bytes, exchange: Exchange) -> Self {
-        Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), exchange)
+        Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), None, exchange)
     }
 
-    pub fn of(body: Body, exchange: Exchange) -> Self {
-        match body {
-            Body::Whole(bytes) => Self::whole(bytes, exchange),
-            Body::Growing(reader) => Self::new(Source::Growing(reader), exchange),
-            Body::Upstream(stream) => Self::new(Source::Stream(stream), exchange),
-        }
+    pub fn of(body: cache::Body, encoder: Option<Encoder>, exchange: Exchange) -> Self {
+        let source = match body {
+            cache::Body::Whole(bytes) => Source::Whole((!bytes.is_empty()).then_some(bytes)),
+            cache::Body::Growing(reader) => Source::Growing(reader),
+            cache::Body::Upstream(stream) => Source::Stream(stream),
+        };
+        Self::new(source, encoder, exchange)
     }
 
-    fn new(source: Source, exchange: Exchange) -> Self {
+    fn new(source: Source, encoder: Option<Encoder>, exchange: Exchange) -> Self {
+        let source = Encoded::new(source, encoder);
         Self { source, offer: exchange.offer(), exchange: Some(exchange) }
     }
 
@@ -141,18 +154,46 @@ impl EdgeBody {
     }
 }
 
-impl HttpBody for EdgeBody {
+impl Body for Source {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = Broken;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let body = self.get_mut();
-        let polled = match &mut body.source {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Growing(reader) => Pin::new(reader).poll_frame(cx),
-            Source::Stream(stream) => Pin::new(stream).poll_frame(cx),
-        };
-        let Poll::Ready(frame) = polled else {
+            Source::Growing(reader) => {
+                Pin::new(reader).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
+            }
+            Source::Stream(stream) => {
+                Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Source::Whole(bytes) => bytes.is_none(),
+            Source::Growing(reader) => reader.is_end_stream(),
+            Source::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Growing(reader) => reader.size_hint(),
+            Source::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl Body for EdgeBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let body = self.get_mut();
+        let Poll::Ready(frame) = Pin::new(&mut body.source).poll_frame(cx) else {
             body.offer.is_taken();
             return Poll::Pending;
         };
@@ -170,19 +211,11 @@ impl HttpBody for EdgeBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Whole(bytes) => bytes.is_none(),
-            Source::Growing(reader) => reader.is_end_stream(),
-            Source::Stream(stream) => stream.is_end_stream(),
-        }
+        self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Growing(reader) => reader.size_hint(),
-            Source::Stream(stream) => stream.size_hint(),
-        }
+        self.source.size_hint()
     }
 }
 

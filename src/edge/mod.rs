@@ -7,11 +7,13 @@ mod admission;
 mod body;
 pub mod cache;
 mod check;
+mod compress;
 mod connection;
 mod framing;
 mod handshake;
 mod headers;
 mod hsts;
+pub mod limit;
 pub mod limits;
 mod record;
 mod serve;
@@ -32,6 +34,8 @@ use crate::settings::runtime::Settings;
 use crate::web::probe::ProbeKey;
 use admission::Admission;
 use cache::SharedCache;
+use compress::Encoders;
+use limit::Limiter;
 use limits::EdgeLimits;
 use site::Site;
 
@@ -71,11 +75,12 @@ pub enum EdgeError {
 #[derive(Debug)]
 struct Shared {
     site: ArcSwap<Site>,
-    #[expect(dead_code, reason = "the limits read it next")]
     settings: Settings,
     cache: SharedCache,
     probe_key: ProbeKey,
     limits: EdgeLimits,
+    limiter: Limiter,
+    encoders: Encoders,
     via: String,
     recorder: Recorder,
 }
@@ -97,8 +102,17 @@ impl Edge {
             return Err(EdgeError::Via(via));
         }
         let site = ArcSwap::from_pointee(site);
-        let cache = SharedCache::new(settings.clone());
-        let shared = Arc::new(Shared { site, settings, cache, probe_key, limits, via, recorder });
+        let shared = Arc::new(Shared {
+            site,
+            cache: SharedCache::new(settings.clone()),
+            settings,
+            probe_key,
+            limits,
+            limiter: Limiter::default(),
+            encoders: Encoders::default(),
+            via,
+            recorder,
+        });
         let (stop, stopped) = watch::channel(None);
         let admission = Admission::default();
         let (mut addresses, mut accepting) = (Vec::new(), Vec::new());

@@ -8,10 +8,10 @@ use hyper::{HeaderMap, Version};
 use time::OffsetDateTime;
 
 use super::Shared;
-use super::body::Progress;
+use super::body::{Broken, Progress};
 use super::connection::{ConnInfo, Offer};
 use super::site::Rules;
-use crate::balancer::answer::{Answer, Cut};
+use crate::balancer::answer::Answer;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
 use crate::observe::ids::{SpanId, TraceId};
@@ -157,11 +157,11 @@ impl Exchange {
         self.response_bytes += bytes as u64;
     }
 
-    /// The upstream broke off; so will the answer.
-    pub fn truncated(&mut self, error: &Cut) {
+    /// The answer broke off in the middle: the upstream's, and so ours.
+    pub fn truncated(&mut self, error: &Broken) {
         self.truncated = true;
         self.root.status(Status::Error).attribute("error.type", || "truncated");
-        log::info!(target: "edge", "{} {}: the upstream broke off: {error}", self.method, self.path);
+        log::info!(target: "edge", "{} {}: the answer broke off: {error}", self.method, self.path);
     }
 
     /// All of the answer has been handed over.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
+};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
@@ -14,9 +16,11 @@ use super::Shared;
 use super::body::{EdgeBody, Progress, Trouble, UploadBody};
 use super::cache::{Found, Refused, Source};
 use super::check::{self, Refusal};
+use super::compress::Wish;
 use super::connection::ConnInfo;
 use super::framing::HeadFacts;
 use super::headers::{self, Origin};
+use super::limit::{Asker, TooMany};
 use super::record::{self, By, Exchange};
 use super::site::{Route, Rules, Site};
 use super::sticky;
@@ -46,6 +50,17 @@ pub async fn answer(
         Err(refusal) => return Ok(refuse(refusal, version, exchange)),
     };
     exchange.takes(&route.rules);
+    let asker = Asker::new(&head, info.peer.ip());
+    let counted = shared.limiter.count(route, asker, &shared.settings.snapshot().http_limit, exchange.root());
+    let standing = match counted {
+        Ok(standing) => standing,
+        Err(TooMany { problem, standing }) => {
+            let mut response = refuse(Refusal { problem, close: false }, version, exchange);
+            standing.tell(response.headers_mut());
+            return Ok(response);
+        }
+    };
+    let wish = route.rules.compress.then(|| Wish::of(&head));
     let (upload, progress) = if incoming.is_end_stream() {
         (Upload::Empty, None)
     } else {
@@ -66,13 +81,16 @@ pub async fn answer(
         secure: info.secure,
         recorder: &shared.recorder,
     };
-    Ok(match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
-        Ok(found) => pass_on(found, &route.rules, exchange),
+    let found = shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await;
+    let mut response = match found {
+        Ok(found) => pass_on(found, &shared, &route.rules, wish, exchange),
         Err(Refused::Failed(failure)) => {
             refuse(refusal(&failure, progress.as_deref(), &route.rules), version, exchange)
         }
         Err(Refused::NotCached) => refuse(check::not_cached(), version, exchange),
-    })
+    };
+    standing.tell(response.headers_mut());
+    Ok(response)
 }
 
 /// The leaf "Check the request": the rules, the route, then the head as the upstream is to see it.
@@ -121,18 +139,31 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
     }
 }
 
-/// An answer as the client gets it: with a sticky cookie, our times and what the route's rules say.
-fn pass_on(found: Found, rules: &Rules, mut exchange: Exchange) -> Response<EdgeBody> {
+/// An answer as the client gets it: with a sticky cookie, our times, what the route's rules say, and compressed
+/// if that is wished for.
+fn pass_on(
+    found: Found,
+    shared: &Shared,
+    rules: &Rules,
+    wish: Option<Wish>,
+    mut exchange: Exchange,
+) -> Response<EdgeBody> {
     let Found { mut head, body, by, stick_to } = found;
     headers::set_all(&mut head.headers, &rules.response_headers);
     if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, exchange.secure())) {
         head.headers.append(SET_COOKIE, cookie);
     }
+    let encoder = wish.and_then(|wish| {
+        wish.apply(&mut head, body.length(), &shared.settings.snapshot().http_compress, &shared.encoders)
+    });
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
     exchange.head_sent(head.status.as_u16(), by);
-    Response::from_parts(head, EdgeBody::of(body, exchange))
+    exchange.root().attribute("http.response.header.content-encoding", || {
+        head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity")
+    });
+    Response::from_parts(head, EdgeBody::of(body, encoder, exchange))
 }
 
 /// An answer of our own: a problem document.

@@ -8,9 +8,10 @@ use hyper::header::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 use super::cache::rule::CacheRule;
+use super::limit::{By, LimitRule};
 use super::limits::EdgeLimits;
 use crate::balancer::Balancer;
-use crate::settings::site::RoutePlan;
+use crate::settings::site::{LimitBy, LimitPlan, RoutePlan};
 use crate::web::host::{self, HostList};
 
 /// All of it.
@@ -53,6 +54,9 @@ pub struct Rules {
     pub tells_times: bool,
     /// Whether a POST with an `Idempotency-Key` may be sent again.
     pub idempotency_key_counts: bool,
+    pub limit: LimitRule,
+    /// Whether public answers are compressed for clients that take it.
+    pub compress: bool,
     /// Set on requests on their way to the upstream, replacing what was there.
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// Set on answers on their way to the client, likewise.
@@ -68,6 +72,8 @@ impl Rules {
             body_timeout: limits.body_timeout,
             tells_times: true,
             idempotency_key_counts: false,
+            limit: LimitRule::House,
+            compress: true,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         }
@@ -81,6 +87,8 @@ impl Rules {
             body_timeout: Duration::MAX,
             tells_times: true,
             idempotency_key_counts: false,
+            limit: LimitRule::Off,
+            compress: false,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         }
@@ -128,6 +136,16 @@ pub fn fields(written: &[(String, String)]) -> Result<Vec<(HeaderName, HeaderVal
     written.iter().map(field).collect()
 }
 
+fn limit(plan: &LimitPlan) -> LimitRule {
+    let by = match &plan.by {
+        LimitBy::Address => By::Address,
+        LimitBy::Token => By::Token,
+        LimitBy::Route => By::Route,
+        LimitBy::Cookie(name) => By::Session(name.clone()),
+    };
+    LimitRule::Own { requests: plan.requests, window: Duration::from_secs(plan.seconds), by }
+}
+
 impl Rules {
     /// What a route of `roundtrip.toml` says, on top of these rules.
     pub fn with_plan(self, plan: &RoutePlan) -> Result<Self, BadField> {
@@ -140,6 +158,8 @@ impl Rules {
         Ok(Self {
             cache,
             body_bytes_max: plan.body_bytes_max.unwrap_or(self.body_bytes_max),
+            limit: plan.limit.as_ref().map_or(self.limit, limit),
+            compress: plan.compress.unwrap_or(self.compress),
             request_headers: fields(&plan.request_headers)?,
             response_headers: fields(&plan.response_headers)?,
             ..self

@@ -15,3 +15,4 @@ pub mod round_robin;
 pub mod slow_start;
 pub mod smooth;
 pub mod throttle;
+pub mod token_bucket;

@@ -7,6 +7,8 @@ pub mod api;
 pub mod balancer;
 pub mod data;
 pub mod http;
+pub mod http_compress;
+pub mod http_limit;
 pub mod row;
 pub mod runtime;
 pub mod site;

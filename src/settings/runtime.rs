@@ -12,14 +12,18 @@ use super::api::ApiSettings;
 use super::balancer::BalancerSettings;
 use super::data::DataSettings;
 use super::http::HttpSettings;
+use super::http_compress::CompressSettings;
+use super::http_limit::LimitSettings;
 use super::row::{Kind, Row};
-use super::{api, balancer, data, http};
+use super::{api, balancer, data, http, http_compress, http_limit};
 use crate::observe::hop::Hop;
 
 /// All values at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     pub http: HttpSettings,
+    pub http_limit: LimitSettings,
+    pub http_compress: CompressSettings,
     pub balancer: BalancerSettings,
     pub api: ApiSettings,
     pub data: DataSettings,
@@ -27,7 +31,8 @@ pub struct Snapshot {
 
 /// The table, in the order of a request's way.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [http::ROWS, balancer::ROWS, api::ROWS, data::ROWS].into_iter().flatten()
+    let rows = [http::ROWS, http_limit::ROWS, http_compress::ROWS, balancer::ROWS, api::ROWS, data::ROWS];
+    rows.into_iter().flatten()
 }
 
 /// Why a change was refused: which key, and what it takes.

@@ -20,7 +20,8 @@ pub const UPSTREAM: &str = "upstream";
 const POOLS_MAX: usize = 64;
 const UPSTREAMS_MAX: usize = 256;
 const ROUTES_MAX: usize = 256;
-const WEIGHT_MAX: u32 = 256;
+/// The largest share of an upstream beside the others.
+pub const WEIGHT_MAX: u32 = 256;
 
 /// The keys of `roundtrip.toml` that are tables or lists of the site.
 pub const KEYS: [&str; 4] = ["hosts", "trusted-proxies", "pool", "route"];
@@ -43,6 +44,8 @@ struct PoolFile {
     health_path: Option<String>,
     /// A file of certificates that upstreams with https are checked against, besides the system's.
     ca: Option<PathBuf>,
+    #[serde(default)]
+    breaker: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -62,8 +65,7 @@ struct RouteFile {
     cache: Option<CacheFile>,
     limit: Option<LimitPlan>,
     body_bytes_max: Option<u64>,
-    #[serde(default)]
-    compress: bool,
+    compress: Option<bool>,
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
     #[serde(default)]
@@ -99,7 +101,7 @@ impl Default for CachePlan {
 }
 
 /// How many requests a route takes from one caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LimitPlan {
     pub requests: u64,
@@ -108,14 +110,18 @@ pub struct LimitPlan {
     pub by: LimitBy,
 }
 
-/// Who counts as one caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+/// Who counts as one caller: `by = "address"`, or `by = { cookie = "sid" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitBy {
     #[default]
     Address,
-    Session,
+    /// Whoever has the same `Authorization`.
     Token,
+    /// Everybody together.
+    Route,
+    /// Whoever has the same value of this cookie.
+    Cookie(String),
 }
 
 /// What the edge serves. Without a route, it is the restaurant.
@@ -137,6 +143,8 @@ pub struct PoolPlan {
     /// None: it is healthy if it accepts connections.
     pub health_path: Option<String>,
     pub ca: Option<PathBuf>,
+    /// Whether a circuit breaker may answer in an upstream's place.
+    pub breaker: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +172,8 @@ pub struct RoutePlan {
     pub cache: CachePlan,
     pub limit: Option<LimitPlan>,
     pub body_bytes_max: Option<u64>,
-    pub compress: bool,
+    /// None: the restaurant's public answers are compressed, others are left as they are.
+    pub compress: Option<bool>,
     pub request_headers: Vec<(String, String)>,
     pub response_headers: Vec<(String, String)>,
 }
@@ -175,7 +184,7 @@ impl SitePlan {
         let mut pools = Vec::new();
         if !upstreams.is_empty() {
             let written = upstreams.iter().cloned().map(UpstreamFile::Url).collect();
-            let pool = PoolFile { upstreams: written, policy: None, health_path: None, ca: None };
+            let pool = PoolFile { upstreams: written, policy: None, health_path: None, ca: None, breaker: false };
             pools.push(pool_plan(UPSTREAM, "u", pool)?);
         }
         if file.pool.len() > POOLS_MAX || file.route.len() > ROUTES_MAX {
@@ -236,7 +245,7 @@ impl RoutePlan {
             cache: CachePlan::default(),
             limit: None,
             body_bytes_max: None,
-            compress: false,
+            compress: None,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         }
@@ -301,7 +310,7 @@ fn pool_plan(name: &str, id_prefix: &str, pool: PoolFile) -> Result<PoolPlan, Ba
         return Err(in_pool(format!("1 to {UPSTREAMS_MAX} upstreams are possible")));
     }
     let mut upstreams: Vec<UpstreamPlan> = Vec::with_capacity(pool.upstreams.len());
-    for (index, written) in pool.upstreams.into_iter().enumerate() {
+    for (index, written) in pool.upstreams.iter().cloned().enumerate() {
         let (url, weight) = match written {
             UpstreamFile::Url(url) => (url, 1),
             UpstreamFile::Weighted { url, weight } => (url, weight),
@@ -315,16 +324,17 @@ fn pool_plan(name: &str, id_prefix: &str, pool: PoolFile) -> Result<PoolPlan, Ba
         }
         upstreams.push(UpstreamPlan { id: format!("{id_prefix}{}", index + 1), url, weight });
     }
-    let policy = match pool.policy {
+    let policy = match &pool.policy {
         None => None,
-        Some(id) => Some(BalancerPolicy::from_id(&id).ok_or_else(|| {
-            in_pool(format!("there is no policy '{id}'{}", did_you_mean(&id, BalancerPolicy::CHOICES)))
+        Some(id) => Some(BalancerPolicy::from_id(id).ok_or_else(|| {
+            in_pool(format!("there is no policy '{id}'{}", did_you_mean(id, BalancerPolicy::CHOICES)))
         })?),
     };
     if pool.health_path.as_ref().is_some_and(|path| !path.starts_with('/')) {
         return Err(in_pool("health-path must begin with /".to_owned()));
     }
-    Ok(PoolPlan { name: name.to_owned(), upstreams, policy, health_path: pool.health_path, ca: pool.ca })
+    let PoolFile { health_path, ca, breaker, .. } = pool;
+    Ok(PoolPlan { name: name.to_owned(), upstreams, policy, health_path, ca, breaker })
 }
 
 fn route_plan(route: RouteFile, pools: &[PoolPlan]) -> Result<RoutePlan, String> {
@@ -335,7 +345,7 @@ fn route_plan(route: RouteFile, pools: &[PoolPlan]) -> Result<RoutePlan, String>
     if !known.contains(&route.pool.as_str()) {
         return Err(format!("there is no pool '{}'{}", route.pool, did_you_mean(&route.pool, &known)));
     }
-    if route.limit.is_some_and(|limit| limit.requests == 0 || limit.seconds == 0 || limit.seconds > 86_400) {
+    if route.limit.as_ref().is_some_and(|limit| limit.requests == 0 || limit.seconds == 0 || limit.seconds > 86_400) {
         return Err("a limit has at least 1 request, and 1 to 86400 seconds".to_owned());
     }
     let cache = match route.cache {
@@ -412,7 +422,7 @@ mod tests {
             path = "/api"
             pool = "shop"
             cache = { default-ttl = 5 }
-            limit = { requests = 100, seconds = 60, by = "session" }
+            limit = { requests = 100, seconds = 60, by = { cookie = "sid" } }
             [[route]]
             pool = "bistro"
             cache = false
@@ -422,6 +432,8 @@ mod tests {
         assert_eq!(plan.hosts, ["shop.example"]);
         assert_eq!((plan.pools[0].upstreams[1].weight, plan.pools[0].policy), (3, Some(BalancerPolicy::RoundRobin)));
         assert_eq!((plan.routes[0].cache.default_ttl, plan.routes[1].cache.enabled), (Some(5), false));
+        let limit = plan.routes[0].limit.as_ref().expect("a limit");
+        assert_eq!((limit.requests, &limit.by), (100, &LimitBy::Cookie("sid".into())));
         assert!(plan.has_restaurant());
     }
 

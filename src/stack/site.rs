@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::StackError;
 use crate::balancer::target::Target;
-use crate::balancer::{Balancer, UpstreamConfig};
+use crate::balancer::{Balancer, PoolRules, UpstreamConfig};
+use crate::edge::limit::LimitRule;
 use crate::edge::limits::EdgeLimits;
 use crate::edge::site::{PathRule, Route, Rules, Site};
-use crate::settings::balancer::BalancerPolicy;
 use crate::settings::runtime::Settings;
 use crate::settings::site::{PoolPlan, RESTAURANT, RoutePlan, SitePlan, UpstreamPlan};
 use crate::tls::upstream_config;
@@ -34,15 +34,16 @@ impl Ground {
     pub fn pools(&self, plan: &SitePlan, running: &Pools) -> Result<Pools, StackError> {
         let mut upstreams = Vec::with_capacity(plan.pools.len() + 1);
         if plan.has_restaurant() {
-            upstreams.push((RESTAURANT.to_owned(), None, self.own_upstreams()));
+            upstreams.push((RESTAURANT.to_owned(), PoolRules::default(), self.own_upstreams()));
         }
         for pool in &plan.pools {
-            upstreams.push((pool.name.clone(), pool.policy, foreign_upstreams(pool)?));
+            let rules = PoolRules { policy: pool.policy, without_breaker: !pool.breaker };
+            upstreams.push((pool.name.clone(), rules, foreign_upstreams(pool)?));
         }
         // From here on nothing can fail: either every pool changes or none.
-        let pool = |(name, policy, upstreams): (String, Option<BalancerPolicy>, Vec<UpstreamConfig>)| {
+        let pool = |(name, rules, upstreams): (String, PoolRules, Vec<UpstreamConfig>)| {
             let balancer = self.pool(&name, upstreams, running);
-            balancer.set_policy(policy);
+            balancer.set_own_rules(rules);
             (name, balancer)
         };
         Ok(upstreams.into_iter().map(pool).collect())
@@ -110,7 +111,10 @@ fn restaurant(host: Option<&str>, balancer: &Balancer, rules: &Rules) -> [Route;
     let route =
         |path: PathRule, rules: Rules| Route { host: host.map(str::to_owned), path, balancer: balancer.clone(), rules };
     [
-        route(PathRule::Exact("/api/v1/session".to_owned()), Rules { tells_times: false, ..rules.clone() }),
+        route(
+            PathRule::Exact("/api/v1/session".to_owned()),
+            Rules { tells_times: false, limit: LimitRule::SignIn, ..rules.clone() },
+        ),
         route(PathRule::Exact("/api/v1/orders".to_owned()), Rules { idempotency_key_counts: true, ..rules.clone() }),
         route(PathRule::Prefix("/".to_owned()), rules.clone()),
     ]

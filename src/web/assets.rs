@@ -1,15 +1,19 @@
 //! The front end, embedded and compressed by `build.rs`.
 
+use super::accept_encoding::{self, Coding};
+
 /// One file of `static/`.
 #[derive(Debug)]
 pub struct Asset {
     /// Path below `static/`, with `/`.
     pub path: &'static str,
     pub media_type: &'static str,
+    /// Of `plain`.
+    pub hash: &'static str,
     pub plain: &'static [u8],
-    /// The same, compressed; None where compression gains nothing.
-    pub brotli: Option<&'static [u8]>,
-    pub gzip: Option<&'static [u8]>,
+    brotli: Option<&'static [u8]>,
+    zstd: Option<&'static [u8]>,
+    gzip: Option<&'static [u8]>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
@@ -29,18 +33,34 @@ pub fn page(name: &str, nonce: &str) -> Option<String> {
     Some(text.replace("{{nonce}}", nonce).replace("{{static}}", &format!("/static/{TREE_HASH}")))
 }
 
-/// The best encoding of `asset` for an `Accept-Encoding`, and its `Content-Encoding`.
-pub fn encoded(asset: &'static Asset, accept_encoding: &str) -> (&'static [u8], Option<&'static str>) {
-    let accepts = |coding: &str| {
-        accept_encoding.split(',').any(|offer| {
-            let (name, parameters) = offer.split_once(';').unwrap_or((offer, ""));
-            let refused = parameters.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse() == Ok(0.0_f32));
-            name.trim().eq_ignore_ascii_case(coding) && !refused
-        })
-    };
-    match (asset.brotli, asset.gzip) {
-        (Some(bytes), _) if accepts("br") => (bytes, Some("br")),
-        (_, Some(bytes)) if accepts("gzip") => (bytes, Some("gzip")),
-        _ => (asset.plain, None),
+/// One form of an asset: its bytes, their coding, and the tag that names exactly these bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Representation {
+    pub bytes: &'static [u8],
+    pub coding: Option<Coding>,
+    /// Strong (RFC 9110, section 8.8.3).
+    pub etag: String,
+}
+
+impl Asset {
+    /// The same, compressed; None where compression gains nothing.
+    pub const fn compressed(&self, coding: Coding) -> Option<&'static [u8]> {
+        match coding {
+            Coding::Brotli => self.brotli,
+            Coding::Zstd => self.zstd,
+            Coding::Gzip => self.gzip,
+        }
+    }
+
+    /// The form that the client likes best.
+    pub fn representation(&self, accept_encoding: &str) -> Representation {
+        let available = Coding::ALL.into_iter().filter(|coding| self.compressed(*coding).is_some());
+        let chosen = accept_encoding::negotiate(accept_encoding, available);
+        match chosen.and_then(|coding| Some((coding, self.compressed(coding)?))) {
+            Some((coding, bytes)) => {
+                Representation { bytes, coding: Some(coding), etag: format!("\"{}-{}\"", self.hash, coding.token()) }
+            }
+            None => Representation { bytes: self.plain, coding: None, etag: format!("\"{}\"", self.hash) },
+        }
     }
 }

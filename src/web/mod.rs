@@ -1,7 +1,9 @@
 //! The rules that edge, api and console share, over plain strings, since actix and hyper have
 //! `http` crates of different versions.
 
+pub mod accept_encoding;
 pub mod assets;
+pub mod conditional;
 pub mod cookie;
 pub mod etag;
 pub mod fields;

@@ -1,15 +1,20 @@
 //! Answers of the actix-web servers (instances, console, door).
 
+use std::ops::Range;
+
 use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::http::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
-    HeaderName, HeaderValue, RETRY_AFTER, VARY,
+    ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
+    VARY,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route, web};
 
+use super::assets::{self, Representation};
+use super::conditional::{self, RangeAsk};
 use super::problem::{self, Problem};
-use super::{assets, headers, secret};
+use super::{headers, secret};
 use crate::observe::hop::Hop;
 
 /// A header's value, when it is text.
@@ -76,20 +81,83 @@ pub fn page(name: &str, connect_also: &str) -> HttpResponse {
         .body(html)
 }
 
-/// A file of the front end. Its address changes with its contents, so it may be kept for ever.
-pub fn asset(request: &HttpRequest, hash: &str, path: &str) -> Option<HttpResponse> {
+/// A file of the front end, or as much of it as the client still wants. Its address changes with its
+/// contents, so it may be kept for ever. `hop`: whose answer it is, for a refusal.
+pub fn asset(request: &HttpRequest, hop: Option<Hop>, hash: &str, path: &str) -> Option<HttpResponse> {
     let asset = assets::find(path).filter(|_| hash == assets::TREE_HASH)?;
-    let accept = header(request.headers(), ACCEPT_ENCODING.as_str()).unwrap_or_default();
-    let (bytes, encoding) = assets::encoded(asset, accept);
-    let mut response = HttpResponse::Ok();
+    let form = asset.representation(&list(request.headers(), &ACCEPT_ENCODING));
+    let wanted = wanted(request, &form);
+    let length = form.bytes.len();
+    let mut response = match &wanted {
+        Wanted::Whole => HttpResponse::Ok(),
+        Wanted::Part(_) => HttpResponse::PartialContent(),
+        Wanted::Unchanged => HttpResponse::NotModified(),
+        Wanted::Changed => {
+            let detail = "The file is not the one that If-Match names. Ask without it.";
+            return Some(problem(&Problem::new(hop, 412, "changed", "Precondition failed", detail)));
+        }
+        Wanted::Beyond => {
+            let detail = format!("In this coding the file has {length} bytes; the range begins beyond them.");
+            let mut response = problem(&Problem::new(hop, 416, "range", "Range not satisfiable", detail));
+            if let Ok(range) = HeaderValue::try_from(format!("bytes */{length}")) {
+                response.headers_mut().insert(CONTENT_RANGE, range);
+            }
+            return Some(response);
+        }
+    };
     response
-        .insert_header((CONTENT_TYPE, asset.media_type))
         .insert_header((CACHE_CONTROL, assets::IMMUTABLE))
-        .insert_header((VARY, "accept-encoding"));
-    if let Some(encoding) = encoding {
-        response.insert_header((CONTENT_ENCODING, encoding));
+        .insert_header((VARY, "accept-encoding"))
+        .insert_header((ETAG, form.etag));
+    let part = match wanted {
+        Wanted::Part(part) => {
+            response.insert_header((CONTENT_RANGE, format!("bytes {}-{}/{length}", part.start, part.end - 1)));
+            part
+        }
+        Wanted::Whole => 0..length,
+        _ => return Some(response.finish()),
+    };
+    if let Some(coding) = form.coding {
+        response.insert_header((CONTENT_ENCODING, coding.token()));
     }
-    Some(response.body(web::Bytes::from_static(bytes)))
+    response.insert_header((CONTENT_TYPE, asset.media_type)).insert_header((ACCEPT_RANGES, "bytes"));
+    Some(response.body(web::Bytes::from_static(&form.bytes[part])))
+}
+
+enum Wanted {
+    Whole,
+    /// Of the bytes as they would be sent.
+    Part(Range<usize>),
+    Unchanged,
+    Changed,
+    Beyond,
+}
+
+/// What a request wants of `form`: conditions first, then the range (RFC 9110, section 13.2.2).
+fn wanted(request: &HttpRequest, form: &Representation) -> Wanted {
+    let fields = request.headers();
+    let (held, expected) = (list(fields, &IF_NONE_MATCH), list(fields, &IF_MATCH));
+    if fields.contains_key(IF_MATCH) && !conditional::lists(&expected, &form.etag, false) {
+        return Wanted::Changed;
+    }
+    if conditional::lists(&held, &form.etag, true) {
+        return Wanted::Unchanged;
+    }
+    // Only GET has ranges (section 14.2), and If-Range wants exactly these bytes (section 13.1.5).
+    let same = header(fields, IF_RANGE.as_str()).is_none_or(|tag| tag.trim() == form.etag);
+    match header(fields, RANGE.as_str()).filter(|_| same && request.method() == Method::GET) {
+        None => Wanted::Whole,
+        Some(range) => match conditional::range(range, form.bytes.len()) {
+            RangeAsk::Whole => Wanted::Whole,
+            RangeAsk::Part(part) => Wanted::Part(part),
+            RangeAsk::Beyond => Wanted::Beyond,
+        },
+    }
+}
+
+/// All values of a list field as one (RFC 9110, section 5.3).
+fn list(headers: &HeaderMap, name: &HeaderName) -> String {
+    headers.get_all(name).filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",")
 }
 
 /// The icon, for browsers that ask for `/favicon.ico` whatever the page says.

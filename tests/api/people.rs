@@ -121,3 +121,26 @@ async fn a_sign_in_replaces_the_session_there_was() {
     assert_eq!(waiter.get("/api/v1/session").await.json()["role"], "waiter");
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_tries_many_sign_ins_is_stopped_at_the_edge_and_may_still_look_around() {
+    let house = House::open().await;
+    let visitor = house.visitor();
+    let mut refused = None;
+    for number in 0..1_000 {
+        let reply = visitor.post("/api/v1/session", &json!({ "name": format!("name-{number}") })).await;
+        if reply.status == 429 {
+            refused = Some((number, reply));
+            break;
+        }
+        assert!(reply.header("ratelimit").starts_with("\"sign-in\";r="), "{reply:?}");
+    }
+    let (tried, reply) = refused.expect("a refusal");
+    assert!(tried >= 60, "{tried}");
+    reply.is_problem(429, "too-many-requests", Some("http"));
+    assert_eq!((reply.header("retry-after"), reply.header("ratelimit-policy")), ("1", "\"sign-in\";q=60;w=60"));
+    for path in ["/api/v1/session", "/api/v1/menu", "/"] {
+        assert_eq!(visitor.get(path).await.status, 200, "{path}");
+    }
+    house.stop().await;
+}

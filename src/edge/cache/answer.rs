@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_body::Body as _;
 use hyper::header::{
     AGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, HeaderValue, LOCATION, RANGE,
 };
@@ -49,6 +50,17 @@ pub enum Body {
     Growing(Reader),
     /// Not to be stored.
     Upstream(AnswerBody),
+}
+
+impl Body {
+    /// As far as it is known.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Body::Whole(bytes) => Some(bytes.len() as u64),
+            Body::Growing(reader) => reader.size_hint().exact(),
+            Body::Upstream(stream) => stream.size_hint().exact(),
+        }
+    }
 }
 
 /// Why there is no answer.
