@@ -8,11 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::cache::{Body, Reader};
+use super::cache::{self, Reader};
 use super::compress::{Encoded, Encoder};
 use super::offer::Offer;
 use super::record::Exchange;
@@ -114,7 +114,7 @@ impl UploadBody {
     }
 }
 
-impl HttpBody for UploadBody {
+impl Body for UploadBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -175,11 +175,11 @@ impl EdgeBody {
         Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), None, exchange)
     }
 
-    pub fn of(body: Body, encoder: Option<Encoder>, exchange: Exchange) -> Self {
+    pub fn of(body: cache::Body, encoder: Option<Encoder>, exchange: Exchange) -> Self {
         let source = match body {
-            Body::Whole(bytes) => Source::Whole((!bytes.is_empty()).then_some(bytes)),
-            Body::Growing(reader) => Source::Growing(reader),
-            Body::Upstream(stream) => Source::Stream(stream),
+            cache::Body::Whole(bytes) => Source::Whole((!bytes.is_empty()).then_some(bytes)),
+            cache::Body::Growing(reader) => Source::Growing(reader),
+            cache::Body::Upstream(stream) => Source::Stream(stream),
         };
         Self::new(source, encoder, exchange)
     }
@@ -203,7 +203,7 @@ impl EdgeBody {
     }
 }
 
-impl HttpBody for Source {
+impl Body for Source {
     type Data = Bytes;
     type Error = Broken;
 
@@ -236,7 +236,7 @@ impl HttpBody for Source {
     }
 }
 
-impl HttpBody for EdgeBody {
+impl Body for EdgeBody {
     type Data = Bytes;
     type Error = Broken;
 

@@ -55,16 +55,8 @@ pub enum Body {
     Upstream(AnswerBody),
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum Refused {
-    Failed(Failure),
-    /// `only-if-cached`, and it is not.
-    NotCached,
-}
-
 impl Body {
-    /// Its bytes, if their number is known.
+    /// As far as it is known.
     pub fn length(&self) -> Option<u64> {
         match self {
             Body::Whole(bytes) => Some(bytes.len() as u64),
@@ -72,6 +64,14 @@ impl Body {
             Body::Upstream(stream) => stream.size_hint().exact(),
         }
     }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Refused {
+    Failed(Failure),
+    /// `only-if-cached`, and it is not.
+    NotCached,
 }
 
 impl From<Failure> for Refused {
