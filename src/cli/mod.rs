@@ -5,6 +5,7 @@ mod config;
 mod data_dir;
 mod listen;
 mod owner;
+mod parts;
 mod probe;
 mod remote;
 mod run_file;
