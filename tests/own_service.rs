@@ -58,7 +58,7 @@ async fn every_method_and_path_reaches_it_and_its_answer_comes_back_as_it_is() {
         for added in ["content-security-policy", "x-frame-options", "ratelimit", "content-encoding"] {
             assert_eq!(reply.header(added), "", "{added} was not theirs");
         }
-        assert_eq!(reply.header("via"), "1.1 roundtrip");
+        assert!(reply.header("via").starts_with("1.1 roundtrip-"), "{reply:?}");
     }
     let (head, _, _) = upstream.seen.lock().expect("heads")[0].clone();
     assert_eq!(field(&head.headers, "host"), [house.stack.browser_url().trim_start_matches("https://")]);

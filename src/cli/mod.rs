@@ -65,6 +65,9 @@ impl DataDirFlag {
     }
 }
 
+/// A cause may quote a whole file.
+const LINE_CHARS_MAX: usize = 600;
+
 /// What a person reads when a command fails: one line, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -72,8 +75,13 @@ pub struct CliError(String);
 
 impl CliError {
     fn new(reason: impl Into<String>) -> Self {
-        // One line, whatever the cause's text holds.
-        Self(reason.into().replace('\n', " "))
+        // One line that a terminal only shows, whatever the cause's text holds.
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let mut line: String = reason.into().chars().map(plain).take(LINE_CHARS_MAX).collect();
+        if line.chars().count() == LINE_CHARS_MAX {
+            line.push('…');
+        }
+        Self(line)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::settings::balancer::BalancerPolicy;
 use crate::settings::startup::{BadConfiguration, did_you_mean};
 
 const UPSTREAMS_MAX: usize = 256;
+const TTL_MAX_S: u64 = 365 * 24 * 60 * 60;
 
 /// As written.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -101,8 +102,9 @@ pub(super) fn pool_plan(name: &str, id_prefix: &str, pool: PoolFile) -> Result<P
             in_pool(format!("there is no policy '{id}'{}", did_you_mean(id, BalancerPolicy::CHOICES)))
         })?),
     };
-    if pool.health_path.as_ref().is_some_and(|path| !path.starts_with('/')) {
-        return Err(in_pool("health-path must begin with /".to_owned()));
+    let is_target = |path: &String| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+    if pool.health_path.as_ref().is_some_and(|path| !is_target(path)) {
+        return Err(in_pool("health-path must begin with / and have no spaces".to_owned()));
     }
     let PoolFile { health_path, ca, breaker, .. } = pool;
     Ok(PoolPlan { name: name.to_owned(), upstreams, policy, health_path, ca, breaker })
@@ -111,6 +113,10 @@ pub(super) fn pool_plan(name: &str, id_prefix: &str, pool: PoolFile) -> Result<P
 pub(super) fn route_plan(route: RouteFile, pools: &[PoolPlan]) -> Result<RoutePlan, String> {
     if !route.path.starts_with('/') {
         return Err(format!("path '{}' must begin with /", route.path));
+    }
+    if route.path.contains(['?', '#', '%']) || route.path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        let why = "is compared with the path that is meant: no query, no percent-encoding, no dots that go up";
+        return Err(format!("path '{}' {why}", route.path));
     }
     let known: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).chain([RESTAURANT]).collect();
     if !known.contains(&route.pool.as_str()) {
@@ -124,6 +130,9 @@ pub(super) fn route_plan(route: RouteFile, pools: &[PoolPlan]) -> Result<RoutePl
         Some(CacheFile::Enabled(false)) => CachePlan { enabled: false, ..CachePlan::default() },
         Some(CacheFile::Rule(rule)) => rule,
     };
+    if cache.default_ttl.is_some_and(|ttl| ttl > TTL_MAX_S) {
+        return Err(format!("default-ttl is at most {TTL_MAX_S} seconds, a year"));
+    }
     Ok(RoutePlan {
         host: route.host.map(|host| host.to_ascii_lowercase()),
         path: route.path,
