@@ -291,3 +291,32 @@ async fn files_are_kept_for_ever_under_the_trees_hash_and_nowhere_else() {
     assert_eq!(respond::icon().status(), stranger.get("/favicon.ico").await.status);
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_is_given_a_weight_and_emptied_while_requests_go_on() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    let changed = owner.patch("/api/upstreams/i1", &json!({ "weight": 5 })).await.json();
+    assert_eq!((&changed["id"], &changed["weight"]), (&json!("i1"), &json!(5)));
+    let drained = owner.patch("/api/upstreams/i1", &json!({ "draining": true })).await.json();
+    assert_eq!((&drained["state"], &drained["draining"]), (&json!("draining"), &json!(true)));
+    let events = owner.get("/api/upstreams/events").await.json();
+    let newest = events["events"].as_array().and_then(|events| events.last()).expect("an event");
+    assert_eq!((&newest["upstream"], &newest["to"]), (&json!("i1"), &json!("draining")));
+    let stack = owner.get("/api/stack").await.json();
+    assert_eq!((&stack["instances"][0]["pool"], &stack["pools"][0]["name"]), (&json!("bistro"), &json!("bistro")));
+    for _ in 0..12 {
+        assert_eq!(house.visitor().get("/api/v1/menu/1").await.status, 200);
+    }
+    let i1 = &owner.get("/api/stack").await.json()["instances"][0];
+    assert_eq!((&i1["ewma_us"], &i1["in_flight"]), (&json!(null), &json!(0)), "nobody asked it");
+    for (wrong, pointer) in
+        [(json!({ "weight": -1 }), "/weight"), (json!({ "draining": 1 }), "/draining"), (json!({}), "/weight")]
+    {
+        let refused = owner.patch("/api/upstreams/i1", &wrong).await;
+        refused.is_problem(422, "invalid-body", None);
+        assert_eq!(refused.pointers(), [pointer]);
+    }
+    owner.patch("/api/upstreams/i9", &json!({ "weight": 1 })).await.is_problem(404, "no-such-upstream", None);
+    house.stop().await;
+}

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::connection::Connection;
 use super::in_flight::InFlight;
+use super::upgrade::Switched;
 use crate::observe::clock::Tick;
 use crate::settings::balancer::Timeouts;
 
@@ -37,6 +38,8 @@ pub struct Answer {
     pub upstream: String,
     /// The client is to come back to this upstream: what its sticky cookie is to say from now on.
     pub stick_to: Option<String>,
+    /// It switched to another protocol, as the request asked.
+    pub switched: Option<Switched>,
 }
 
 /// Why an answer ended before its end.
@@ -62,8 +65,8 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn new(incoming: Incoming, patience: Duration, connection: Connection, in_flight: InFlight) -> Self {
-        let lease = Some((connection, in_flight));
+    /// Without a lease the connection is not this answer's to keep.
+    pub(super) fn new(incoming: Incoming, patience: Duration, lease: Option<(Connection, InFlight)>) -> Self {
         let mut body = Self { incoming, patience, deadline: None, silent: false, lease };
         if body.incoming.is_end_stream() {
             body.release();

@@ -7,14 +7,15 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, Response};
 
-use super::Balancer;
 use super::answer::{Answer, AnswerBody, patience};
 use super::connection::{ConnectError, Connection, SendError};
 use super::failure::Failure;
 use super::in_flight::InFlight;
 use super::spare::Spare;
+use super::upgrade::Switched;
 use super::upload::{Progress, Upload};
 use super::upstream::{Outcome, Upstream};
+use super::{Balancer, expect, framing, upgrade};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
@@ -141,11 +142,13 @@ enum Failed {
 
 async fn exchange(
     mut connection: Connection,
-    request: Request<Upload>,
+    mut request: Request<Upload>,
     upstream: &Upstream,
     progress: &Progress,
     bounds: Bounds<'_>,
 ) -> Result<(Connection, Response<Incoming>), Failed> {
+    expect::announce(&mut request);
+    let switching = upgrade::is_asked(request.headers());
     let patience = bounds.at_most(bounds.rules.timeouts.head);
     let sent = tokio::select! {
         biased;
@@ -155,9 +158,13 @@ async fn exchange(
         }
     };
     match sent {
-        // We ask for no upgrade, so 101 makes no sense (RFC 9110, section 15.2.2).
-        Ok(response) if response.status().is_informational() => Err(Failed::Broken("it switched protocols".into())),
-        Ok(response) => Ok((connection, response)),
+        Ok(response) if upgrade::is_unasked(&response, switching) => {
+            Err(Failed::Broken("it switched protocols".into()))
+        }
+        Ok(response) => match framing::doubt(response.headers()) {
+            Some(doubt) => Err(Failed::Broken(doubt.into())),
+            None => Ok((connection, response)),
+        },
         Err(SendError::Unsent(request)) => Err(Failed::Unsent(request)),
         // hyper calls an error of the body that it was given the user's.
         Err(SendError::Broken(error)) if error.is_user() => Err(Failed::Upload),
@@ -179,25 +186,31 @@ fn spent(progress: &Progress, started: Tick) -> Duration {
 /// before that says nothing about how fast it is.
 fn accept(
     connection: Connection,
-    response: Response<Incoming>,
+    mut response: Response<Incoming>,
     mut in_flight: InFlight,
     progress: &Progress,
     started: Tick,
     bounds: Bounds<'_>,
 ) -> (Answer, Duration) {
     let head_at = Tick::now();
-    let (head, incoming) = response.into_parts();
+    progress.answered();
     let upstream = std::sync::Arc::clone(in_flight.upstream());
-    let patience = patience(&head.headers, &bounds.rules.timeouts);
     let rtt = progress.ended_at().map(|ended_at| head_at.since(ended_at));
-    let outcome = match head.status.as_u16() {
+    let outcome = match response.status().as_u16() {
         status @ 500.. => Outcome::Status(status),
         _ => Outcome::Good,
     };
     in_flight.ended(outcome, rtt.unwrap_or_default(), rtt, bounds.rules);
+    let (lease, switched) = match Switched::take(&mut response, connection, in_flight) {
+        Ok(switched) => (None, Some(switched)),
+        Err(lease) => (Some(lease), None),
+    };
+    let (head, incoming) = response.into_parts();
+    let patience = patience(&head.headers, &bounds.rules.timeouts);
     let answer = Answer {
         head,
-        body: AnswerBody::new(incoming, patience, connection, in_flight),
+        body: AnswerBody::new(incoming, patience, lease),
+        switched,
         head_at,
         own: upstream.own,
         upstream: upstream.id.clone(),

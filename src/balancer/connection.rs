@@ -86,7 +86,7 @@ impl Connection {
             .await
             .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
         let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 log::debug!(target: "balancer", "a connection ended: {error}");
             }
         });

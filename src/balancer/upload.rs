@@ -12,6 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::HeaderMap;
 use tokio::sync::watch;
 
+use super::expect::{Held, Hold, Word};
 use crate::observe::clock::Tick;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,6 +32,8 @@ pub enum Upload {
 pub struct Stream {
     source: Source,
     turn: watch::Sender<Turn>,
+    /// Until its upstream asks for it.
+    hold: Option<Hold>,
 }
 
 #[derive(Debug)]
@@ -172,17 +175,32 @@ impl Upload {
         Self::new(Source::Once(body.map_err(Into::into).boxed_unsync()))
     }
 
+    /// It is not asked for its first byte before its upstream wants it (`Expect: 100-continue`).
+    pub fn held_back(self) -> Self {
+        match self {
+            Self::Stream(stream) => Self::Stream(Stream { hold: Some(Hold::new()), ..stream }),
+            Self::Empty => Self::Empty,
+        }
+    }
+
+    pub(super) fn word(&self) -> Option<Arc<Word>> {
+        match self {
+            Self::Stream(Stream { hold: Some(hold), .. }) => Some(hold.word()),
+            Self::Stream(_) | Self::Empty => None,
+        }
+    }
+
     fn new(source: Source) -> Self {
-        Self::Stream(Stream { source, turn: watch::Sender::new(Turn::Upstream(Tick::now())) })
+        Self::Stream(Stream { source, turn: watch::Sender::new(Turn::Upstream(Tick::now())), hold: None })
     }
 
     /// From now on what is read of it is kept, as far as it fits.
     pub(super) fn keep(&mut self) -> Replay {
-        let body = match std::mem::replace(self, Self::Empty) {
-            Self::Stream(Stream { source: Source::Once(body), .. }) => body,
-            Self::Stream(Stream { source: Source::Kept(reader), turn }) => {
+        let (body, turn, hold) = match std::mem::replace(self, Self::Empty) {
+            Self::Stream(Stream { source: Source::Once(body), turn, hold }) => (body, turn, hold),
+            Self::Stream(Stream { source: Source::Kept(reader), turn, hold }) => {
                 let shared = Arc::clone(&reader.shared);
-                *self = Self::Stream(Stream { source: Source::Kept(reader), turn });
+                *self = Self::Stream(Stream { source: Source::Kept(reader), turn, hold });
                 return Replay::Stream(shared);
             }
             Self::Empty => return Replay::Empty,
@@ -190,7 +208,7 @@ impl Upload {
         let kept = Kept { body, bytes: Vec::new(), trailers: None, whole: true, ended: false, reader: 0 };
         let shared = Arc::new(Mutex::new(kept));
         let reader = Reader { shared: Arc::clone(&shared), number: 0, at: 0, trailers_read: false };
-        *self = Self::new(Source::Kept(reader));
+        *self = Self::Stream(Stream { source: Source::Kept(reader), turn, hold });
         Replay::Stream(shared)
     }
 
@@ -198,10 +216,10 @@ impl Upload {
     pub(super) fn progress(&self) -> Progress {
         let started = Tick::now();
         match self {
-            Self::Empty => Progress { started, turn: None },
+            Self::Empty => Progress { started, turn: None, word: None },
             Self::Stream(stream) => {
                 stream.turn.send_replace(Turn::Upstream(started));
-                Progress { started, turn: Some(stream.turn.subscribe()) }
+                Progress { started, turn: Some(stream.turn.subscribe()), word: self.word() }
             }
         }
     }
@@ -251,9 +269,17 @@ pub struct Progress {
     started: Tick,
     /// None: there was nothing to upload.
     turn: Option<watch::Receiver<Turn>>,
+    word: Option<Arc<Word>>,
 }
 
 impl Progress {
+    /// A final answer has come.
+    pub fn answered(&self) {
+        if let Some(word) = &self.word {
+            word.answered();
+        }
+    }
+
     /// From when on the upstream's time counts: it has had the whole request. None while it has not.
     pub fn ended_at(&self) -> Option<Tick> {
         match &self.turn {
@@ -306,6 +332,16 @@ impl Body for Upload {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(stream) => {
+                if let Some(hold) = &mut stream.hold {
+                    if ready!(hold.poll(cx)) == Held::Answered {
+                        // Nobody wants it, and so its client hears; the connection upstream, to which a
+                        // body was announced, ends with its answer.
+                        let nothing = http_body_util::Empty::new().map_err(|never| match never {});
+                        stream.source = Source::Once(nothing.boxed_unsync());
+                        return Poll::Pending;
+                    }
+                    stream.hold = None;
+                }
                 let frame = stream.source.poll_frame(cx);
                 stream.polled(&frame);
                 frame

@@ -17,6 +17,7 @@ mod routes;
 mod setup;
 mod signing;
 mod stack;
+mod upstreams;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::{account, configuration, control, events, journeys, pages, setup, signing, stack};
+use super::{account, configuration, control, events, journeys, pages, setup, signing, stack, upstreams};
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get, resource};
@@ -39,6 +39,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(get().to(stack::settings))
                 .route(web::patch().to(stack::change)),
         )
+        .service(resource("/api/upstreams/events", "GET, HEAD").route(get().to(upstreams::events)))
+        .service(resource("/api/upstreams/{id}", "PATCH").route(web::patch().to(upstreams::change)))
         .service(resource("/api/configuration/reload", "POST").route(web::post().to(configuration::reload)))
         .service(resource("/api/staff", "GET, HEAD").route(get().to(account::staff)))
         .service(resource("/api/staff/{name}/password", "PUT").route(web::put().to(account::set_password)))

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::caller::{Answer, Body, Call, unavailable};
-use super::journeys::json_answer;
+use super::journeys::{json_answer, value};
 use crate::domain::permission::Permission;
+use crate::stack::PoolView;
 use crate::store::StoreError;
 use crate::web::fields;
 use crate::web::problem::Problem;
@@ -19,15 +20,26 @@ pub async fn view(call: Call) -> Answer {
 pub async fn state_of(state: &State) -> Result<Value, StoreError> {
     let counts = state.stack.counts().await?;
     let policy = state.stack.settings().snapshot().balancer.policy;
+    let pools = state.stack.pool_views();
     Ok(json!({
         "app_url": state.stack.browser_url(),
-        "instances": state.stack.instances(),
+        "instances": pools.iter().flat_map(upstreams).collect::<Vec<_>>(),
+        "pools": pools,
         "policy": policy.id(),
         "restaurant": counts.is_some(),
         "queue": { "waiting": counts.map(|counts| counts.waiting) },
         "orders": counts.map(|counts| counts.orders),
         "menu_items": counts.map(|counts| counts.menu_items),
     }))
+}
+
+/// Each upstream with the name of its pool.
+fn upstreams(pool: &PoolView) -> Vec<Value> {
+    let with_pool = |mut upstream: Value| {
+        upstream["pool"] = json!(pool.name);
+        upstream
+    };
+    pool.upstreams.iter().map(value).map(with_pool).collect()
 }
 
 pub async fn settings(call: Call) -> Answer {

@@ -3,17 +3,17 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::compress::{Encoded, Encoder};
-use super::connection::Offer;
+use super::offer::Offer;
 use super::record::Exchange;
 use super::site::Rules;
 use crate::balancer::answer::{AnswerBody, Cut};
@@ -28,16 +28,29 @@ pub enum Trouble {
     TooSlow,
 }
 
+/// A body that comes more slowly than this is cut (bytes a second), as httpd's mod_reqtimeout does it.
+const RATE_MIN: u64 = 500;
+
 /// How an upload is going; shared, since the body itself is away at the upstream's connection.
 #[derive(Debug, Default)]
 pub struct Progress {
     bytes: AtomicU64,
     trouble: AtomicU8,
+    asked_for: AtomicBool,
 }
 
 impl Progress {
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn add(&self, count: usize) {
+        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Whether anybody has asked for its first byte.
+    pub fn is_asked_for(&self) -> bool {
+        self.asked_for.load(Ordering::Relaxed)
     }
 
     pub fn trouble(&self) -> Option<Trouble> {
@@ -61,14 +74,42 @@ pub struct UploadBody {
     progress: Arc<Progress>,
     bytes_max: u64,
     timeout: Duration,
+    grace: Duration,
+    /// How long it has kept us waiting; time in which nobody asks for more is not its own.
+    waited: Duration,
+    waiting_since: Option<Instant>,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl UploadBody {
     pub fn new(incoming: Incoming, rules: &Rules) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress::default());
-        let (bytes_max, timeout) = (rules.body_bytes_max, rules.body_timeout);
-        (Self { incoming, progress: Arc::clone(&progress), bytes_max, timeout, deadline: None }, progress)
+        let body = Self {
+            incoming,
+            progress: Arc::clone(&progress),
+            bytes_max: rules.body_bytes_max,
+            timeout: rules.body_timeout,
+            grace: rules.body_grace,
+            waited: Duration::ZERO,
+            waiting_since: None,
+            deadline: None,
+        };
+        (body, progress)
+    }
+
+    /// Waits for no longer than the rate and the whole time allow.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.waiting_since.is_none() {
+            let now = Instant::now();
+            self.waiting_since = Some(now);
+            let earned = Duration::from_millis(self.progress.bytes().saturating_mul(1_000 / RATE_MIN));
+            let left = self.grace.saturating_add(earned).min(self.timeout).saturating_sub(self.waited);
+            match &mut self.deadline {
+                Some(deadline) => deadline.as_mut().reset(now + left),
+                None => self.deadline = Some(Box::pin(tokio::time::sleep(left))),
+            }
+        }
+        self.deadline.as_mut().map_or(Poll::Pending, |deadline| deadline.as_mut().poll(cx))
     }
 }
 
@@ -78,15 +119,17 @@ impl Body for UploadBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let body = self.get_mut();
+        body.progress.asked_for.store(true, Ordering::Relaxed);
         let Poll::Ready(frame) = Pin::new(&mut body.incoming).poll_frame(cx) else {
-            let timeout = body.timeout;
-            let deadline = body.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-            ready!(deadline.as_mut().poll(cx));
+            ready!(body.poll_patience(cx));
             return body.progress.fail(Trouble::TooSlow);
         };
+        if let Some(since) = body.waiting_since.take() {
+            body.waited += since.elapsed();
+        }
         if let Some(Ok(frame)) = &frame {
-            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-            if body.progress.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > body.bytes_max {
+            body.progress.add(frame.data_ref().map_or(0, Bytes::len));
+            if body.progress.bytes() > body.bytes_max {
                 return body.progress.fail(Trouble::TooLarge);
             }
         }
@@ -134,9 +177,15 @@ impl EdgeBody {
         Self::new(Source::Stream(body), encoder, exchange)
     }
 
+    /// Nothing: the exchange goes on elsewhere.
+    pub fn nothing(offer: Arc<Offer>) -> Self {
+        Self { source: Encoded::new(Source::Whole(None), None), offer, exchange: None }
+    }
+
     fn new(source: Source, encoder: Option<Encoder>, exchange: Exchange) -> Self {
-        let source = Encoded::new(source, encoder);
-        Self { source, offer: exchange.offer(), exchange: Some(exchange) }
+        let offer = exchange.offer();
+        offer.stands();
+        Self { source: Encoded::new(source, encoder), offer, exchange: Some(exchange) }
     }
 
     fn over(&mut self) {

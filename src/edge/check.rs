@@ -1,49 +1,32 @@
 //! What a request has to be before anybody else sees it.
 
-use hyper::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Version};
 
-use super::framing::HeadFacts;
+use super::gate::Verdict;
 use super::headers::passed_through;
 use super::limits::EdgeLimits;
+use super::refusal::Refusal;
 use super::site::Rules;
-use crate::observe::hop::Hop;
 use crate::web::host::HostList;
-use crate::web::problem::Problem;
 
-/// Why a request goes no further.
-#[derive(Debug)]
-pub struct Refusal {
-    pub problem: Box<Problem>,
-    /// Whether the connection is of no use any more: where a request ends is in doubt, or its body is unread.
-    pub close: bool,
-}
-
-impl Refusal {
-    pub fn new(status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self { problem: Box::new(Problem::new(Hop::Http, status, kind, title, detail)), close: false }
-    }
-
-    fn closing(self) -> Self {
-        Self { close: true, ..self }
-    }
-}
-
-/// The authority that the request is for, when all rules are kept. `facts`: what HTTP/1.1 bytes said that
-/// hyper doesn't tell; None for h2, where the framing is the protocol's own.
+/// The authority that the request is for, when all rules are kept. `verdict`: the gate's, on the bytes of
+/// an HTTP/1.1 head; in h2 the framing is the protocol's own.
 pub fn check(
     request: &Parts,
-    facts: Option<HeadFacts>,
+    verdict: Verdict,
     hosts: &HostList,
     limits: &EdgeLimits,
     via: &str,
-) -> Result<String, Refusal> {
-    if request.version < Version::HTTP_2 {
-        framing(request, facts)?;
+) -> Result<HeaderValue, Refusal> {
+    if let Verdict::Refused(refusal) = verdict {
+        return Err(refusal);
     }
-    sizes(request, facts, limits)?;
+    if request.version == Version::HTTP_2 {
+        head_of_h2(request, limits)?;
+    }
     // CONNECT would make us a tunnel, TRACE would show our own fields (RFC 9110, sections 9.3.6 and 9.3.8).
     if matches!(request.method, Method::CONNECT | Method::TRACE) {
         let detail = format!("{} is not done here.", request.method);
@@ -52,87 +35,74 @@ pub fn check(
     // Servers that turn fields into variables read `a_b` as `a-b`: two names for one field.
     if let Some(name) = request.headers.keys().find(|name| name.as_str().contains('_')) {
         let detail = format!("The field name {name} has an underscore; some servers would read it as a dash.");
-        return Err(Refusal::new(400, "bad-field-name", "Bad field name", detail));
+        return Err(Refusal::new(400, "bad-field-name", "Bad field name", detail).closing());
     }
-    let authority = authority(request)?;
-    if !hosts.allows(&authority) {
-        let detail = format!("This server answers to {}, not to {authority}.", hosts.canonical());
-        return Err(Refusal::new(421, "misdirected", "Misdirected request", detail));
-    }
+    let authority = authority(request, hosts)?;
     if passed_through(&request.headers, via) {
         let detail = format!("Via says that the request has passed {via} before: it goes in a circle.");
         return Err(Refusal::new(508, "loop", "Loop detected", detail));
     }
+    // RFC 9110, section 10.1.1. HTTP/1.0 knows no Expect: there it is ignored.
+    let unmet = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if request.version != Version::HTTP_10 && request.headers.get_all(EXPECT).iter().any(unmet) {
+        let detail = "Of all expectations only 100-continue is met here.";
+        return Err(Refusal::new(417, "expectation", "Expectation failed", detail).closing());
+    }
     Ok(authority)
 }
 
-/// RFC 9112, sections 6.1 to 6.3: where a request ends must be beyond doubt, for us and for whoever is next.
-fn framing(request: &Parts, facts: Option<HeadFacts>) -> Result<(), Refusal> {
-    let refuse = |why: &str| Err(Refusal::new(400, "ambiguous-framing", "Ambiguous request", why).closing());
-    let codings: Vec<&[u8]> = request.headers.get_all(TRANSFER_ENCODING).iter().map(|value| value.as_bytes()).collect();
-    let Some(facts) = facts else { return refuse("The request's head could not be followed.") };
-    if facts.transfer_encodings != codings.len() {
-        return refuse("The request's head could not be followed.");
+/// What the gate sees to in HTTP/1.1; the bytes of a header list are bounded by h2 itself.
+fn head_of_h2(request: &Parts, limits: &EdgeLimits) -> Result<(), Refusal> {
+    if request.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes_max) {
+        return Err(Refusal::target_too_long(limits.target_bytes_max));
     }
-    if facts.bare_lf {
-        return refuse("A line of the head ends with LF alone.");
+    if request.headers.len() > limits.fields_max {
+        return Err(Refusal::head_too_large(limits.fields_max, limits.head_bytes_max));
     }
-    if facts.content_lengths > 1 {
-        return refuse("There is more than one Content-Length.");
-    }
-    if !codings.is_empty() && facts.content_lengths > 0 {
-        return refuse("There are both Content-Length and Transfer-Encoding.");
-    }
-    match codings.as_slice() {
-        [] => Ok(()),
-        [only] if only.eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => refuse("Transfer-Encoding says more than chunked."),
-    }
-}
-
-fn sizes(request: &Parts, facts: Option<HeadFacts>, limits: &EdgeLimits) -> Result<(), Refusal> {
-    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    if target > limits.target_bytes_max {
-        let detail = format!("The target has {target} bytes; {} are taken.", limits.target_bytes_max);
-        return Err(Refusal::new(414, "target-too-long", "URI too long", detail).closing());
-    }
-    let (fields, bytes) = (request.headers.len(), facts.map_or(0, |facts| facts.bytes));
-    if fields > limits.fields_max || bytes > limits.head_bytes_max {
-        let detail = format!("Up to {} fields and {} bytes are taken.", limits.fields_max, limits.head_bytes_max);
-        return Err(Refusal::new(431, "head-too-large", "Request header fields too large", detail).closing());
+    // RFC 9113, section 8.3.1.
+    if request.uri.path() == "*" && request.method != Method::OPTIONS {
+        return Err(Refusal::malformed("Only OPTIONS is for the server as a whole."));
     }
     Ok(())
 }
 
 /// RFC 9112, section 3.2: exactly one valid Host; the target's authority beats it (section 3.2.2). RFC 9113,
 /// section 8.3.1: `:authority` stands for it, and a Host that differs is an error.
-fn authority(request: &Parts) -> Result<String, Refusal> {
+fn authority(request: &Parts, hosts: &HostList) -> Result<HeaderValue, Refusal> {
     let refuse = |why: &str| Err(Refusal::new(400, "bad-host", "Bad Host", why).closing());
-    let mut hosts = request.headers.get_all(HOST).iter();
-    let (host, second) = (hosts.next(), hosts.next());
+    let mut values = request.headers.get_all(HOST).iter();
+    let (host, second) = (values.next(), values.next());
     let target = request.uri.authority().map(Authority::as_str);
     if second.is_some() {
         return refuse("There is more than one Host.");
     }
-    let host = match host.map(|host| host.to_str()) {
-        Some(Ok(host)) => Some(host),
-        Some(Err(_)) => return refuse("Host is not text."),
-        None => None,
-    };
-    let h2 = request.version >= Version::HTTP_2;
+    let h2 = request.version == Version::HTTP_2;
     let authority = match (host, target) {
-        (None, Some(target)) if h2 => target,
-        (Some(host), Some(target)) if h2 && !host.eq_ignore_ascii_case(target) => {
+        (Some(host), Some(target)) if h2 && !host.as_bytes().eq_ignore_ascii_case(target.as_bytes()) => {
             return refuse("Host and :authority differ.");
         }
-        (Some(_), Some(target)) => target,
-        (Some(host), None) => host,
-        (None, _) => return refuse("There is no Host."),
+        (None, Some(_)) if !h2 => return refuse("There is no Host."),
+        (Some(host), None) => host.clone(),
+        // An authority is of characters that a field may have.
+        (_, Some(target)) => HeaderValue::from_str(target).unwrap_or(HeaderValue::from_static("")),
+        (None, None) => return refuse("There is no Host."),
     };
-    match authority.parse::<Authority>() {
-        Ok(_) if !authority.contains('@') => Ok(authority.to_owned()),
+    match authority.to_str() {
+        Ok(text) if hosts.allows(text) => Ok(authority),
+        Ok(text) if is_host(text) => {
+            let detail = format!("This server answers to {}, not to {text}.", hosts.canonical());
+            Err(Refusal::new(421, "misdirected", "Misdirected request", detail))
+        }
         _ => refuse("Host is not the name of a host."),
     }
+}
+
+/// RFC 9110, section 7.2: `uri-host [ ":" port ]`, without user information.
+fn is_host(text: &str) -> bool {
+    let Ok(authority) = text.parse::<Authority>() else { return false };
+    let port = text.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map(|(_, port)| port);
+    let port_is_one = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    !authority.host().is_empty() && !text.contains('@') && port_is_one
 }
 
 /// A body that announces to be larger than its route takes is not waited for.
@@ -150,14 +120,19 @@ pub fn no_route(authority: &str, path: &str) -> Refusal {
     Refusal::new(404, "no-route", "No route", detail)
 }
 
+/// An OPTIONS that may go no further is answered here, where nothing but forwarding is done.
+pub fn no_further() -> Refusal {
+    let detail = "Max-Forwards says that the request ends here, at a proxy, which has nothing of its own to offer.";
+    Refusal::new(405, "max-forwards", "Method not allowed", detail)
+}
+
 /// The body is larger than it may be, as announced or as found.
 pub fn too_large(rules: &Rules) -> Refusal {
     let detail = format!("A body may have {} bytes.", rules.body_bytes_max);
     Refusal::new(413, "body-too-large", "Content too large", detail).closing()
 }
 
-/// The body took longer than it may.
-pub fn too_slow(rules: &Rules) -> Refusal {
-    let detail = format!("A body may take {} s.", rules.body_timeout.as_secs());
-    Refusal::new(408, "body-too-slow", "Request timeout", detail).closing()
+/// The body came more slowly than it may.
+pub fn too_slow() -> Refusal {
+    Refusal::new(408, "body-too-slow", "Request timeout", "The request's body came too slowly.").closing()
 }

@@ -4,21 +4,25 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Shared;
-use super::framing::{Watch, Watched};
+use super::gate::{Gate, Verdict, Watch};
 use super::handshake::{self, Handshake};
-use super::hsts;
 use super::limits::EdgeLimits;
+use super::offer::{Offer, Streams};
+use super::origin::Origin;
+use super::serve;
+use super::tunnel::{Switch, Tunnel};
 use crate::observe::clock::Tick;
 
 /// How often a connection is looked at for being too slow.
@@ -27,37 +31,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PEEK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// How long the last bytes of the last answer may take to leave once the connection is to end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// What hyper may hold of one connection before our own bounds speak (they are smaller).
+/// What hyper may hold of one connection; the gate's own bounds are smaller.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Fields that hyper takes unless told otherwise.
+const HYPER_FIELDS_MAX: usize = 100;
 
-/// Since when an answer has been waiting for its client (nanoseconds of [`Tick`]); 0 while it does not.
-#[derive(Debug)]
-pub struct Offer(AtomicU64);
-
-impl Offer {
-    /// There is more, and the client has not asked for it yet.
-    pub fn stands(&self) {
-        self.0.store(Tick::now().as_nanos(), Ordering::Relaxed);
-    }
-
-    /// The client would take more, and there is nothing.
-    pub fn is_taken(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    fn since(&self) -> Option<Tick> {
-        let since = self.0.load(Ordering::Relaxed);
-        (since > 0).then(|| Tick::from_nanos(since))
-    }
-}
-
-type Stop = watch::Receiver<Option<Duration>>;
+/// How long to drain, once the edge is to stop.
+pub type Stop = watch::Receiver<Option<Duration>>;
 
 /// What the requests of a connection have in common.
 #[derive(Debug)]
 pub struct ConnInfo {
     pub peer: SocketAddr,
-    pub secure: bool,
     /// Taken by the connection's first request.
     handshake: Mutex<Option<Handshake>>,
     under_way: AtomicUsize,
@@ -65,20 +50,28 @@ pub struct ConnInfo {
     used: AtomicBool,
     /// When the last request ended (nanoseconds of [`Tick`]).
     quiet_since: AtomicU64,
-    /// The answers under way.
-    offers: Mutex<Vec<Weak<Offer>>>,
+    /// What the upstream is told of the peer.
+    pub origin: Origin,
+    /// The answer under way in HTTP/1.1; each stream of h2 has its own.
+    offer: Arc<Offer>,
+    /// Requests that the client gave up.
+    given_up: AtomicUsize,
+    /// The last request that asked for another protocol.
+    switch: Mutex<Option<Switch>>,
 }
 
 impl ConnInfo {
     fn new(peer: SocketAddr, secure: bool, handshake: Option<Handshake>) -> Arc<Self> {
         Arc::new(Self {
             peer,
-            secure,
             handshake: Mutex::new(handshake),
             under_way: AtomicUsize::new(0),
             used: AtomicBool::new(false),
             quiet_since: AtomicU64::new(Tick::now().as_nanos()),
-            offers: Mutex::default(),
+            origin: Origin::new(peer.ip(), secure),
+            offer: Arc::default(),
+            given_up: AtomicUsize::new(0),
+            switch: Mutex::default(),
         })
     }
 
@@ -93,18 +86,30 @@ impl ConnInfo {
         self.under_way.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// An answer is there to be taken.
+    /// Where an answer to be taken is noted.
     pub fn offer(&self) -> Arc<Offer> {
-        let offer = Arc::new(Offer(AtomicU64::new(Tick::now().as_nanos())));
-        self.offers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&offer));
-        offer
+        Offer::of_stream().unwrap_or_else(|| Arc::clone(&self.offer))
     }
 
-    /// Since when the answer that has waited longest has been waiting for the client.
-    fn offered_since(&self) -> Option<Tick> {
-        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
-        offers.retain(|offer| offer.strong_count() > 0);
-        offers.iter().filter_map(|offer| offer.upgrade()?.since()).min()
+    /// The client gave a request up.
+    pub fn given_up(&self) {
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request asks for another protocol.
+    pub fn switches(&self, client: OnUpgrade) {
+        *self.switch() = Some(Switch { client, agreed: None });
+    }
+
+    /// And gets it.
+    pub fn agreed(&self, tunnel: Tunnel) {
+        if let Some(switch) = &mut *self.switch() {
+            switch.agreed = Some(tunnel);
+        }
+    }
+
+    fn switch(&self) -> MutexGuard<'_, Option<Switch>> {
+        self.switch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request has ended.
@@ -184,18 +189,28 @@ async fn serve_h1<S>(stream: S, info: Arc<ConnInfo>, shared: Arc<Shared>, stop: 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, watch) = Watched::new(stream);
+    let (stream, watch) = Gate::new(stream, shared.limits.clone());
     let service = {
         let (info, shared, watch) = (Arc::clone(&info), Arc::clone(&shared), watch.clone());
-        service_fn(move |request| hsts::answer(Arc::clone(&shared), Arc::clone(&info), watch.next_head(), request))
+        service_fn(move |request| {
+            let verdict = watch.next_head();
+            serve::answer(Arc::clone(&shared), Arc::clone(&info), Some(watch.clone()), verdict, request)
+        })
     };
-    let connection = http1::Builder::new()
-        // hyper's own timer counts idle time as time of the head; `drive` tells them apart.
-        .header_read_timeout(None)
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
-    drive(connection, |connection| connection.graceful_shutdown(), &info, Some(&watch), &shared.limits, stop).await;
+    let limits = &shared.limits;
+    let mut builder = http1::Builder::new();
+    // hyper's own timer counts idle time as time of the head; `drive` tells them apart.
+    builder.header_read_timeout(None).max_buf_size(BUFFER_BYTES_MAX).timer(TokioTimer::new());
+    if limits.fields_max > HYPER_FIELDS_MAX {
+        builder.max_headers(limits.fields_max);
+    }
+    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let client = Client::H1(&watch);
+    drive(connection, |connection| connection.graceful_shutdown(), &info, client, limits, stop.clone()).await;
+    let switch = info.switch().take();
+    if let Some(switch) = switch {
+        switch.run(limits.tunnel_idle_timeout, stop).await;
+    }
 }
 
 async fn serve_h2<S>(stream: S, info: Arc<ConnInfo>, shared: Arc<Shared>, stop: Stop)
@@ -204,10 +219,10 @@ where
 {
     let service = {
         let (info, shared) = (Arc::clone(&info), Arc::clone(&shared));
-        service_fn(move |request| hsts::answer(Arc::clone(&shared), Arc::clone(&info), None, request))
+        service_fn(move |request| serve::answer(Arc::clone(&shared), Arc::clone(&info), None, Verdict::Sound, request))
     };
-    let limits = &shared.limits;
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let (limits, streams) = (&shared.limits, Streams::default());
+    let connection = http2::Builder::new(streams.clone())
         .max_concurrent_streams(limits.h2_streams_max)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
         .initial_stream_window_size(limits.h2_stream_window)
@@ -215,7 +230,45 @@ where
         .max_pending_accept_reset_streams(limits.h2_pending_resets_max)
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
-    drive(connection, |connection| connection.graceful_shutdown(), &info, None, limits, stop).await;
+    drive(connection, |connection| connection.graceful_shutdown(), &info, Client::H2(&streams), limits, stop).await;
+}
+
+/// How a client's patience with us, and ours with it, is watched.
+#[derive(Clone, Copy)]
+enum Client<'a> {
+    H1(&'a Watch),
+    H2(&'a Streams),
+}
+
+impl Client<'_> {
+    /// Whether the connection is to be cut at once. What can be told the client is told.
+    fn is_too_slow(self, info: &ConnInfo, now: Tick, limits: &EdgeLimits) -> bool {
+        let watch = match self {
+            Client::H1(watch) => watch,
+            Client::H2(streams) => {
+                streams.reset_ignored(now, limits.take_timeout);
+                return false;
+            }
+        };
+        // While an answer is under way nobody reads the next head.
+        if info.under_way.load(Ordering::Acquire) == 0
+            && let Some(since) = watch.head_since()
+        {
+            let took = now.since(since);
+            if took > limits.head_timeout {
+                watch.head_is_late();
+            }
+            if took > limits.head_timeout + FLUSH_TIMEOUT {
+                log::debug!(target: "edge", "{}: a head took too long", info.peer);
+                return true;
+            }
+        }
+        let ignored = info.offer.is_ignored(now, watch.wrote_at(), limits.take_timeout);
+        if ignored {
+            log::debug!(target: "edge", "{}: nothing of the answer was taken for too long", info.peer);
+        }
+        ignored
+    }
 }
 
 /// Runs a connection; ends it when told to stop or when its client is too slow.
@@ -223,7 +276,7 @@ async fn drive<C>(
     connection: C,
     graceful: fn(Pin<&mut C>),
     info: &ConnInfo,
-    watch: Option<&Watch>,
+    client: Client<'_>,
     limits: &EdgeLimits,
     mut stop: Stop,
 ) where
@@ -249,21 +302,12 @@ async fn drive<C>(
             }
             _ = look.tick() => {
                 let now = Tick::now();
-                let late = |since: Tick| now.since(since) > limits.head_timeout;
-                if watch.and_then(Watch::head_since).is_some_and(late) {
-                    log::debug!(target: "edge", "{}: a head took too long", info.peer);
+                if client.is_too_slow(info, now, limits) || (ending && info.has_nothing_to_end(now)) {
                     return;
                 }
-                // In HTTP/1.1 bytes that leave are bytes of the one answer; in h2 they may be another's.
-                let taken = watch.and_then(Watch::wrote_at).unwrap_or_default();
-                if info.offered_since().is_some_and(|since| now.since(since.max(taken)) > limits.take_timeout) {
-                    log::debug!(target: "edge", "{}: nothing of the answer was taken for too long", info.peer);
-                    return;
-                }
-                if ending && info.has_nothing_to_end(now) {
-                    return;
-                }
-                if !ending && info.is_idle(now, limits.idle_timeout) {
+                // Requests that are begun and given up cost us work, and the client nothing (CVE-2023-44487).
+                let given_up = info.given_up.load(Ordering::Relaxed) > limits.h2_given_up_max;
+                if !ending && (given_up || info.is_idle(now, limits.idle_timeout)) {
                     ending = true;
                     graceful(connection.as_mut());
                 }

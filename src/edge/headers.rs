@@ -1,19 +1,13 @@
 //! What a proxy changes in a head, both ways.
 
-use std::net::IpAddr;
-
 use hyper::HeaderMap;
-use hyper::Version;
 use hyper::header::{
-    CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// RFC 9110, section 7.6.1, and what older software sends. `Trailer` stays: the trailers pass too, and
 /// hyper sends only those that it announces.
@@ -33,42 +27,65 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 /// or where it goes (RFC 9110, section 7.6.1, forbids to list end-to-end fields; attackers do).
 const NEVER_NAMED: [&str; 6] = ["host", "content-length", "cookie", "authorization", "traceparent", "te"];
 
-/// Where a request came from, as the upstream is told.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    pub peer: IpAddr,
-    pub authority: &'a str,
-    pub secure: bool,
-    pub version: Version,
-    pub via: &'a str,
-}
-
 /// Removes what is for this connection only.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let mut named = Vec::new();
-    for value in headers.get_all(CONNECTION) {
-        let tokens = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        let names = tokens.filter(|token| !NEVER_NAMED.iter().any(|never| token.eq_ignore_ascii_case(never)));
-        named.extend(names.filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok()));
+    for token in headers.get_all(CONNECTION).iter().flat_map(tokens) {
+        // The two that nearly every Connection says name no field of weight.
+        let weighty = !["close", "keep-alive"].iter().any(|plain| token.eq_ignore_ascii_case(plain));
+        if weighty && !NEVER_NAMED.iter().any(|never| token.eq_ignore_ascii_case(never)) {
+            named.extend(HeaderName::from_bytes(token.as_bytes()));
+        }
     }
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
 
-/// Makes a client's head an upstream's.
-pub fn to_upstream(headers: &mut HeaderMap, origin: Origin<'_>, traced: bool) {
-    let trailers = headers.get_all(TE).iter().any(|value| {
-        value.to_str().is_ok_and(|value| value.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
-    });
+/// The elements of a list.
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value.to_str().unwrap_or_default().split(',').map(str::trim)
+}
+
+/// HTTP by another name would carry requests past all the rules of a proxy ("h2c smuggling").
+const NEVER_SWITCHED_TO: [&str; 3] = ["h2c", "http", "tls"];
+
+/// The protocols that a head asks for or grants; RFC 9110, section 7.8: only if `Connection` says so too.
+pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let named = headers.get_all(CONNECTION).iter().flat_map(tokens).any(|token| token.eq_ignore_ascii_case("upgrade"));
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let (only, second) = (protocols.next()?, protocols.next());
+    let fits = |protocol: &str| {
+        let name = protocol.split('/').next().unwrap_or_default();
+        !name.is_empty() && !NEVER_SWITCHED_TO.iter().any(|never| name.eq_ignore_ascii_case(never))
+    };
+    (named && second.is_none() && tokens(only).all(fits)).then(|| only.clone())
+}
+
+/// Passes on what [`upgrade`] found, to be called after the fields for one connection have gone.
+pub fn set_upgrade(headers: &mut HeaderMap, protocols: HeaderValue) {
+    headers.append(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocols);
+}
+
+/// Makes a client's head an upstream's, but for what it is told of the client. `trusted`: a proxy of ours
+/// sent it, whose word about the client stays.
+pub fn to_upstream(headers: &mut HeaderMap, trusted: bool, traced: bool) {
+    let trailers = headers.get_all(TE).iter().flat_map(tokens).any(|coding| coding.eq_ignore_ascii_case("trailers"));
     strip_hop_by_hop(headers);
     if trailers {
+        // RFC 9110, section 10.1.4: TE is for the next hop, which Connection has to say.
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    // 100 is sent by hyper when the body is first read, which is when the upstream's connection stands.
+    // The balancer sets it again where there is a body to wait with.
     headers.remove(EXPECT);
-    headers.remove(FORWARDED);
-    let ours = |name: &HeaderName| name.as_str().starts_with("roundtrip-") || name.as_str().starts_with("x-forwarded-");
+    if !trusted {
+        headers.remove(FORWARDED);
+    }
+    let ours = |name: &HeaderName| {
+        name.as_str().starts_with("roundtrip-") || (!trusted && name.as_str().starts_with("x-forwarded-"))
+    };
     let ours: Vec<HeaderName> = headers.keys().filter(|name| ours(name)).cloned().collect();
     for name in ours {
         headers.remove(name);
@@ -78,7 +95,19 @@ pub fn to_upstream(headers: &mut HeaderMap, origin: Origin<'_>, traced: bool) {
         headers.remove(TRACESTATE);
     }
     join_cookies(headers);
-    describe_origin(headers, origin);
+}
+
+/// RFC 9110, section 7.6.2: counts one hop off what an OPTIONS may still take. False: it may take none.
+pub fn count_forward(headers: &mut HeaderMap) -> bool {
+    let left = headers.get(MAX_FORWARDS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match left {
+        Some(0) => return false,
+        Some(left) => {
+            headers.insert(MAX_FORWARDS, HeaderValue::from(left - 1));
+        }
+        None => {}
+    }
+    true
 }
 
 /// Sets fields that a route's rules name, whatever was there.
@@ -96,40 +125,6 @@ fn join_cookies(headers: &mut HeaderMap) {
     let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
         headers.insert(COOKIE, joined);
-    }
-}
-
-/// There are no trusted proxies before us, so whatever was said about the origin is replaced.
-fn describe_origin(headers: &mut HeaderMap, origin: Origin<'_>) {
-    let Origin { peer, authority, secure, via, .. } = origin;
-    let peer = peer.to_canonical();
-    let proto = if secure { "https" } else { "http" };
-    // RFC 7239, section 6: an IPv6 address stands in brackets and quotes.
-    let node = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
-    let fields = [
-        (HOST, authority.to_owned()),
-        (X_FORWARDED_FOR, peer.to_string()),
-        (X_FORWARDED_HOST, authority.to_owned()),
-        (FORWARDED, format!("for={node};host=\"{authority}\";proto={proto}")),
-    ];
-    for (name, value) in fields {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name, value);
-        }
-    }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-    append_via(headers, origin.version, via);
-}
-
-/// RFC 9110, section 7.6.3.
-pub fn append_via(headers: &mut HeaderMap, received: Version, via: &str) {
-    let version = match received {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
-    };
-    if let Ok(value) = HeaderValue::try_from(format!("{version} {via}")) {
-        headers.append(VIA, value);
     }
 }
 
@@ -164,23 +159,5 @@ mod tests {
         strip_hop_by_hop(&mut headers);
         let left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(left, ["host", "x-kept"]);
-    }
-
-    #[test]
-    fn an_ipv6_client_is_quoted_and_a_mapped_one_is_ipv4() {
-        let mut headers = HeaderMap::new();
-        let origin = Origin {
-            peer: IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-            authority: "a:1",
-            secure: true,
-            version: Version::HTTP_2,
-            via: "us",
-        };
-        to_upstream(&mut headers, origin, true);
-        assert_eq!(headers[FORWARDED], "for=\"[::1]\";host=\"a:1\";proto=https");
-        assert_eq!(headers[VIA], "2 us");
-        let mapped = Origin { peer: IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1]), ..origin };
-        to_upstream(&mut headers, mapped, true);
-        assert_eq!(headers[X_FORWARDED_FOR], "127.0.0.1");
     }
 }

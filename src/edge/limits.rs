@@ -12,8 +12,10 @@ pub struct EdgeLimits {
     pub head_timeout: Duration,
     /// Between two requests of a connection.
     pub idle_timeout: Duration,
-    /// From the first byte of a request's body asked for to its last.
+    /// How long a request's body may keep us waiting in all.
     pub body_timeout: Duration,
+    /// How long it may before its rate counts.
+    pub body_grace: Duration,
     /// A client that takes nothing of its answer for so long is cut.
     pub take_timeout: Duration,
     pub target_bytes_max: usize,
@@ -25,6 +27,10 @@ pub struct EdgeLimits {
     pub h2_connection_window: u32,
     /// Streams a client may reset before they are accepted (rapid reset, CVE-2023-44487).
     pub h2_pending_resets_max: usize,
+    /// Requests of one h2 connection that its client may give up in all before it has to make a new one.
+    pub h2_given_up_max: usize,
+    /// How long a connection that speaks another protocol may be silent both ways.
+    pub tunnel_idle_timeout: Duration,
 }
 
 impl Default for EdgeLimits {
@@ -36,6 +42,7 @@ impl Default for EdgeLimits {
             head_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(20),
+            body_grace: Duration::from_secs(5),
             take_timeout: Duration::from_secs(30),
             target_bytes_max: 8 * 1024,
             head_bytes_max: 16 * 1024,
@@ -45,6 +52,8 @@ impl Default for EdgeLimits {
             h2_stream_window: 64 * 1024,
             h2_connection_window: 1024 * 1024,
             h2_pending_resets_max: 20,
+            h2_given_up_max: 200,
+            tunnel_idle_timeout: Duration::from_secs(5 * 60),
         }
     }
 }

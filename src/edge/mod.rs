@@ -9,15 +9,21 @@ mod check;
 mod compress;
 mod connection;
 mod framing;
+mod gate;
 mod handshake;
+mod head;
 mod headers;
 mod hsts;
 pub mod limit;
 pub mod limits;
+mod offer;
+mod origin;
 mod record;
+mod refusal;
 mod serve;
 pub mod site;
 mod sticky;
+mod tunnel;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +41,7 @@ use admission::Admission;
 use compress::Encoders;
 use limit::Limiter;
 use limits::EdgeLimits;
+use origin::Via;
 use site::Site;
 
 /// A socket that an edge accepts on.
@@ -78,7 +85,7 @@ struct Shared {
     limits: EdgeLimits,
     limiter: Limiter,
     encoders: Encoders,
-    via: String,
+    via: Via,
     recorder: Recorder,
 }
 
@@ -95,9 +102,7 @@ impl Edge {
     /// Starts to accept, on the current tokio runtime.
     pub fn start(config: EdgeConfig, recorder: Recorder) -> Result<Self, EdgeError> {
         let EdgeConfig { listeners, site, settings, probe_key, limits, via } = config;
-        if via.is_empty() || !via.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-            return Err(EdgeError::Via(via));
-        }
+        let via = Via::new(via.clone()).ok_or(EdgeError::Via(via))?;
         let site = ArcSwap::from_pointee(site);
         let shared = Arc::new(Shared {
             site,

@@ -1,6 +1,7 @@
 //! One exchange, from the request's head to the answer's last byte: its spans, its facts, and the one part
 //! that the recorder gets of it, however it ends.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::http::request::Parts;
@@ -9,7 +10,8 @@ use time::OffsetDateTime;
 
 use super::Shared;
 use super::body::{Broken, Progress};
-use super::connection::{ConnInfo, Offer};
+use super::connection::ConnInfo;
+use super::offer::Offer;
 use super::site::Rules;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
@@ -98,9 +100,9 @@ impl Exchange {
         &self.root
     }
 
-    /// Whether it came over TLS.
-    pub fn secure(&self) -> bool {
-        self.info.secure
+    /// Who the client is, where a proxy of ours stands before us.
+    pub fn client_is(&self, client: IpAddr) {
+        self.root.attribute("client.address", || client.to_string());
     }
 
     /// Its answer, as something that waits for the client.
@@ -168,6 +170,7 @@ impl Exchange {
         }
         if !complete && !self.truncated {
             self.status = CLIENT_GONE;
+            self.info.given_up();
             self.root.status(Status::Error).attribute("error.type", || "client_gone");
         }
         let Context { trace_id, key, .. } = self.root.trace().context();

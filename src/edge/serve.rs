@@ -1,129 +1,210 @@
 //! One request: check, forward, answer.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, UPGRADE, VIA,
 };
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Uri, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
 use super::body::{EdgeBody, Progress, Trouble, UploadBody};
-use super::check::{self, Refusal};
+use super::check;
 use super::compress::Wish;
 use super::connection::ConnInfo;
-use super::framing::HeadFacts;
-use super::headers::{self, Origin};
-use super::limit::{Asker, TooMany};
+use super::framing::Mark;
+use super::gate::{Verdict, Watch};
+use super::headers;
+use super::hsts;
+use super::limit::{Asker, Standing, TooMany};
+use super::origin;
 use super::record::{self, By, Exchange};
+use super::refusal::Refusal;
 use super::site::{Route, Rules, Site};
 use super::sticky;
+use super::tunnel::Tunnel;
 use crate::balancer::Caller;
 use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
-use crate::observe::span::{Direction, Span, Status};
+use crate::observe::span::{Direction, Status};
 use crate::web::headers::{ALWAYS, API_CSP};
 use crate::web::problem::{self, Problem};
 
-/// Answers one request. Dropped when the client leaves, and the work upstream with it.
+/// Answers one request. Dropped when the client leaves, and the work upstream with it. `watch`: what is
+/// known of the connection's bytes, in HTTP/1.1.
 pub async fn answer(
     shared: Arc<Shared>,
     info: Arc<ConnInfo>,
-    facts: Option<HeadFacts>,
-    request: Request<Incoming>,
+    watch: Option<Watch>,
+    verdict: Verdict,
+    mut request: Request<Incoming>,
 ) -> Result<Response<EdgeBody>, Infallible> {
     let started = Tick::now();
+    let switching = matches!(verdict, Verdict::Marked(Mark::Upgrade));
+    if request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
+        // Whether it may or not, hyper leaves it to us to close the connection from here on.
+        info.switches(hyper::upgrade::on(&mut request));
+    }
     let (mut head, incoming) = request.into_parts();
     let version = head.version;
+    let expects = version == Version::HTTP_11 && head.headers.contains_key(EXPECT);
     let mut exchange = Exchange::begin(&shared, &info, &head, started);
     let site = shared.site.load_full();
-    let route = match prepare(&mut head, facts, &site, &shared, &info, exchange.root(), started) {
-        Ok(route) => route,
-        Err(refusal) => return Ok(refuse(refusal, version, exchange)),
-    };
-    exchange.takes(&route.rules);
-    let asker = Asker::new(&head, info.peer.ip());
-    let counted = shared.limiter.count(route, asker, &shared.settings.snapshot().http_limit, exchange.root());
-    let standing = match counted {
-        Ok(standing) => standing,
-        Err(TooMany { problem, standing }) => {
-            let mut response = refuse(Refusal { problem, close: false }, version, exchange);
-            standing.tell(response.headers_mut());
-            return Ok(response);
+    let mut standing = Standing::default();
+    let mut promise = None;
+    let answered = match prepare(&mut head, verdict, &site, &shared, &info, &exchange, started) {
+        Err(refusal) => Err(refusal),
+        Ok(mut way) => {
+            exchange.takes(&way.route.rules);
+            promise = way.promise.take();
+            match count(&head, &way, &shared, &exchange) {
+                Err(TooMany { problem, standing: used_up }) => {
+                    standing = used_up;
+                    Err(Refusal { problem, close: false })
+                }
+                Ok(counted) => {
+                    standing = counted;
+                    forward(head, incoming, expects, &way, &info, &mut exchange).await
+                }
+            }
         }
     };
-    let wish = route.rules.compress.then(|| Wish::of(&head));
-    let (upload, progress) = if incoming.is_end_stream() {
-        (Upload::Empty, None)
-    } else {
-        let (body, progress) = UploadBody::new(incoming, &route.rules);
-        exchange.uploads(Arc::clone(&progress));
-        (Upload::stream(body), Some(progress))
-    };
-    let caller = Caller {
-        sticky: sticky::take(&mut head.headers, info.secure),
-        idempotency_key_counts: route.rules.idempotency_key_counts,
-        ..Caller::at(info.peer.ip().to_canonical())
-    };
-    let forwarded = route.balancer.forward(Request::from_parts(head, upload), &caller, exchange.root()).await;
-    let mut response = match forwarded {
-        Ok(answer) => pass_on(answer, &shared, &route.rules, wish, exchange),
-        Err(failure) => refuse(refusal(&failure, progress.as_deref(), &route.rules), version, exchange),
+    if let (true, Some(watch)) = (switching, &watch) {
+        watch.decide(answered.as_ref().is_ok_and(|found| found.answer.switched.is_some()));
+    }
+    let mut response = match answered {
+        Ok(found) => pass_on(found, &shared, &info, version, exchange),
+        Err(refusal) => refuse(refusal, version, exchange),
     };
     standing.tell(response.headers_mut());
+    if let Some(promise) = promise {
+        // Whoever the answer is from: the operator's word goes before an upstream's.
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, promise);
+    }
     Ok(response)
+}
+
+/// Where a request goes, and for whom.
+struct Way<'a> {
+    route: &'a Route,
+    client: IpAddr,
+    promise: Option<HeaderValue>,
+}
+
+/// An answer, and what became of the request on the way to it.
+struct Found<'a> {
+    answer: Answer,
+    rules: &'a Rules,
+    wish: Option<Wish>,
+    progress: Option<Arc<Progress>>,
+}
+
+/// Whether the client may ask once more.
+fn count(head: &Parts, way: &Way<'_>, shared: &Shared, exchange: &Exchange) -> Result<Standing, TooMany> {
+    let limits = &shared.settings.snapshot().http_limit;
+    shared.limiter.count(way.route, Asker::new(head, way.client), limits, exchange.root())
+}
+
+async fn forward<'a>(
+    mut head: Parts,
+    incoming: Incoming,
+    expects: bool,
+    way: &Way<'a>,
+    info: &ConnInfo,
+    exchange: &mut Exchange,
+) -> Result<Found<'a>, Refusal> {
+    let rules = &way.route.rules;
+    let wish = rules.compress.then(|| Wish::of(&head));
+    let (upload, progress) = upload(incoming, expects, rules);
+    if let Some(progress) = &progress {
+        exchange.uploads(Arc::clone(progress));
+    }
+    let caller = Caller {
+        sticky: sticky::take(&mut head.headers, info.origin.is_secure()),
+        idempotency_key_counts: rules.idempotency_key_counts,
+        ..Caller::at(way.client)
+    };
+    let request = Request::from_parts(head, upload);
+    match way.route.balancer.forward(request, &caller, exchange.root()).await {
+        Ok(answer) => Ok(Found { answer, rules, wish, progress }),
+        Err(failure) => Err(refusal(&failure, progress.as_deref(), rules)),
+    }
+}
+
+/// The client's body, if it has one.
+fn upload(incoming: Incoming, expects: bool, rules: &Rules) -> (Upload, Option<Arc<Progress>>) {
+    if incoming.is_end_stream() {
+        return (Upload::Empty, None);
+    }
+    let (body, progress) = UploadBody::new(incoming, rules);
+    let upload = Upload::stream(body);
+    (if expects { upload.held_back() } else { upload }, Some(progress))
 }
 
 /// The leaf "Check the request": the rules, the route, then the head as the upstream is to see it.
 fn prepare<'a>(
     head: &mut Parts,
-    facts: Option<HeadFacts>,
+    verdict: Verdict,
     site: &'a Site,
     shared: &Shared,
     info: &ConnInfo,
-    root: &Span,
+    exchange: &Exchange,
     started: Tick,
-) -> Result<&'a Route, Refusal> {
-    let checking = root.child_at(Hop::Http, "Check the request", started);
-    let checked = check::check(head, facts, &site.hosts, &shared.limits, &shared.via).and_then(|authority| {
-        let route = site.route(&authority, head.uri.path());
-        let route = route.ok_or_else(|| check::no_route(&authority, head.uri.path()))?;
+) -> Result<Way<'a>, Refusal> {
+    let checking = exchange.root().child_at(Hop::Http, "Check the request", started);
+    let mark = if let Verdict::Marked(mark) = verdict { Some(mark) } else { None };
+    let checked = check::check(head, verdict, &site.hosts, &shared.limits, &shared.via.name).and_then(|authority| {
+        // What `check` takes is text.
+        let name = authority.to_str().unwrap_or_default();
+        let route = site.route(name, head.uri.path()).ok_or_else(|| check::no_route(name, head.uri.path()))?;
         check::announced_body(head, &route.rules)?;
+        if head.method == Method::OPTIONS && !headers::count_forward(&mut head.headers) {
+            return Err(check::no_further());
+        }
         Ok((authority, route))
     });
     let (authority, route) = checked.inspect_err(|refusal| {
         checking.status(Status::Error).attribute("error.type", || refusal.problem.kind.clone());
     })?;
-    checking.attribute("server.address", || authority.clone());
-    let origin = Origin {
-        peer: info.peer.ip(),
-        authority: &authority,
-        secure: info.secure,
-        version: head.version,
-        via: &shared.via,
+    checking.attribute("server.address", || authority.to_str().unwrap_or_default().to_owned());
+    let (peer, fields) = (info.peer.ip(), &mut head.headers);
+    let client = origin::client(peer, fields, site);
+    exchange.client_is(client);
+    let promise = hsts::promise(&site.hosts, authority.to_str().unwrap_or_default(), info.origin.is_secure());
+    let trusted = site.trusts(peer);
+    let traced = record::trace_parent(fields).is_some();
+    let protocols = headers::upgrade(fields).filter(|_| mark == Some(Mark::Upgrade));
+    headers::to_upstream(fields, trusted, traced);
+    info.origin.tell(fields, &authority, trusted);
+    fields.append(VIA, shared.via.received(head.version));
+    headers::set_all(fields, &route.rules.request_headers);
+    if let Some(protocols) = protocols {
+        headers::set_upgrade(fields, protocols);
+    }
+    // RFC 9112, sections 3.2.1 and 3.2.4: to an origin server, origin-form; or `*`.
+    head.uri = match mark {
+        Some(Mark::Asterisk) => Uri::from_static("*"),
+        _ => head.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from),
     };
-    let traced = record::trace_parent(&head.headers).is_some();
-    headers::to_upstream(&mut head.headers, origin, traced);
-    headers::set_all(&mut head.headers, &route.rules.request_headers);
-    // RFC 9112, section 3.2.1: to an origin server, origin-form.
-    head.uri = head.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
     head.version = Version::HTTP_11;
-    Ok(route)
+    Ok(Way { route, client, promise })
 }
 
 /// A failure to forward, as the client reads it: its own fault if its body was at fault.
 fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Refusal {
     match progress.and_then(Progress::trouble) {
         Some(Trouble::TooLarge) => check::too_large(rules),
-        Some(Trouble::TooSlow) => check::too_slow(rules),
+        Some(Trouble::TooSlow) => check::too_slow(),
         None => Refusal { problem: Box::new(failure.problem()), close: matches!(failure, Failure::Upload) },
     }
 }
@@ -131,22 +212,24 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
 /// The upstream's answer; only Via, Server-Timing and a sticky cookie are added, and what the route's rules
 /// say.
 fn pass_on(
-    answer: Answer,
+    found: Found<'_>,
     shared: &Shared,
-    rules: &Rules,
-    wish: Option<Wish>,
+    info: &ConnInfo,
+    version: Version,
     mut exchange: Exchange,
 ) -> Response<EdgeBody> {
-    let Answer { mut head, body, head_at, own, upstream, stick_to, .. } = answer;
+    let Found { answer, rules, wish, progress } = found;
+    let Answer { mut head, body, head_at, own, upstream, switched, stick_to, .. } = answer;
     let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
     passing.direction(Direction::Back);
+    let protocols = headers::upgrade(&head.headers).filter(|_| switched.is_some());
     headers::strip_hop_by_hop(&mut head.headers);
-    headers::append_via(&mut head.headers, head.version, &shared.via);
+    head.headers.append(VIA, shared.via.received(head.version));
     headers::set_all(&mut head.headers, &rules.response_headers);
-    if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, exchange.secure())) {
+    if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, info.origin.is_secure())) {
         head.headers.append(SET_COOKIE, cookie);
     }
-    let encoder = wish.and_then(|wish| {
+    let encoder = wish.filter(|_| switched.is_none()).and_then(|wish| {
         wish.apply(&mut head, body.size_hint().exact(), &shared.settings.snapshot().http_compress, &shared.encoders)
     });
     passing.attribute("http.response.header.content-encoding", || {
@@ -157,8 +240,20 @@ fn pass_on(
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
+    if version < Version::HTTP_2 && progress.is_some_and(|progress| !progress.is_asked_for()) {
+        // RFC 9110, section 10.1.1: the body that was not asked for may come all the same.
+        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     exchange.head_sent(head.status.as_u16(), if own { By::Instance } else { By::YourService(upstream) });
-    Response::from_parts(head, EdgeBody::stream(body, encoder, exchange))
+    let Some(upstream) = switched else {
+        return Response::from_parts(head, EdgeBody::stream(body, encoder, exchange));
+    };
+    if let Some(protocols) = protocols {
+        headers::set_upgrade(&mut head.headers, protocols);
+    }
+    let response = Response::from_parts(head, EdgeBody::nothing(exchange.offer()));
+    info.agreed(Tunnel { upstream, exchange });
+    response
 }
 
 /// An answer of our own: a problem document.

@@ -46,8 +46,10 @@ pub enum PathRule {
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub body_bytes_max: u64,
-    /// From the first byte of a request's body asked for to its last.
+    /// How long a body may keep us waiting in all.
     pub body_timeout: Duration,
+    /// How long it may before its rate counts.
+    pub body_grace: Duration,
     /// Whether `Server-Timing` may be told: not where a secret is checked, since times tell about secrets.
     pub tells_times: bool,
     /// Whether a POST with an `Idempotency-Key` may be sent again.
@@ -67,6 +69,7 @@ impl Rules {
         Self {
             body_bytes_max: limits.body_bytes_max,
             body_timeout: limits.body_timeout,
+            body_grace: limits.body_grace,
             tells_times: true,
             idempotency_key_counts: false,
             limit: LimitRule::House,
@@ -81,6 +84,8 @@ impl Rules {
         Self {
             body_bytes_max: u64::MAX,
             body_timeout: Duration::MAX,
+            // Only what crawls is cut.
+            body_grace: Duration::from_secs(20),
             tells_times: true,
             idempotency_key_counts: false,
             limit: LimitRule::Off,

@@ -20,7 +20,8 @@ pub const UPSTREAM: &str = "upstream";
 const POOLS_MAX: usize = 64;
 const UPSTREAMS_MAX: usize = 256;
 const ROUTES_MAX: usize = 256;
-const WEIGHT_MAX: u32 = 256;
+/// The largest share of an upstream beside the others.
+pub const WEIGHT_MAX: u32 = 256;
 
 /// The keys of `roundtrip.toml` that are tables or lists of the site.
 pub const KEYS: [&str; 4] = ["hosts", "trusted-proxies", "pool", "route"];

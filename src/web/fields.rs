@@ -116,6 +116,11 @@ impl<'a> Fields<'a> {
         value
     }
 
+    /// Whether the member is there; for bodies that are one of several kinds.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
     /// A whole number within `range`.
     pub fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         let value = self.member(name)?;

@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 11] = [
+const GUARDED: [(&str, &str); 13] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -19,6 +19,8 @@ const GUARDED: [(&str, &str); 11] = [
     ("PATCH", "/api/settings"),
     ("GET", "/api/staff"),
     ("POST", "/api/configuration/reload"),
+    ("GET", "/api/upstreams/events"),
+    ("PATCH", "/api/upstreams/i1"),
 ];
 const FOR_COMMANDS: [&str; 5] = [
     "/api/control/setup-link",
@@ -63,7 +65,8 @@ fn every_address_of_the_table_is_accounted_for() {
     let table = include_str!("../../src/console/routes.rs");
     let listed = table.split("resource(\"/api").skip(1).filter_map(|rest| rest.split_once('"')).map(|(path, _)| path);
     for path in listed {
-        let path = format!("/api{path}").replace("{trace_id}", "4bf92f3577b34da6a3ce929d0e0e4736");
+        let path =
+            format!("/api{path}").replace("{trace_id}", "4bf92f3577b34da6a3ce929d0e0e4736").replace("{id}", "i1");
         let known = GUARDED.iter().map(|(_, path)| *path).chain(FOR_COMMANDS).chain(OPEN);
         assert!(known.chain(["/api/staff/{name}/password"]).any(|known| known == path), "{path} is not tested");
     }

@@ -24,6 +24,7 @@ use roundtrip::observe::recorder::Recorder;
 use roundtrip::settings::runtime::Settings;
 use roundtrip::web::host::HostList;
 use roundtrip::web::probe::ProbeKey;
+use roundtrip::web::problem::Problem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -191,6 +192,8 @@ pub struct Options {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub limits: EdgeLimits,
     pub settings: Settings,
+    /// Ranges of proxies whose word is believed.
+    pub trusted: Vec<&'static str>,
 }
 
 impl Rig {
@@ -213,6 +216,7 @@ impl Rig {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let recorder = Recorder::default();
+        let trusted = options.trusted.iter().map(|range| range.parse().unwrap()).collect();
         let rules = Rules::strict(&options.limits);
         let secret = Route {
             host: None,
@@ -223,7 +227,7 @@ impl Rig {
         let all = Route { path: PathRule::Prefix("/".to_owned()), rules, ..secret.clone() };
         let config = EdgeConfig {
             listeners: vec![Listener { socket: listener, tls: options.tls }],
-            site: Site::new(HostList::new(&[NAME.to_owned()], port, 443), Vec::new(), vec![secret, all]),
+            site: Site::new(HostList::new(&[NAME.to_owned()], port, 443), trusted, vec![secret, all]),
             settings: settings.clone(),
             probe_key: probe_key(),
             limits: options.limits,
@@ -313,4 +317,10 @@ pub fn status(answer: &str) -> u16 {
 /// The values of a field in a head.
 pub fn field(head: &hyper::HeaderMap, name: &str) -> Vec<String> {
     head.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+}
+
+/// The problem document that an answer is.
+pub fn problem(answer: &str) -> Problem {
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }

@@ -11,7 +11,7 @@ use roundtrip::settings::runtime::{Settings, Snapshot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use crate::rig::{Options, Rig, Upstream, body, raw_upstream, soon, status, until};
+use crate::rig::{Options, Rig, Upstream, body, problem, raw_upstream, soon, status, until};
 
 const SHORT: Duration = Duration::from_millis(30);
 
@@ -34,7 +34,7 @@ fn half_a_post(rig: &Rig) -> String {
 #[tokio::test]
 async fn a_client_that_stalls_its_upload_is_told_so_and_the_upstream_is_not_blamed() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { body_timeout: SHORT * 5, ..EdgeLimits::default() };
+    let limits = EdgeLimits { body_grace: SHORT * 5, ..EdgeLimits::default() };
     let rig = rig(upstream.address, Timeouts { head: SHORT, ..timeouts() }, limits).await;
     let mut client = rig.connect().await;
     client.write(&half_a_post(&rig)).await;
@@ -127,4 +127,62 @@ async fn a_client_that_takes_nothing_of_its_answer_is_cut() {
     assert_eq!(soon(journeys.recv()).await.unwrap().summary.status, 499);
     until(|| rig.balancer.view()[0].in_flight == 0).await;
     until(|| upstream.open.load(Ordering::SeqCst) == 0).await;
+}
+
+#[tokio::test]
+async fn one_address_has_a_bounded_number_of_connections() {
+    let upstream = Upstream::saying("hello").await;
+    let limits = EdgeLimits { connections_per_address_max: 1, ..EdgeLimits::default() };
+    let rig = Rig::with(&[upstream.address], Options { limits, ..Options::default() });
+    let mut first = rig.connect().await;
+    let mut second = rig.connect().await;
+    assert_eq!(second.rest().await, "");
+    first.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
+    assert_eq!(status(&first.read_until("hello").await), 200);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_and_an_idle_connection_are_closed() {
+    let upstream = Upstream::saying("hello").await;
+    let (short, long) = (Duration::from_millis(10), Duration::from_secs(3_600));
+    let slow = EdgeLimits { head_timeout: short, idle_timeout: long, ..EdgeLimits::default() };
+    let idle = EdgeLimits { head_timeout: long, idle_timeout: short, ..EdgeLimits::default() };
+    let rig = Rig::with(&[upstream.address], Options { limits: slow, ..Options::default() });
+    let mut journeys = rig.recorder.subscribe();
+    let mut client = rig.connect().await;
+    client.write("GET /slow HTTP/1.1\r\nX-Never").await;
+    let answer = client.rest().await;
+    assert_eq!((status(&answer), problem(&answer).status), (408, 408), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    let journey = soon(journeys.recv()).await.unwrap();
+    assert_eq!((journey.summary.status, journey.summary.path.as_str()), (408, "/slow"));
+    let rig = Rig::with(&[upstream.address], Options { limits: idle, ..Options::default() });
+    let mut client = rig.connect().await;
+    client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
+    assert_eq!(status(&client.read_until("hello").await), 200);
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_body_that_crawls_is_cut_though_it_never_stalls() {
+    let upstream = Upstream::saying("hello").await;
+    // 500 bytes a second, once the grace is over; no bound on the whole.
+    let limits = EdgeLimits { body_grace: SHORT, body_timeout: Duration::MAX, ..EdgeLimits::default() };
+    let rig = rig(upstream.address, timeouts(), limits).await;
+    let mut client = rig.connect().await;
+    client.write(&format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n", rig.host)).await;
+    let (mut read, mut write) = client.stream.split();
+    let mut answer = String::new();
+    tokio::select! {
+        _ = async {
+            // The crawling is what is tested: 100 bytes a second.
+            while write.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            std::future::pending::<()>().await;
+        } => {}
+        read = soon(read.read_to_string(&mut answer)) => { read.unwrap(); }
+    }
+    assert_eq!((status(&answer), problem(&answer).kind.as_str()), (408, "/problems/body-too-slow"), "{answer}");
+    assert_eq!(rig.balancer.view()[0].ewma_us, None, "the upstream is not blamed");
 }

@@ -202,6 +202,36 @@ async fn http_1_1_works_behind_tls_as_well() {
     );
 }
 
+/// Without close_notify (RFC 8446, section 6.1) reading to the end would fail.
+#[tokio::test]
+async fn tls_is_closed_in_order_whether_an_upgrade_was_refused_or_its_tunnel_ended() {
+    let ask = "Upgrade: chat\r\nConnection: upgrade";
+    let plain = Upstream::saying("plain").await;
+    let tls = Tls::new();
+    let rig = tls.rig(plain.address).await;
+    let mut stream = tls.connect(&rig, "http/1.1").await;
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n{ask}, close\r\n\r\n", rig.host);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(status(&answer) == 200 && answer.ends_with("plain"), "{answer}");
+
+    let agreeing = raw_upstream(|mut stream| async move {
+        let agree = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nwelcome";
+        stream.write_all(agree.as_bytes()).await.unwrap();
+        let _ = stream.shutdown().await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let rig = tls.rig(agreeing).await;
+    let mut stream = tls.connect(&rig, "http/1.1").await;
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n{ask}\r\n\r\n", rig.host);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(status(&answer) == 101 && answer.ends_with("\r\n\r\nwelcome"), "{answer}");
+}
+
 #[tokio::test]
 async fn a_handshake_that_never_comes_is_not_waited_for() {
     let upstream = Upstream::saying("hello").await;

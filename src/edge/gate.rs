@@ -1,0 +1,400 @@
+//! The gate between a client's HTTP/1.1 connection and hyper: only sound heads get in.
+//!
+//! A head is held back until its end has come, and judged. In the place of one that is refused hyper reads
+//! a request that says nothing, and its service answers with the refusal: so a refusal is an answer like
+//! any other, in its turn after those before it, with a trace and a line in the log.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::framing::{Followed, Framing, Mark};
+use super::limits::EdgeLimits;
+use super::refusal::Refusal;
+use crate::observe::clock::Tick;
+
+/// How long a client may go on sending a request that has been refused.
+const LINGER_FOR: Duration = Duration::from_secs(2);
+/// Reads at one go while lingering.
+const LINGER_READS_MAX: usize = 16;
+/// Bytes read at once while a head is held back.
+const READ_BYTES: usize = 4096;
+/// Bytes of another protocol that may come before that was agreed on.
+const UNDECIDED_BYTES_MAX: usize = 16 * 1024;
+/// What hyper reads in the place of a refused head whose own first line cannot be repeated.
+const NAMELESS: &str = "- *";
+
+/// What is to be known about a request that hyper doesn't tell.
+#[derive(Debug)]
+pub enum Verdict {
+    Sound,
+    Marked(Mark),
+    Refused(Refusal),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Decision {
+    Open,
+    Stays,
+    Switches,
+}
+
+/// What a [`Gate`], the service and the one who drives the connection share. All three run in one task;
+/// atomics because it moves between threads.
+#[derive(Debug)]
+struct State {
+    /// Heads let in.
+    heads: AtomicUsize,
+    /// Heads asked about.
+    asked: AtomicUsize,
+    /// Since when a head has been coming in (nanoseconds of [`Tick`]); 0: none is.
+    head_since: AtomicU64,
+    /// When bytes last left the other way, likewise.
+    wrote_at: AtomicU64,
+    /// The head has taken too long.
+    late: AtomicBool,
+    decision: AtomicU8,
+    /// Verdicts other than sound, each with the number of its head: rare, so that the lock is.
+    notes: Mutex<VecDeque<(usize, Verdict)>>,
+    notes_left: AtomicUsize,
+}
+
+/// The service's and the driver's view of a [`Gate`].
+#[derive(Debug, Clone)]
+pub struct Watch(Arc<State>);
+
+impl Watch {
+    fn new() -> Self {
+        Self(Arc::new(State {
+            heads: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            head_since: AtomicU64::new(0),
+            wrote_at: AtomicU64::new(0),
+            late: AtomicBool::new(false),
+            decision: AtomicU8::new(Decision::Open as u8),
+            notes: Mutex::default(),
+            notes_left: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The verdict on the next head; heads are served in the order in which they came. One that hyper
+    /// found and we did not is a smuggled one.
+    pub fn next_head(&self) -> Verdict {
+        let number = self.0.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if number > self.0.heads.load(Ordering::Relaxed) {
+            return Verdict::Refused(Refusal::ambiguous("The request's head could not be followed."));
+        }
+        if self.0.notes_left.load(Ordering::Relaxed) == 0 {
+            return Verdict::Sound;
+        }
+        let mut notes = self.notes();
+        let verdict = match notes.front() {
+            Some((at, _)) if *at == number => notes.pop_front().map_or(Verdict::Sound, |(_, verdict)| verdict),
+            _ => Verdict::Sound,
+        };
+        self.0.notes_left.store(notes.len(), Ordering::Relaxed);
+        verdict
+    }
+
+    /// Since when a head has been coming in.
+    pub fn head_since(&self) -> Option<Tick> {
+        let since = self.0.head_since.load(Ordering::Relaxed);
+        (since > 0).then(|| Tick::from_nanos(since))
+    }
+
+    /// When the client last took bytes.
+    pub fn wrote_at(&self) -> Tick {
+        Tick::from_nanos(self.0.wrote_at.load(Ordering::Relaxed))
+    }
+
+    /// The head that is coming in gets no more time. The gate notices when it is next read from.
+    pub fn head_is_late(&self) {
+        self.0.late.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether a request that asked for another protocol got it.
+    pub fn decide(&self, switches: bool) {
+        let decision = if switches { Decision::Switches } else { Decision::Stays };
+        self.0.decision.store(decision as u8, Ordering::Relaxed);
+    }
+
+    fn note(&self, number: usize, verdict: Verdict) {
+        let mut notes = self.notes();
+        notes.push_back((number, verdict));
+        self.0.notes_left.store(notes.len(), Ordering::Relaxed);
+    }
+
+    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(_)) = polled {
+            self.0.wrote_at.store(Tick::now().as_nanos(), Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn notes(&self) -> MutexGuard<'_, VecDeque<(usize, Verdict)>> {
+        self.0.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client's stream, as hyper may read it.
+///
+/// When its writing side is shut while the client is still sending, it reads on for a while and forgets
+/// what it reads: closing with bytes unread makes the kernel reset the connection, and the client might
+/// lose the answer that says why (RFC 9112, section 9.6).
+#[derive(Debug)]
+pub struct Gate<S> {
+    inner: S,
+    watch: Watch,
+    limits: EdgeLimits,
+    framing: Framing,
+    /// Bytes to be given to hyper, up to `passed`, and after them those that are held back.
+    held: Vec<u8>,
+    given: usize,
+    passed: usize,
+    /// A head was refused: nothing gets in any more.
+    shut: bool,
+    closing: Closing,
+}
+
+#[derive(Debug)]
+enum Closing {
+    No,
+    Lingers(Pin<Box<Sleep>>),
+    Done,
+}
+
+impl<S> Gate<S> {
+    pub fn new(inner: S, limits: EdgeLimits) -> (Self, Watch) {
+        let watch = Watch::new();
+        let gate = Self {
+            inner,
+            watch: watch.clone(),
+            limits,
+            framing: Framing::default(),
+            held: Vec::new(),
+            given: 0,
+            passed: 0,
+            shut: false,
+            closing: Closing::No,
+        };
+        (gate, watch)
+    }
+
+    /// Gives what may be given. False: there is nothing.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        if self.given == self.passed {
+            return false;
+        }
+        let count = buf.remaining().min(self.passed - self.given);
+        buf.put_slice(&self.held[self.given..self.given + count]);
+        self.given += count;
+        if self.given == self.passed {
+            self.held.drain(..self.passed);
+            (self.given, self.passed) = (0, 0);
+        }
+        true
+    }
+
+    /// Notes what was found in bytes that came. `pending`: some of them did not pass. `line`: how the
+    /// refused head begins, if there is one.
+    fn note(&mut self, followed: Followed, pending: bool, line: &str) {
+        let Followed { heads, marks, refused, .. } = followed;
+        let before = self.watch.0.heads.load(Ordering::Relaxed);
+        self.watch.0.heads.store(before + heads, Ordering::Relaxed);
+        for (number, mark) in marks {
+            self.watch.note(before + number, Verdict::Marked(mark));
+        }
+        let coming = pending && self.framing.expects_head();
+        if coming && (heads > 0 || self.watch.head_since().is_none()) {
+            self.watch.0.head_since.store(Tick::now().as_nanos(), Ordering::Relaxed);
+        } else if !coming && self.watch.head_since().is_some() {
+            self.watch.0.head_since.store(0, Ordering::Relaxed);
+        }
+        if let Some(refusal) = refused {
+            self.refuse(refusal, line);
+        }
+    }
+
+    /// Puts a request in the place of the one that is refused. What passed before it stays before it.
+    fn refuse(&mut self, refusal: Refusal, line: &str) {
+        let number = self.watch.0.heads.fetch_add(1, Ordering::Relaxed) + 1;
+        self.watch.note(number, Verdict::Refused(refusal));
+        self.watch.0.head_since.store(0, Ordering::Relaxed);
+        self.held.truncate(self.passed);
+        self.held.extend_from_slice(format!("{line} HTTP/1.1\r\n\r\n").as_bytes());
+        self.passed = self.held.len();
+        self.shut = true;
+    }
+
+    /// Looks again at what is held back, with more behind it or with more known.
+    fn review(&mut self) {
+        let followed = self.framing.follow(&self.held[self.passed..], &self.limits);
+        self.passed += followed.passes;
+        let pending = &self.held[self.passed..];
+        let line = if followed.refused.is_some() { repeatable(pending) } else { String::new() };
+        self.note(followed, self.held.len() > self.passed, &line);
+    }
+
+    /// What was decided since the last look.
+    fn catch_up(&mut self) {
+        if self.framing.is_undecided() {
+            let decision = self.watch.0.decision.swap(Decision::Open as u8, Ordering::Relaxed);
+            if decision != Decision::Open as u8 {
+                self.framing.decide(decision == Decision::Switches as u8);
+                self.review();
+            }
+        }
+        let late = self.watch.0.late.load(Ordering::Relaxed) && self.watch.0.late.swap(false, Ordering::Relaxed);
+        // The head may have ended, or been refused, in the meantime.
+        if late && self.watch.head_since().is_some() && !self.shut {
+            let line = repeatable(&self.held[self.passed..]);
+            self.refuse(Refusal::head_too_slow(), &line);
+        }
+    }
+}
+
+/// The method and target that a head begins with, if hyper can be given them.
+fn repeatable(head: &[u8]) -> String {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut parts = line.splitn(3, |byte| *byte == b' ');
+    let (method, target, more) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let plain = |target: &&[u8]| target.starts_with(b"/") && target.iter().all(|byte| byte.is_ascii_graphic());
+    let known = !method.is_empty() && method.iter().all(u8::is_ascii_uppercase) && more.is_some();
+    let target = target.filter(plain).filter(|target| target.len() <= LINE_KEPT_MAX && !target.contains(&b'#'));
+    let text = target.and_then(|target| std::str::from_utf8(target).ok()?.parse::<hyper::Uri>().ok());
+    match text {
+        Some(target) if known && method.len() <= LINE_KEPT_MAX => {
+            format!("{} {target}", String::from_utf8_lossy(method))
+        }
+        _ => NAMELESS.to_owned(),
+    }
+}
+
+/// Of a refused head's method and target no more than this is told.
+const LINE_KEPT_MAX: usize = 1024;
+
+impl<S: AsyncRead + Unpin> Gate<S> {
+    /// Reads on into what is held back. Ready(false) at the end of the stream.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.framing.is_undecided() && self.held.len() >= UNDECIDED_BYTES_MAX {
+            // The decision is this task's own: it polls again when it has been made.
+            return Poll::Pending;
+        }
+        let mut space = [0; READ_BYTES];
+        let mut more = ReadBuf::new(&mut space);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut more))?;
+        if more.filled().is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        self.held.extend_from_slice(more.filled());
+        self.review();
+        Poll::Ready(Ok(true))
+    }
+
+    /// Reads straight into hyper's buffer; only what does not pass is held back.
+    fn poll_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        let fresh = &buf.filled()[before..];
+        if fresh.is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        let followed = self.framing.follow(fresh, &self.limits);
+        let (passes, pending) = (followed.passes, &fresh[followed.passes..]);
+        if followed.refused.is_some() {
+            let line = repeatable(pending);
+            self.note(followed, true, &line);
+        } else {
+            self.held.extend_from_slice(pending);
+            self.note(followed, !pending.is_empty(), "");
+        }
+        buf.set_filled(before + passes);
+        Poll::Ready(Ok(true))
+    }
+
+    /// Reads and forgets until the client ends, fails or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Closing::Lingers(until) = &mut self.closing else { return Poll::Ready(()) };
+        if until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut forgotten = [0; READ_BYTES];
+        for _ in 0..LINGER_READS_MAX {
+            let mut buf = ReadBuf::new(&mut forgotten);
+            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        // Others have a turn too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let gate = &mut *self;
+        let before = buf.filled().len();
+        loop {
+            gate.catch_up();
+            if gate.give(buf) {
+                return Poll::Ready(Ok(()));
+            }
+            if gate.shut {
+                // The answer is under way. An end of the stream, seen here, would cancel it.
+                return Poll::Pending;
+            }
+            let came = if gate.held.is_empty() { gate.poll_through(cx, buf) } else { gate.poll_more(cx) };
+            if !ready!(came)? || buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch.wrote(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.watch.wrote(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.closing, Closing::No) {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            let sending = self.shut || self.framing.is_in_body() || !self.held.is_empty();
+            self.closing = match sending {
+                true => Closing::Lingers(Box::pin(tokio::time::sleep(LINGER_FOR))),
+                false => Closing::Done,
+            };
+        }
+        ready!(self.poll_linger(cx));
+        self.closing = Closing::Done;
+        Poll::Ready(Ok(()))
+    }
+}
