@@ -163,6 +163,7 @@ async fn what_only_prepares_a_request_is_no_probe_and_leaves_nothing_unfinished(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_instance_misses_once_and_then_answers_from_its_own_cache() {
     let house = House::open().await;
+    house.edge_keeps_nothing();
     let mut seen: HashSet<String> = HashSet::new();
     for _ in 0..12 {
         let journey = sent(&house, sending("menu", Role::Guest)).await;
@@ -185,10 +186,35 @@ async fn a_bypassed_cache_is_not_asked_and_keeps_nothing() {
         assert!(attribute(&past, "db.query.text").is_some(), "{past:#?}");
         assert_eq!((past.caches.as_str(), attribute(&past, "dns.cached")), ("bypass", Some(&Value::Bool(false))));
     }
+    house.edge_keeps_nothing();
     sent(&house, sending("menu", Role::Guest)).await;
     let hit = sent(&house, sending("menu", Role::Guest)).await;
     assert!(hit.sides.cache.as_ref().is_some_and(|cache| cache.hit));
     assert!(attribute(&hit, "db.query.text").is_none(), "{hit:#?}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_menu_that_the_edge_has_kept_turns_back_there() {
+    let house = House::open().await;
+    // No test is so slow that it is stale.
+    house.stack.settings().change([("api.menu.shared_ttl", &Value::from(3_600))]).expect("fits");
+    let first = sent(&house, sending("menu", Role::Guest)).await;
+    assert!(first.sides.edge_cache.as_ref().is_some_and(|cache| cache.asked && !cache.hit));
+    let past = sent(&house, Sending { bypass_caches: true, ..sending("menu", Role::Guest) }).await;
+    assert!(past.sides.edge_cache.as_ref().is_some_and(|cache| cache.bypassed && !cache.asked && !cache.hit));
+    assert_eq!((hops(&past).len(), past.summary.turn), (Hop::ALL.len(), Hop::Data));
+    // It is the same for everybody.
+    for role in [Role::Guest, Role::Waiter] {
+        let journey = sent(&house, sending("menu", role)).await;
+        is_well_formed(&journey);
+        assert_eq!((journey.summary.status, journey.summary.turn), (200, Hop::Http));
+        assert_eq!(hops(&journey), [Hop::Client, Hop::Dns, Hop::Tls, Hop::Http].into());
+        let edge = journey.sides.edge_cache.as_ref().expect("the edge's cache was asked");
+        assert!(edge.hit && edge.key.ends_with("/api/v1/menu") && journey.sides.cache.is_none());
+        let look = span(&journey, "Look in the edge's cache").expect("the look");
+        assert_eq!(look.attributes["roundtrip.cache.state"], "fresh");
+    }
     house.stop().await;
 }
 

@@ -28,6 +28,7 @@ const EACH: usize = 16;
 async fn an_instance_killed_amid_concurrent_reads_loses_none_of_them() {
     for victim in ["i1", "i2", "i3"] {
         let house = Arc::new(House::open().await);
+        house.edge_keeps_nothing();
         let answered = Arc::new(AtomicUsize::new(0));
         let halfway = Arc::new(Notify::new());
         let mut clients = tokio::task::JoinSet::new();
@@ -59,6 +60,7 @@ async fn an_instance_killed_amid_concurrent_reads_loses_none_of_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_instance_gone_is_a_problem_document_of_the_balancer_and_no_hang() {
     let house = House::with_one_instance().await;
+    house.edge_keeps_nothing();
     assert_eq!(house.visitor().get("/api/v1/menu").await.status, 200);
     assert!(house.stack.kill_instance("i1").await);
     let reply = house.visitor().get("/api/v1/menu").await;
@@ -100,6 +102,7 @@ async fn two_stacks_in_one_process_share_nothing() {
     assert_eq!(other.visitor().post("/api/v1/session", &name).await.status, 401);
 
     // Caches: one has read the menu, the other has not.
+    one.edge_keeps_nothing();
     for (house, hit) in [(&one, false), (&one, true), (&other, false)] {
         let (_, journey) = probe(house, outgoing(house, "GET", "/api/v1/menu", None)).await;
         assert_eq!(journey.sides.cache.as_ref().map(|cache| cache.hit), Some(hit));

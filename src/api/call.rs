@@ -1,6 +1,8 @@
 //! A request as a handler sees it: its trace, who sent it, what that person may do.
 
 use std::future::{Ready, ready};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
@@ -14,6 +16,7 @@ use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
 use crate::service::{Service, ServiceError};
+use crate::settings::runtime::Snapshot;
 use crate::web::cookie;
 use crate::web::problem::Problem;
 use crate::web::respond::header;
@@ -52,6 +55,11 @@ impl Call {
 
     pub fn service(&self) -> &Service {
         &self.state.service
+    }
+
+    /// What the settings say now.
+    pub fn settings(&self) -> impl Deref<Target = Arc<Snapshot>> {
+        self.state.settings.snapshot()
     }
 
     /// The session cookie's value.

@@ -1,6 +1,5 @@
-//! The menu.
+//! The menu: the same for everybody, so that caches may keep it.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,7 +52,8 @@ impl<'a> From<&'a MenuItem> for MenuItemView<'a> {
 pub async fn list(call: Call) -> Result<HttpResponse, Problem> {
     call.allowed(Permission::MenuRead).await?;
     let items = call.service().menu(call.span()).await.map_err(|error| call.failed(&error))?;
-    Ok(answer::json(&call, StatusCode::OK, &MenuView { items: items.iter().map(MenuItemView::from).collect() }))
+    let view = MenuView { items: items.iter().map(MenuItemView::from).collect() };
+    answer::shared_json(&call, call.settings().api.menu_shared_ttl, &view)
 }
 
 /// One dish.
@@ -69,5 +69,5 @@ pub async fn one(call: Call, id: web::Path<String>) -> Result<HttpResponse, Prob
     // What is no number is no dish: the address doesn't exist either way.
     let id = id.parse().map_err(|_| call.failed(&ServiceError::NotFound { what: "dish" }))?;
     let item = call.service().menu_item(call.span(), id).await.map_err(|error| call.failed(&error))?;
-    Ok(answer::json(&call, StatusCode::OK, &MenuItemView::from(&item)))
+    answer::shared_json(&call, call.settings().api.menu_shared_ttl, &MenuItemView::from(&item))
 }

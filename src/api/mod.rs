@@ -25,6 +25,7 @@ use actix_web::{App, HttpServer, middleware, web};
 
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
+use crate::settings::runtime::Settings;
 
 /// A request's body, beyond which it is 413. Orders are far below; the edge has its own, wider bound.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -40,6 +41,7 @@ pub struct InstanceConfig {
     pub hop_secret: String,
     pub recorder: Recorder,
     pub service: Service,
+    pub settings: Settings,
 }
 
 /// The state that handlers of one instance share.
@@ -48,6 +50,7 @@ struct State {
     hop_secret: String,
     recorder: Recorder,
     service: Service,
+    settings: Settings,
 }
 
 /// A running copy of the application. Dropping it cuts everything; [`Instance::stop`] is the orderly way.
@@ -68,6 +71,7 @@ impl Instance {
             hop_secret: config.hop_secret,
             recorder: config.recorder,
             service: config.service,
+            settings: config.settings,
         });
         let server = HttpServer::new(move || {
             App::new()

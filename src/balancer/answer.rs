@@ -1,6 +1,7 @@
 //! An upstream's answer: its head is there, its body streams.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ pub enum Cut {
     Broken(#[from] hyper::Error),
     #[error("nothing came for {0:?}")]
     Silent(Duration),
+    /// Told to one who reads what another fetched.
+    #[error("{0}")]
+    Elsewhere(Arc<str>),
 }
 
 /// Streams. At its end the connection is kept; dropped before, the connection is closed, so that the

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::cache::{self, Reader};
 use super::compress::{Encoded, Encoder};
 use super::offer::Offer;
 use super::record::Exchange;
@@ -165,6 +166,7 @@ pub struct EdgeBody {
 #[derive(Debug)]
 enum Source {
     Whole(Option<Bytes>),
+    Growing(Reader),
     Stream(AnswerBody),
 }
 
@@ -173,8 +175,13 @@ impl EdgeBody {
         Self::new(Source::Whole((!bytes.is_empty()).then_some(bytes)), None, exchange)
     }
 
-    pub fn stream(body: AnswerBody, encoder: Option<Encoder>, exchange: Exchange) -> Self {
-        Self::new(Source::Stream(body), encoder, exchange)
+    pub fn of(body: cache::Body, encoder: Option<Encoder>, exchange: Exchange) -> Self {
+        let source = match body {
+            cache::Body::Whole(bytes) => Source::Whole((!bytes.is_empty()).then_some(bytes)),
+            cache::Body::Growing(reader) => Source::Growing(reader),
+            cache::Body::Upstream(stream) => Source::Stream(stream),
+        };
+        Self::new(source, encoder, exchange)
     }
 
     /// Nothing: the exchange goes on elsewhere.
@@ -203,6 +210,9 @@ impl Body for Source {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Growing(reader) => {
+                Pin::new(reader).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
+            }
             Source::Stream(stream) => {
                 Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
             }
@@ -212,6 +222,7 @@ impl Body for Source {
     fn is_end_stream(&self) -> bool {
         match self {
             Source::Whole(bytes) => bytes.is_none(),
+            Source::Growing(reader) => reader.is_end_stream(),
             Source::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -219,6 +230,7 @@ impl Body for Source {
     fn size_hint(&self) -> SizeHint {
         match self {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Growing(reader) => reader.size_hint(),
             Source::Stream(stream) => stream.size_hint(),
         }
     }

@@ -126,6 +126,12 @@ pub fn no_further() -> Refusal {
     Refusal::new(405, "max-forwards", "Method not allowed", detail)
 }
 
+/// RFC 9111, section 5.2.1.7: the client wants it from here or not at all.
+pub fn not_cached() -> Refusal {
+    let detail = "The request says only-if-cached, and the edge has kept no answer that would do.";
+    Refusal::new(504, "not-cached", "Not cached", detail)
+}
+
 /// The body is larger than it may be, as announced or as found.
 pub fn too_large(rules: &Rules) -> Refusal {
     let detail = format!("A body may have {} bytes.", rules.body_bytes_max);

@@ -5,6 +5,7 @@
 mod accept;
 mod admission;
 mod body;
+pub mod cache;
 mod check;
 mod compress;
 mod connection;
@@ -38,6 +39,7 @@ use crate::observe::recorder::Recorder;
 use crate::settings::runtime::Settings;
 use crate::web::probe::ProbeKey;
 use admission::Admission;
+use cache::SharedCache;
 use compress::Encoders;
 use limit::Limiter;
 use limits::EdgeLimits;
@@ -81,6 +83,7 @@ pub enum EdgeError {
 struct Shared {
     site: ArcSwap<Site>,
     settings: Settings,
+    cache: SharedCache,
     probe_key: ProbeKey,
     limits: EdgeLimits,
     limiter: Limiter,
@@ -104,9 +107,11 @@ impl Edge {
         let EdgeConfig { listeners, site, settings, probe_key, limits, via } = config;
         let via = Via::new(via.clone()).ok_or(EdgeError::Via(via))?;
         let site = ArcSwap::from_pointee(site);
+        let cache = SharedCache::new(settings.clone());
         let shared = Arc::new(Shared {
             site,
             settings,
+            cache,
             probe_key,
             limits,
             limiter: Limiter::default(),
@@ -130,6 +135,11 @@ impl Edge {
     /// Where it listens, in the order of the configuration.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// What it keeps of its upstreams' answers.
+    pub fn cache(&self) -> &SharedCache {
+        &self.shared.cache
     }
 
     /// Serves `site` from the next request on. What is under way goes on by the rules it began with, and no

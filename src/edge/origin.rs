@@ -16,7 +16,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const HOPS_MAX: usize = 32;
 
 /// Our name in `Via`, ready for each version that a message may have been received in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Via {
     pub name: String,
     http_10: HeaderValue,

@@ -13,6 +13,7 @@ use super::body::{Broken, Progress};
 use super::connection::ConnInfo;
 use super::offer::Offer;
 use super::site::Rules;
+use crate::balancer::answer::Answer;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
 use crate::observe::ids::{SpanId, TraceId};
@@ -32,6 +33,12 @@ pub enum By {
     Instance,
     /// An upstream of somebody's own, by its id.
     YourService(String),
+}
+
+impl By {
+    pub fn of(answer: &Answer) -> Self {
+        if answer.own { By::Instance } else { By::YourService(answer.upstream.clone()) }
+    }
 }
 
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
 use super::body::{EdgeBody, Progress, Trouble, UploadBody};
+use super::cache::{self, Refused, Source};
 use super::check;
 use super::compress::Wish;
 use super::connection::ConnInfo;
@@ -31,12 +32,11 @@ use super::site::{Route, Rules, Site};
 use super::sticky;
 use super::tunnel::Tunnel;
 use crate::balancer::Caller;
-use crate::balancer::answer::Answer;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
-use crate::observe::span::{Direction, Status};
+use crate::observe::span::Status;
 use crate::web::headers::{ALWAYS, API_CSP};
 use crate::web::problem::{self, Problem};
 
@@ -74,7 +74,7 @@ pub async fn answer(
                 }
                 Ok(counted) => {
                     standing = counted;
-                    forward(head, incoming, expects, &way, &info, &mut exchange).await
+                    forward(head, incoming, expects, &way, &shared, &info, &mut exchange).await
                 }
             }
         }
@@ -103,7 +103,7 @@ struct Way<'a> {
 
 /// An answer, and what became of the request on the way to it.
 struct Found<'a> {
-    answer: Answer,
+    answer: cache::Found,
     rules: &'a Rules,
     wish: Option<Wish>,
     progress: Option<Arc<Progress>>,
@@ -111,7 +111,7 @@ struct Found<'a> {
 
 /// Whether the client may ask once more.
 fn count(head: &Parts, way: &Way<'_>, shared: &Shared, exchange: &Exchange) -> Result<Standing, TooMany> {
-    let limits = &shared.settings.snapshot().http_limit;
+    let limits = &shared.settings.snapshot().http.limit;
     shared.limiter.count(way.route, Asker::new(head, way.client), limits, exchange.root())
 }
 
@@ -120,6 +120,7 @@ async fn forward<'a>(
     incoming: Incoming,
     expects: bool,
     way: &Way<'a>,
+    shared: &Shared,
     info: &ConnInfo,
     exchange: &mut Exchange,
 ) -> Result<Found<'a>, Refusal> {
@@ -134,10 +135,18 @@ async fn forward<'a>(
         idempotency_key_counts: rules.idempotency_key_counts,
         ..Caller::at(way.client)
     };
-    let request = Request::from_parts(head, upload);
-    match way.route.balancer.forward(request, &caller, exchange.root()).await {
+    let source = Source {
+        balancer: &way.route.balancer,
+        caller: &caller,
+        rule: &rules.cache,
+        via: &shared.via,
+        secure: info.origin.is_secure(),
+        recorder: &shared.recorder,
+    };
+    match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
         Ok(answer) => Ok(Found { answer, rules, wish, progress }),
-        Err(failure) => Err(refusal(&failure, progress.as_deref(), rules)),
+        Err(Refused::Failed(failure)) => Err(refusal(&failure, progress.as_deref(), rules)),
+        Err(Refused::NotCached) => Err(check::not_cached()),
     }
 }
 
@@ -209,8 +218,7 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Ref
     }
 }
 
-/// The upstream's answer; only Via, Server-Timing and a sticky cookie are added, and what the route's rules
-/// say.
+/// An answer as its client gets it: with a sticky cookie, our times and what the route's rules say.
 fn pass_on(
     found: Found<'_>,
     shared: &Shared,
@@ -219,24 +227,17 @@ fn pass_on(
     mut exchange: Exchange,
 ) -> Response<EdgeBody> {
     let Found { answer, rules, wish, progress } = found;
-    let Answer { mut head, body, head_at, own, upstream, switched, stick_to, .. } = answer;
-    let passing = exchange.root().child_at(Hop::Balancer, "Pass the answer on", head_at);
-    passing.direction(Direction::Back);
-    let protocols = headers::upgrade(&head.headers).filter(|_| switched.is_some());
-    headers::strip_hop_by_hop(&mut head.headers);
-    head.headers.append(VIA, shared.via.received(head.version));
+    let cache::Found { mut head, body, by, stick_to, switched } = answer;
     headers::set_all(&mut head.headers, &rules.response_headers);
     if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, info.origin.is_secure())) {
         head.headers.append(SET_COOKIE, cookie);
     }
     let encoder = wish.filter(|_| switched.is_none()).and_then(|wish| {
-        wish.apply(&mut head, body.size_hint().exact(), &shared.settings.snapshot().http_compress, &shared.encoders)
+        wish.apply(&mut head, body.length(), &shared.settings.snapshot().http.compress, &shared.encoders)
     });
-    passing.attribute("http.response.header.content-encoding", || {
+    exchange.root().attribute("http.response.header.content-encoding", || {
         head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity")
     });
-    head.version = Version::HTTP_11;
-    passing.end();
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
@@ -244,13 +245,10 @@ fn pass_on(
         // RFC 9110, section 10.1.1: the body that was not asked for may come all the same.
         head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    exchange.head_sent(head.status.as_u16(), if own { By::Instance } else { By::YourService(upstream) });
+    exchange.head_sent(head.status.as_u16(), by);
     let Some(upstream) = switched else {
-        return Response::from_parts(head, EdgeBody::stream(body, encoder, exchange));
+        return Response::from_parts(head, EdgeBody::of(body, encoder, exchange));
     };
-    if let Some(protocols) = protocols {
-        headers::set_upgrade(&mut head.headers, protocols);
-    }
     let response = Response::from_parts(head, EdgeBody::nothing(exchange.offer()));
     info.agreed(Tunnel { upstream, exchange });
     response

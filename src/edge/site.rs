@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
+use super::cache::rule::CacheRule;
 use super::limit::{By, LimitRule};
 use super::limits::EdgeLimits;
 use crate::balancer::Balancer;
@@ -45,6 +46,7 @@ pub enum PathRule {
 /// What the edge does with the requests of a route and their answers.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    pub cache: CacheRule,
     pub body_bytes_max: u64,
     /// How long a body may keep us waiting in all.
     pub body_timeout: Duration,
@@ -67,6 +69,7 @@ impl Rules {
     /// For an application that we know: its bodies are small.
     pub fn strict(limits: &EdgeLimits) -> Self {
         Self {
+            cache: CacheRule::default(),
             body_bytes_max: limits.body_bytes_max,
             body_timeout: limits.body_timeout,
             body_grace: limits.body_grace,
@@ -82,6 +85,7 @@ impl Rules {
     /// For somebody's own service: nothing is refused or changed but what HTTP requires.
     pub fn transparent() -> Self {
         Self {
+            cache: CacheRule::default(),
             body_bytes_max: u64::MAX,
             body_timeout: Duration::MAX,
             // Only what crawls is cut.
@@ -150,7 +154,14 @@ fn limit(plan: &LimitPlan) -> LimitRule {
 impl Rules {
     /// What a route of `roundtrip.toml` says, on top of these rules.
     pub fn with_plan(self, plan: &RoutePlan) -> Result<Self, BadField> {
+        let cache = CacheRule {
+            enabled: plan.cache.enabled,
+            default_ttl: plan.cache.default_ttl.map(Duration::from_secs),
+            max_object_bytes: plan.cache.object_bytes_max,
+            ..self.cache
+        };
         Ok(Self {
+            cache,
             body_bytes_max: plan.body_bytes_max.unwrap_or(self.body_bytes_max),
             limit: plan.limit.as_ref().map_or(self.limit, limit),
             compress: plan.compress.unwrap_or(self.compress),

@@ -15,8 +15,8 @@ use super::ids::SpanId;
 use super::join;
 use super::journey::{CacheSide, Candidate, HopTimes, Journey, JourneySpan, QueueSide, Sides, Summary};
 use super::part::{
-    CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CANDIDATES, ClientPart, DnsPart, EdgePart, InstancePart, QUEUE_TICKET,
-    QUEUE_WAITING,
+    CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE, CANDIDATES, ClientPart, DnsPart, EdgePart, InstancePart,
+    QUEUE_TICKET, QUEUE_WAITING,
 };
 use super::span::{Direction, Record, Status};
 
@@ -216,17 +216,19 @@ fn candidates(spans: &[Record]) -> Vec<Candidate> {
 
 fn sides(spans: &[Record]) -> Sides {
     let flag = |span: &Record, key: &str| attribute(span, key).and_then(Value::as_bool).unwrap_or(false);
-    let cache = spans.iter().find_map(|span| {
-        let key = attribute(span, CACHE_KEY)?.as_str()?.to_owned();
-        let bypassed = flag(span, CACHE_BYPASSED);
-        let us = micros(span.end.since(span.start));
-        Some(CacheSide { asked: !bypassed, hit: flag(span, CACHE_HIT), bypassed, us, key })
-    });
+    let cache_at = |place: Option<&str>| {
+        spans.iter().filter(|span| attribute(span, CACHE_WHERE).and_then(Value::as_str) == place).find_map(|span| {
+            let key = attribute(span, CACHE_KEY)?.as_str()?.to_owned();
+            let bypassed = flag(span, CACHE_BYPASSED);
+            let us = micros(span.end.since(span.start));
+            Some(CacheSide { asked: !bypassed, hit: flag(span, CACHE_HIT), bypassed, us, key })
+        })
+    };
     let queue = spans.iter().find_map(|span| {
         let ticket = attribute(span, QUEUE_TICKET)?.as_i64()?;
         Some(QueueSide { ticket, waiting: attribute(span, QUEUE_WAITING)?.as_i64()? })
     });
-    Sides { cache, queue }
+    Sides { edge_cache: cache_at(Some("edge")), cache: cache_at(None), queue }
 }
 
 fn shown(span: Record, origin: Tick) -> JourneySpan {

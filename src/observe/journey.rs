@@ -103,6 +103,9 @@ pub struct Candidate {
 /// The side stations that a request touched.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Sides {
+    /// The edge's own.
+    pub edge_cache: Option<CacheSide>,
+    /// The instance's.
     pub cache: Option<CacheSide>,
     pub queue: Option<QueueSide>,
 }

@@ -86,10 +86,11 @@ pub const DNS_SOURCE_PORT: &str = "network.local.port";
 pub const FORWARD: &str = "Forward to an instance";
 /// Attribute of the edge's choosing span: the candidates (a list of [`super::journey::Candidate`]).
 pub const CANDIDATES: &str = "roundtrip.balancer.candidates";
-/// Attributes of the data layer's cache span.
+/// Attributes of a cache's span: the data layer's, or with [`CACHE_WHERE`] the edge's.
 pub const CACHE_KEY: &str = "roundtrip.cache.key";
 pub const CACHE_HIT: &str = "roundtrip.cache.hit";
 pub const CACHE_BYPASSED: &str = "roundtrip.cache.bypassed";
+pub const CACHE_WHERE: &str = "roundtrip.cache.where";
 /// Attributes of the service's span that queues a ticket.
 pub const QUEUE_TICKET: &str = "roundtrip.queue.ticket";
 pub const QUEUE_WAITING: &str = "roundtrip.queue.waiting";

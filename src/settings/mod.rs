@@ -3,10 +3,10 @@
 //! [`runtime`] holds the values, [`row`] says what a row of the table is; the rows themselves stand in one
 //! file a hop, beside the struct of that hop's values.
 
+pub mod api;
 pub mod balancer;
 pub mod data;
-pub mod http_compress;
-pub mod http_limit;
+pub mod http;
 pub mod row;
 pub mod runtime;
 pub mod site;

@@ -8,26 +8,26 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::api::ApiSettings;
 use super::balancer::BalancerSettings;
 use super::data::DataSettings;
-use super::http_compress::CompressSettings;
-use super::http_limit::LimitSettings;
+use super::http::HttpSettings;
 use super::row::{Kind, Row};
-use super::{balancer, data, http_compress, http_limit};
+use super::{api, balancer, data, http};
 use crate::observe::hop::Hop;
 
 /// All values at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
-    pub http_limit: LimitSettings,
-    pub http_compress: CompressSettings,
+    pub http: HttpSettings,
     pub balancer: BalancerSettings,
+    pub api: ApiSettings,
     pub data: DataSettings,
 }
 
 /// The table, in the order of a request's way.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [http_limit::ROWS, http_compress::ROWS, balancer::ROWS, data::ROWS].into_iter().flatten()
+    http::rows().chain([balancer::ROWS, api::ROWS, data::ROWS].into_iter().flatten())
 }
 
 /// Why a change was refused: which key, and what it takes.

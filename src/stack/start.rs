@@ -111,6 +111,7 @@ fn start_instances(
                 hop_secret: hop_secret.to_owned(),
                 recorder: recorder.clone(),
                 service,
+                settings: config.settings.clone(),
             })
         });
         started.map_err(|reason| StackError::Instance { id, reason })

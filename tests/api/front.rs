@@ -2,6 +2,7 @@
 
 use roundtrip::web::accept_encoding::Coding;
 use roundtrip::web::assets::{self, IMMUTABLE, TREE_HASH};
+use serde_json::json;
 
 use crate::harness::House;
 use crate::harness::people::Ask;
@@ -79,10 +80,38 @@ async fn every_answer_is_guarded_and_tells_browsers_nothing_for_ever() {
             assert_eq!(reply.header("access-control-allow-origin"), "", "{method} {path}");
         }
     }
-    for path in ["/api/v1/menu", "/api/v1/orders", "/api/v1/session"] {
+    for (path, kept) in [
+        ("/api/v1/menu", "public, max-age=0, s-maxage=2"),
+        ("/api/v1/menu/12", "public, max-age=0, s-maxage=2"),
+        ("/api/v1/menu/9999", "no-store"),
+        ("/api/v1/orders", "no-store"),
+        ("/api/v1/session", "no-store"),
+    ] {
         let reply = visitor.get(path).await;
-        assert_eq!(reply.header("cache-control"), "no-store", "{path}");
+        assert_eq!(reply.header("cache-control"), kept, "{path}");
         assert!(reply.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
     }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_the_menu_is_told_so_by_the_instance_and_by_the_edge() {
+    let house = House::open().await;
+    let visitor = house.visitor();
+    for edge_keeps in [true, false] {
+        let menu = visitor.get("/api/v1/menu").await;
+        let tag = menu.header("etag").to_owned();
+        assert!(tag.starts_with('"') && menu.status == 200, "{menu:?}");
+        assert_eq!(visitor.get("/api/v1/menu").await.header("etag"), tag);
+        let again = visitor.send(Ask::new("GET", "/api/v1/menu").header("if-none-match", &tag)).await;
+        assert_eq!((again.status, again.header("etag"), again.body.len()), (304, tag.as_str(), 0));
+        let other = visitor.send(Ask::new("GET", "/api/v1/menu").header("if-none-match", "\"x\"")).await;
+        assert_eq!((other.status, other.header("etag")), (200, tag.as_str()));
+        assert_eq!(menu.header("cache-status").is_empty(), !edge_keeps);
+        house.edge_keeps_nothing();
+    }
+    house.stack.settings().change([("api.menu.shared_ttl", &json!(0))]).expect("fits");
+    let menu = visitor.get("/api/v1/menu").await;
+    assert_eq!((menu.header("cache-control"), menu.header("etag")), ("no-store", ""));
     house.stop().await;
 }

@@ -17,7 +17,8 @@ const ALL: [&str; 8] = ["api", "balancer", "client", "data", "dns", "http", "ser
 fn a_path_is_followed_through_every_hop() {
     let place = Place::new();
     let server = place.serve(&[]);
-    for target in ["/api/v1/menu".to_owned(), format!("{}/api/v1/menu", server.text("app"))] {
+    // Each of something else: what the edge has kept goes no further.
+    for target in ["/api/v1/menu".to_owned(), format!("{}/api/v1/menu/12", server.text("app"))] {
         let journey = place.run(&["probe", &target, "--json"]).succeeded().json();
         assert_eq!(hops(&journey), ALL.into(), "{journey:#}");
         assert_eq!((&journey["status"], &journey["complete"]), (&200.into(), &true.into()));
@@ -28,8 +29,8 @@ fn a_path_is_followed_through_every_hop() {
             assert!(span["start_us"].is_number() && span["duration_us"].is_number(), "{span}");
         }
     }
-    let text = place.run(&["probe", "/api/v1/menu"]).succeeded().out;
-    assert!(text.starts_with("GET /api/v1/menu   200 OK in "), "{text}");
+    let text = place.run(&["probe", "/api/v1/menu/13"]).succeeded().out;
+    assert!(text.starts_with("GET /api/v1/menu/13   200 OK in "), "{text}");
     assert!(ALL.iter().all(|hop| text.lines().any(|line| line.starts_with(hop))), "{text}");
     server.stop();
 }

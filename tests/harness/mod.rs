@@ -261,6 +261,11 @@ impl House {
         }
     }
 
+    /// Lets the edge keep nothing: every request goes on to an instance.
+    pub fn edge_keeps_nothing(&self) {
+        self.stack.settings().change([("http.cache.enabled", &json!(false))]).expect("fits");
+    }
+
     /// Orderly: the console and the door, then the stack.
     pub async fn stop(self) {
         let House { stack, console, door, control, _own, .. } = self;

@@ -15,7 +15,7 @@ use hyper::http::request;
 use hyper::http::response;
 use hyper::{Method, StatusCode};
 
-use crate::settings::http_compress::CompressSettings;
+use crate::settings::http::compress::CompressSettings;
 use crate::web::accept_encoding::{Coding, negotiate};
 use crate::web::conditional;
 pub use encode::{Encoded, Encoder, Encoders};

@@ -16,7 +16,7 @@ use super::site::{PathRule, Route};
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
 use crate::policy::token_bucket::{Quota, client_network};
-use crate::settings::http_limit::LimitSettings;
+use crate::settings::http::limit::LimitSettings;
 use crate::web::cookie;
 use standing::Count;
 pub use standing::{Standing, TooMany};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::row::{Field, Row};
 use crate::observe::hop::Hop;
 use crate::policy::token_bucket::Quota;
+use crate::settings::row::{Field, Row};
+use crate::settings::runtime::Snapshot;
 
 /// The limits of the house: for routes that have none of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub static ROWS: &[Row] = &[
         help: "Whether the edge counts the restaurant's requests and refuses too many with 429. The slowing-down \
                of password guesses for one name stays either way.",
         lessons: LESSONS,
-        field: Field::Flag(|values| &mut values.http_limit.enabled),
+        field: Field::Flag(|values| &mut values.http.limit.enabled),
     },
     Row {
         key: "http.limit.loopback",
@@ -53,21 +54,21 @@ pub static ROWS: &[Row] = &[
         help: "Whether the session and address limits also hold for requests from this machine. Off, so that load \
                sent from here measures the server and not the limit. Sign-ins are always counted.",
         lessons: LESSONS,
-        field: Field::Flag(|values| &mut values.http_limit.loopback),
+        field: Field::Flag(|values| &mut values.http.limit.loopback),
     },
     Row {
         key: "http.limit.session.rate",
         hop: Hop::Http,
         help: "Requests a second that one session may send, once its burst is used up.",
         lessons: LESSONS,
-        field: count(|values| &mut values.http_limit.session.tokens, "requests/s"),
+        field: count(|values| &mut values.http.limit.session.tokens, "requests/s"),
     },
     Row {
         key: "http.limit.session.burst",
         hop: Hop::Http,
         help: "Requests that one session may send at once after a pause.",
         lessons: LESSONS,
-        field: count(|values| &mut values.http_limit.session.burst, "requests"),
+        field: count(|values| &mut values.http.limit.session.burst, "requests"),
     },
     Row {
         key: "http.limit.address.rate",
@@ -75,31 +76,31 @@ pub static ROWS: &[Row] = &[
         help: "Requests a second from one address (an IPv6 /64), once its burst is used up. A whole class may share \
                one address.",
         lessons: LESSONS,
-        field: count(|values| &mut values.http_limit.address.tokens, "requests/s"),
+        field: count(|values| &mut values.http.limit.address.tokens, "requests/s"),
     },
     Row {
         key: "http.limit.address.burst",
         hop: Hop::Http,
         help: "Requests that one address (an IPv6 /64) may send at once after a pause.",
         lessons: LESSONS,
-        field: count(|values| &mut values.http_limit.address.burst, "requests"),
+        field: count(|values| &mut values.http.limit.address.burst, "requests"),
     },
     Row {
         key: "http.limit.sign_in.rate",
         hop: Hop::Http,
         help: "Sign-ins a minute from one address, once its burst is used up; also from this machine.",
         lessons: LESSONS,
-        field: count(|values| &mut values.http_limit.sign_in.tokens, "sign-ins/min"),
+        field: count(|values| &mut values.http.limit.sign_in.tokens, "sign-ins/min"),
     },
     Row {
         key: "http.limit.sign_in.burst",
         hop: Hop::Http,
         help: "Sign-ins that one address may try at once after a pause; also from this machine.",
         lessons: LESSONS,
-        field: count(|values| &mut values.http_limit.sign_in.burst, "sign-ins"),
+        field: count(|values| &mut values.http.limit.sign_in.burst, "sign-ins"),
     },
 ];
 
-const fn count(field: fn(&mut super::runtime::Snapshot) -> &mut u64, unit: &'static str) -> Field {
+const fn count(field: fn(&mut Snapshot) -> &mut u64, unit: &'static str) -> Field {
     Field::Count { field, min: 1, max: MOST, unit: Some(unit) }
 }

@@ -1,7 +1,7 @@
 //! What can be changed about the compression of answers at the edge.
 
-use super::row::{Field, Row};
 use crate::observe::hop::Hop;
+use crate::settings::row::{Field, Row};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompressSettings {
@@ -23,7 +23,7 @@ pub static ROWS: &[Row] = &[
         help: "Whether the edge compresses the restaurant's public answers for clients that take it. Answers to \
                somebody signed in never are: their length would tell about their contents (BREACH).",
         lessons: &["layer.http", "perf.latency-throughput"],
-        field: Field::Flag(|values| &mut values.http_compress.enabled),
+        field: Field::Flag(|values| &mut values.http.compress.enabled),
     },
     Row {
         key: "http.compress.min_bytes",
@@ -31,7 +31,7 @@ pub static ROWS: &[Row] = &[
         help: "Answers shorter than this are sent as they are.",
         lessons: &["layer.http", "perf.latency-throughput"],
         field: Field::Count {
-            field: |values| &mut values.http_compress.min_bytes,
+            field: |values| &mut values.http.compress.min_bytes,
             min: 0,
             max: 1024 * 1024,
             unit: Some("bytes"),

@@ -1,0 +1,329 @@
+//! What is stored, what is being fetched, and what is known not to be worth waiting for: one table, one
+//! lock, never held while anything is waited for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::HeaderMap;
+use lru::LruCache;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::control::Control;
+use super::growing::Growing;
+use super::key::Selection;
+use super::object::{Head, Stored};
+use super::status::Why;
+use crate::observe::clock::Tick;
+
+/// Variants of one address; the oldest goes.
+const VARIANTS_MAX: usize = 32;
+/// What an address takes in memory besides its responses, roughly.
+const ENTRY_BYTES: u64 = 256;
+
+/// How a cache is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// Stored responses.
+    pub entries: usize,
+    pub bytes: u64,
+    pub hits: u64,
+    pub misses: u64,
+    /// Answers from a stale response: while a new one was fetched, or because nobody could be asked.
+    pub stale_hits: u64,
+    /// How often a request waited for another's fetch.
+    pub collapsed: u64,
+    pub evictions: u64,
+}
+
+/// A response of which the head is there.
+#[derive(Debug, Clone)]
+pub struct Arriving {
+    pub head: Arc<Head>,
+    pub body: Arc<Growing>,
+}
+
+/// What a request wants of the store.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    pub key: &'a Arc<str>,
+    pub headers: &'a HeaderMap,
+    pub control: &'a Control,
+    pub now: Tick,
+    /// Whether another's answer would do for it.
+    pub may_join: bool,
+    /// Whether its answer would do for others when nothing is stored (a condition of its own would not).
+    pub may_lead: bool,
+}
+
+/// What the store has for it.
+#[derive(Debug)]
+pub enum Look {
+    /// Good as it is.
+    Fresh(Stored),
+    /// Good once more, while whoever holds the ticket fetches a new one; None: somebody does.
+    WhileRevalidating(Stored, Option<Ticket>),
+    /// Somebody is fetching it.
+    Join(watch::Receiver<Option<Arriving>>, Why),
+    Fetch {
+        ticket: Ticket,
+        stale: Option<Stored>,
+        why: Why,
+    },
+}
+
+/// Cheap to clone; all clones are the same store.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Mutex<Shelf>>);
+
+#[derive(Debug)]
+struct Shelf {
+    entries: LruCache<Arc<str>, Entry>,
+    bytes: u64,
+    /// What is taken out on purpose is taken out here, too: an answer that was asked for before is not put
+    /// in after.
+    fetches: HashMap<Arc<str>, Vec<Fetch>>,
+    /// Room promised to bodies on their way.
+    promised: u64,
+    next_fetch: u64,
+    figures: Figures,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// The latest first.
+    variants: Vec<Stored>,
+    bytes: u64,
+    /// Until then nobody waits for anybody here: the last answer was of no use to others.
+    alone_until: Option<Tick>,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    id: u64,
+    /// Which variant, as far as is known.
+    selection: Option<Selection>,
+    /// None: nobody may wait for it.
+    arriving: Option<watch::Receiver<Option<Arriving>>>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Shelf {
+            entries: LruCache::unbounded(),
+            bytes: 0,
+            fetches: HashMap::new(),
+            promised: 0,
+            next_fetch: 0,
+            figures: Figures::default(),
+        })))
+    }
+}
+
+impl Store {
+    pub fn look(&self, ask: &Ask<'_>) -> Look {
+        let mut shelf = self.shelf();
+        let entry = shelf.entries.get(ask.key);
+        let stored = entry.and_then(|entry| entry.matching(ask.headers)).cloned();
+        if let Some(stored) = stored.as_ref().filter(|stored| stored.head.freshness.suits(ask.control, ask.now)) {
+            let stored = stored.clone();
+            shelf.figures.hits += 1;
+            return Look::Fresh(stored);
+        }
+        let alone = entry.is_some_and(|entry| entry.alone_until.is_some_and(|until| ask.now < until));
+        let selection =
+            entry.and_then(|entry| entry.variants.first()).map(|first| first.head.selection.of(ask.headers));
+        let why = match (&stored, entry) {
+            (Some(stored), _) if stored.head.freshness.is_fresh(ask.now) => Why::Request,
+            (Some(_), _) => Why::Stale,
+            (None, Some(entry)) if !entry.variants.is_empty() => Why::VaryMiss,
+            (None, _) => Why::UriMiss,
+        };
+        let under_way = shelf.under_way(ask);
+        let asks_nothing = !ask.control.no_cache && ask.control.max_age.is_none() && ask.control.min_fresh.is_none();
+        if let Some(stored) =
+            stored.as_ref().filter(|stored| asks_nothing && stored.head.freshness.serves_while_revalidating(ask.now))
+        {
+            shelf.figures.stale_hits += 1;
+            let ticket = under_way.is_none().then(|| self.ticket(&mut shelf, ask, selection, true));
+            return Look::WhileRevalidating(stored.clone(), ticket);
+        }
+        // What has to be validated each time is validated by each on its own.
+        let each = stored.as_ref().is_some_and(|stored| {
+            let freshness = &stored.head.freshness;
+            freshness.always_validate || freshness.lifetime.is_zero()
+        });
+        let together = ask.may_join && !alone && !each;
+        if let Some(arriving) = under_way.filter(|_| together) {
+            shelf.figures.collapsed += 1;
+            return Look::Join(arriving, why);
+        }
+        shelf.figures.misses += 1;
+        let leads = together && (ask.may_lead || stored.is_some());
+        let ticket = self.ticket(&mut shelf, ask, selection, leads);
+        Look::Fetch { ticket, stale: stored, why }
+    }
+
+    /// `leads`: others may wait for it, those of the selection if it is known.
+    fn ticket(&self, shelf: &mut Shelf, ask: &Ask<'_>, selection: Option<Selection>, leads: bool) -> Ticket {
+        shelf.next_fetch += 1;
+        let (id, (waiting, arriving)) = (shelf.next_fetch, watch::channel(None));
+        let fetch = Fetch { id, selection, arriving: leads.then_some(arriving) };
+        shelf.fetches.entry(Arc::clone(ask.key)).or_default().push(fetch);
+        Ticket { store: self.clone(), key: Arc::clone(ask.key), id, waiting, promised: 0 }
+    }
+
+    /// Counts an answer from a stale response because nobody could be asked.
+    pub fn count_stale(&self) {
+        self.shelf().figures.stale_hits += 1;
+    }
+
+    /// Takes an address out; how many responses went.
+    pub fn remove(&self, key: &str) -> usize {
+        let mut shelf = self.shelf();
+        shelf.fetches.remove(key);
+        shelf.take_out(key)
+    }
+
+    /// Takes out what begins with `prefix`.
+    pub fn remove_all(&self, prefix: &str) -> usize {
+        let mut shelf = self.shelf();
+        shelf.fetches.retain(|key, _| !key.starts_with(prefix));
+        let keys: Vec<Arc<str>> =
+            shelf.entries.iter().map(|(key, _)| Arc::clone(key)).filter(|key| key.starts_with(prefix)).collect();
+        keys.iter().map(|key| shelf.take_out(key)).sum()
+    }
+
+    pub fn figures(&self) -> Figures {
+        let shelf = self.shelf();
+        let entries = shelf.entries.iter().map(|(_, entry)| entry.variants.len()).sum();
+        Figures { entries, bytes: shelf.bytes, ..shelf.figures }
+    }
+
+    /// A panic elsewhere never costs the store: what is in it is whole.
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn matching(&self, request: &HeaderMap) -> Option<&Stored> {
+        self.variants.iter().find(|stored| stored.head.selection.matches(request))
+    }
+
+    fn weigh(&mut self, key: &str) -> u64 {
+        let variants = self.variants.iter().map(|stored| (stored.head.bytes() + stored.body.len()) as u64);
+        self.bytes = ENTRY_BYTES + key.len() as u64 + variants.sum::<u64>();
+        self.bytes
+    }
+}
+
+impl Shelf {
+    fn under_way(&self, ask: &Ask<'_>) -> Option<watch::Receiver<Option<Arriving>>> {
+        let suits = |fetch: &&Fetch| fetch.selection.as_ref().is_none_or(|selection| selection.matches(ask.headers));
+        self.fetches.get(ask.key)?.iter().filter(suits).find_map(|fetch| fetch.arriving.clone())
+    }
+
+    fn take_out(&mut self, key: &str) -> usize {
+        let Some(entry) = self.entries.pop(key) else { return 0 };
+        self.bytes -= entry.bytes;
+        entry.variants.len()
+    }
+
+    /// Changes an entry, and drops the least recently used ones until all fits.
+    fn change(&mut self, key: &Arc<str>, bytes_max: u64, with: impl FnOnce(&mut Entry)) {
+        let before = self.entries.peek(key).map_or(0, |entry| entry.bytes);
+        let entry = self.entries.get_or_insert_mut(Arc::clone(key), Entry::default);
+        with(entry);
+        let after = entry.weigh(key);
+        self.bytes = self.bytes - before + after;
+        while self.bytes > bytes_max {
+            let Some((_, evicted)) = self.entries.pop_lru() else { return };
+            self.bytes -= evicted.bytes;
+            self.figures.evictions += evicted.variants.len() as u64;
+        }
+    }
+
+    /// Ends a fetch; whether it was still wanted.
+    fn end(&mut self, key: &str, id: u64) -> bool {
+        let Some(fetches) = self.fetches.get_mut(key) else { return false };
+        let before = fetches.len();
+        fetches.retain(|fetch| fetch.id != id);
+        let wanted = fetches.len() < before;
+        if fetches.is_empty() {
+            self.fetches.remove(key);
+        }
+        wanted
+    }
+}
+
+/// The right to put in what one fetch brings. Dropped without that, those who wait look again, and one of them
+/// goes in its place.
+#[derive(Debug)]
+pub struct Ticket {
+    store: Store,
+    key: Arc<str>,
+    /// Its number among the fetches.
+    id: u64,
+    waiting: watch::Sender<Option<Arriving>>,
+    promised: u64,
+}
+
+impl Ticket {
+    /// Asks for room for a body on its way: all of them together get as much as the store itself.
+    pub fn promise(&mut self, bytes: u64, bytes_max: u64) -> bool {
+        let mut shelf = self.store.shelf();
+        let fits = shelf.promised.saturating_add(bytes) <= bytes_max;
+        if fits {
+            shelf.promised += bytes;
+            self.promised += bytes;
+        }
+        fits
+    }
+
+    /// Lets those who wait read along.
+    pub fn announce(&self, arriving: Arriving) {
+        self.waiting.send_replace(Some(arriving));
+    }
+
+    /// Puts a response in, in the place of the one that was chosen by the same fields. Not if its address
+    /// was taken out in the meantime: it may be what was meant to go.
+    pub fn keep(self, stored: Stored, bytes_max: u64) {
+        self.settle(|shelf, key| {
+            shelf.change(key, bytes_max, |entry| {
+                entry.alone_until = None;
+                entry.variants.retain(|other| other.head.selection != stored.head.selection);
+                entry.variants.insert(0, stored);
+                entry.variants.truncate(VARIANTS_MAX);
+            });
+        });
+    }
+
+    /// The answer is of no use to others: for a while nobody waits here (Varnish's hit-for-miss), and what it
+    /// takes the place of goes.
+    pub fn give_up(self, instead_of: Option<&Stored>, until: Tick, bytes_max: u64) {
+        self.settle(|shelf, key| {
+            shelf.change(key, bytes_max, |entry| {
+                entry.alone_until = Some(until);
+                let gone = |other: &Stored| instead_of.is_some_and(|gone| Arc::ptr_eq(&gone.head, &other.head));
+                entry.variants.retain(|other| !gone(other));
+            });
+        });
+    }
+
+    /// Changes the store, if it is still wanted. Those who wait find it so when the ticket goes.
+    fn settle(&self, with: impl FnOnce(&mut Shelf, &Arc<str>)) {
+        let mut shelf = self.store.shelf();
+        if shelf.end(&self.key, self.id) {
+            with(&mut shelf, &self.key);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut shelf = self.store.shelf();
+        shelf.promised -= self.promised;
+        shelf.end(&self.key, self.id);
+    }
+}
