@@ -114,6 +114,26 @@ pub async fn a_kept_connection_needs_no_name_and_no_handshake(world: Arc<World>)
     assert!(page.text("#map-title").await.contains("was"), "compared with the one before");
 }
 
+pub async fn a_path_of_ones_own_is_sent_and_a_wrong_one_is_named_at_its_field(world: Arc<World>) {
+    let page = composer(&world).await;
+    assert_eq!(page.value("document.querySelector('#path').checkVisibility()").await, false);
+    page.choose("#request", "custom").await;
+    assert!(page.focus_is_on("#path").await, "it can be typed at once");
+    page.expect_refusal("/api/journeys", 422);
+    page.type_into("#path", "api/v1/menu").await;
+    page.click("request-composer [type=submit]").await;
+    let named = "document.querySelector('#path-error').textContent.includes('begins with /')";
+    page.until("the path's mistake is named", named).await;
+    assert!(page.focus_is_on("#path[aria-invalid=true]").await);
+
+    page.type_into("#path", "/api/v1/menu/12?from=here").await;
+    assert_eq!(page.text("#path-error").await, "", "it is being put right");
+    page.choose("#method", "HEAD").await;
+    send(page).await;
+    assert!(page.text("#map-title").await.starts_with("HEAD /api/v1/menu/12?from=here"));
+    assert!(page.text("#announce").await.starts_with("200 OK"));
+}
+
 pub async fn reduced_motion_goes_straight_to_the_result_and_announces_it(world: Arc<World>) {
     let page = composer(&world).await;
     let watch = "globalThis.moved = false;
