@@ -320,3 +320,32 @@ async fn an_upstream_is_given_a_weight_and_emptied_while_requests_go_on() {
     owner.patch("/api/upstreams/i9", &json!({ "weight": 1 })).await.is_problem(404, "no-such-upstream", None);
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_edge_has_kept_is_counted_and_can_be_taken_out() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    let ttl = json!({ "api.menu.shared_ttl": 3_600 });
+    assert_eq!(owner.patch("/api/settings", &ttl).await.status, 200);
+    let menu = format!("{}/api/v1/menu", house.stack.browser_url());
+    let kept = |figures: serde_json::Value| figures["entries"].as_u64().expect("a count");
+    for (purge, path, purged) in [
+        (json!({ "url": menu }), "/api/v1/menu", 1),
+        (json!({ "prefix": menu }), "/api/v1/menu/12", 1),
+        (json!({ "all": true }), "/api/v1/menu", 1),
+        (json!({ "url": format!("{menu}/nothing") }), "", 0),
+    ] {
+        if !path.is_empty() {
+            for _ in 0..2 {
+                assert_eq!(house.visitor().get(path).await.status, 200);
+            }
+        }
+        let before = kept(owner.get("/api/cache").await.json());
+        assert_eq!(owner.post("/api/cache/purge", &purge).await.json(), json!({ "purged": purged }), "{purge}");
+        assert_eq!(kept(owner.get("/api/cache").await.json()), before - purged, "{purge}");
+    }
+    assert!(owner.get("/api/cache").await.json()["hits"].as_u64() >= Some(3));
+    let refused = owner.post("/api/cache/purge", &json!({ "url": "/api/v1/menu" })).await;
+    refused.is_problem(422, "invalid-body", None);
+    house.stop().await;
+}

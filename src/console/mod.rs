@@ -5,6 +5,7 @@
 //! addresses. [`door`] is the one plain page, which explains the certificate.
 
 mod account;
+mod cache;
 mod caller;
 mod configuration;
 pub mod control;

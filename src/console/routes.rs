@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::{account, configuration, control, events, journeys, pages, setup, signing, stack, upstreams};
+use super::{account, cache, configuration, control, events, journeys, pages, setup, signing, stack, upstreams};
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get, resource};
@@ -41,6 +41,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
         )
         .service(resource("/api/upstreams/events", "GET, HEAD").route(get().to(upstreams::events)))
         .service(resource("/api/upstreams/{id}", "PATCH").route(web::patch().to(upstreams::change)))
+        .service(resource("/api/cache", "GET, HEAD").route(get().to(cache::figures)))
+        .service(resource("/api/cache/purge", "POST").route(web::post().to(cache::purge)))
         .service(resource("/api/configuration/reload", "POST").route(web::post().to(configuration::reload)))
         .service(resource("/api/staff", "GET, HEAD").route(get().to(account::staff)))
         .service(resource("/api/staff/{name}/password", "PUT").route(web::put().to(account::set_password)))

@@ -21,6 +21,7 @@ use crate::dns::DnsServer;
 use crate::domain::permission::Role;
 use crate::domain::session::{SessionSecret, Staff};
 use crate::edge::Edge;
+use crate::edge::cache::SharedCache;
 use crate::observe::recorder::Recorder;
 use crate::settings::runtime::Settings;
 use crate::settings::site::SitePlan;
@@ -179,6 +180,11 @@ impl Stack {
         self.pools().iter().flat_map(|(_, balancer)| balancer.view()).collect()
     }
 
+    /// The edge's own cache; None once the stack was stopped.
+    pub fn cache(&self) -> Option<SharedCache> {
+        self.servers().as_ref().map(|servers| servers.edge.cache().clone())
+    }
+
     /// Each pool as it is now.
     pub fn pool_views(&self) -> Vec<PoolView> {
         let view = |(name, balancer): &(String, Balancer)| PoolView {
@@ -234,6 +240,8 @@ impl Stack {
         let site = self.ground.site(plan, &pools)?;
         if let Some(servers) = &*self.servers() {
             servers.edge.replace(site);
+            // What was kept may be another service's from now on.
+            servers.edge.cache().clear();
         }
         *self.pools() = pools;
         Ok(())
