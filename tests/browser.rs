@@ -59,6 +59,8 @@ static SCENARIOS: &[Scenario] = scenarios![
     journeys::every_request_as_every_role_shows_where_it_turned,
     journeys::a_kept_connection_needs_no_name_and_no_handshake,
     journeys::a_path_of_ones_own_is_sent_and_a_wrong_one_is_named_at_its_field,
+    journeys::the_policy_is_chosen_at_the_balancer_and_holds_from_the_next_request_on,
+    journeys::an_answer_from_the_shared_cache_turns_at_the_edge_until_it_is_forgotten,
     journeys::reduced_motion_goes_straight_to_the_result_and_announces_it,
     journeys::a_link_reopens_its_journey_and_one_that_is_gone_says_so,
     journeys::several_at_once_are_dots_of_which_three_can_be_shown,

@@ -45,7 +45,7 @@ pub async fn the_line_to_ones_own_service_has_six_stations_and_says_what_is_know
 
     page.press_char('5').await;
     let facts = page.text("station-inspector").await;
-    for column in ["Weight", "State", "Score"] {
+    for column in ["Weight", "healthy", "Score"] {
         assert!(facts.contains(column), "{facts}");
     }
     page.leave().await;

@@ -6,6 +6,7 @@ import { place } from "../../lib/pointer.js";
 import { standing } from "../../logic/upstreams.js";
 
 const POLICY = "balancer.policy";
+const CACHE_BYTES = "http.cache.bytes";
 
 export class EdgePage {
   #stack = null;
@@ -26,8 +27,8 @@ export class EdgePage {
     this.cache.addEventListener("purge", ({ detail }) => this.#purge(detail));
     this.configuration.addEventListener("reload", () => this.#reload());
     this.settings.addEventListener("change-setting", ({ detail }) => this.#changeSetting(detail));
-    await this.#attempt(async () => this.#hear(await call("GET", "/api/stack")));
     await this.#readSettings();
+    await this.#attempt(async () => this.#hear(await call("GET", "/api/stack")));
     listen("stack", (stack) => this.#hear(stack));
   }
 
@@ -41,8 +42,12 @@ export class EdgePage {
     if (before === null || standing(before) !== standing(stack)) this.#readEvents();
     if (!document.hidden) this.#readCache();
     // Somebody may have chosen another policy on another page.
-    const known = this.#settings.find(({ key }) => key === POLICY);
-    if (known && known.value !== stack.policy) this.#readSettings();
+    const known = this.#setting(POLICY);
+    if (known !== undefined && known !== stack.policy) this.#readSettings();
+  }
+
+  #setting(wanted) {
+    return this.#settings.find(({ key }) => key === wanted)?.value;
   }
 
   #readEvents() {
@@ -50,7 +55,10 @@ export class EdgePage {
   }
 
   #readCache() {
-    return this.#attempt(async () => this.cache.show(await call("GET", "/api/cache"), this.#stack.app_url));
+    return this.#attempt(async () => {
+      const figures = await call("GET", "/api/cache");
+      this.cache.show(figures, { origin: this.#stack.app_url, bytes_max: this.#setting(CACHE_BYTES) });
+    });
   }
 
   #readSettings() {

@@ -11,7 +11,7 @@ const QUEUE_DROP_PX = 54;
 export function drawSides(layout, tracks, trip) {
   const sides = trip && sidesOf(trip);
   const drawn = [layout.wide ? instancesAcross(layout, tracks, trip?.turn) : instancesUpright(layout, tracks)];
-  if (sides?.edgeCache) drawn.push(layout.wide ? edgeCacheAcross(layout, sides.edgeCache) : noteUpright(layout, "http", 38, "Shared cache", sides.edgeCache));
+  if (sides?.edgeCache) drawn.push(layout.wide ? edgeCacheAcross(layout, sides.edgeCache) : noteUpright(layout, "http", 34, "Shared cache", sides.edgeCache));
   if (sides?.cache) drawn.push(layout.wide ? cacheAcross(layout, sides.cache) : noteUpright(layout, "service", 56, "Cache (LRU)", sides.cache));
   if (sides?.queue) drawn.push(layout.wide ? queueAcross(layout, sides.queue) : noteUpright(layout, "service", 38, "Kitchen queue", sides.queue));
   return drawn;
@@ -59,7 +59,7 @@ function edgeCacheAcross({ stations }, cache) {
   return svg("g", { class: "at", "data-from": cache.from_us },
     track(`M${x} ${y - 15}V58`, cache.asked ? "branch asked" : "branch", { "data-layer": "http" }),
     square(x, 46, "http", cache.hit),
-    labelled(x + 17, 42, "Shared cache", cache.say));
+    labelled(x + 17, 42, "Shared cache", [cache.say, cache.detail].filter(Boolean).join(", ")));
 }
 
 function cacheAcross({ stations, tracks, short }, cache) {
@@ -86,4 +86,5 @@ function queueAcross({ stations, tracks }, queue) {
 
 const noteUpright = ({ stations }, hop, below, title, side) =>
   svg("g", { class: "at", "data-from": side.from_us },
-    text(116, stations[hop].y + below, "lbl", "start", span("strong", title), ` ${side.say}`));
+    text(116, stations[hop].y + below, "lbl", "start", span("strong", title), ` ${side.say}`),
+    side.detail && text(116, stations[hop].y + below + 15, "lbl", "start", side.detail));

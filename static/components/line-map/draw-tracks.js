@@ -42,7 +42,9 @@ export function drawAnswer(layout, trip) {
   const { stations, home } = layout;
   if (trip.stops.length === 0) return drawEnd(layout, trip.turn);
   if (!layout.wide) {
-    const arrow = svg("path", { class: "arrow", d: `M${home - 7} ${stations.http.y + 34}h14l-7 -12z` });
+    // Between two stations that the answer passes for certain.
+    const above = stations[trip.furthest > trip.line.place("http") ? "http" : "client"].y;
+    const arrow = svg("path", { class: "arrow", d: `M${home - 7} ${above + 34}h14l-7 -12z` });
     return svg("g", { class: "after" }, arrow, text(layout.width - 2, layout.height - 6, "lbl", "end", ...words));
   }
   const arrows = arrowPlaces(layout, trip).map((x) =>

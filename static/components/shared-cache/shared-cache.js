@@ -1,5 +1,6 @@
 // <shared-cache></shared-cache>: what the edge keeps, and a way to forget it.
-//   show(figures)   busy(flag)   purged(number)   fail(say, pointer)   pointer: the field it is about, or null
+//   show(figures, { origin, bytes_max })   origin: where the edge answers, as the beginning of an address
+//   busy(flag)   purged(number)   fail(say, pointer)   pointer: the field it is about, or null
 // Says "purge" (detail: the body of POST /api/cache/purge).
 
 import { h } from "../../lib/dom.js";
@@ -27,10 +28,9 @@ export class SharedCache extends HTMLElement {
     this.#address.addEventListener("input", () => this.#clear());
   }
 
-  /** `origin`: where the edge answers, as the beginning of an address. */
-  show(figures, origin) {
+  show(figures, { origin, bytes_max }) {
     this.#address.placeholder = `${origin}/path`;
-    this.#figures.replaceChildren(...figuresOf(figures).map(([label, value, note]) =>
+    this.#figures.replaceChildren(...figuresOf(figures, bytes_max).map(([label, value, note]) =>
       h("div", {}, h("dt", {}, label), h("dd", { class: "tnum" }, value, note && h("span", { class: "muted" }, ` ${note}`)))));
   }
 
@@ -76,16 +76,16 @@ export class SharedCache extends HTMLElement {
   }
 }
 
-function figuresOf({ entries, bytes, bytes_max, hits, misses, stale_hits, collapsed, evictions }) {
+function figuresOf({ entries, bytes, hits, misses, stale_hits, collapsed, evictions }, bytes_max) {
   const asked = hits + misses;
   return [
     ["Answers kept", whole(entries)],
-    ["Space", mebibytes(bytes), `of ${mebibytes(bytes_max)}`],
+    ["Space", mebibytes(bytes), bytes_max === undefined ? null : `of ${mebibytes(bytes_max)}`],
     ["Hits", whole(hits), asked > 0 ? percent(hits, asked) : null],
     ["Misses", whole(misses)],
     ["Stale hits", whole(stale_hits)],
     ["Waited for one fetch", whole(collapsed)],
-    ["Made room", whole(evictions)],
+    ["Put out to make room", whole(evictions)],
   ];
 }
 

@@ -26,7 +26,7 @@ export function balancerFacts(reader) {
 }
 
 const COLUMNS = [
-  { label: "Instance" }, { label: "State" }, { label: "Weight", number: true }, { label: "In flight", number: true },
+  { label: "Instance" }, { label: "Weight", number: true }, { label: "In flight", number: true },
   { label: "Lately, µs", number: true }, { label: "Score", number: true },
 ];
 
@@ -34,13 +34,12 @@ const candidateRow = ({ id, address, state, breaker, weight, in_flight, ewma_us,
   marked: Boolean(chosen),
   cells: [
     id,
-    [stateWord(state), breakerWord(breaker)].filter(Boolean).join(", "),
     figure(weight),
     in_flight ?? "—",
     ewma_us === null || ewma_us === undefined ? "—" : us(ewma_us),
     figure(score),
   ],
-  note: [address, why].filter(Boolean).join(": "),
+  note: `${[address, stateWord(state), breakerWord(breaker)].filter(Boolean).join(", ")}: ${why}`,
 });
 
 const figure = (value) => (value === null || value === undefined ? "—" : Number(value.toPrecision(3)));

@@ -1,5 +1,5 @@
 import { bytes } from "../../lib/format.js";
-import { edgeCacheSays, isEdgeCache } from "../sides.js";
+import { edgeCacheFound, edgeCacheSays, isEdgeCache } from "../sides.js";
 import { code, facts, raw, strong } from "./sections.js";
 
 /** The words as they went over the wire. The server has hidden secrets before they came here. */
@@ -27,9 +27,9 @@ function cacheFacts(reader) {
   for (const name of ["where", "hit", "bypassed", "age_s", "ttl_s"]) reader.take(`roundtrip.cache.${name}`);
   const key = reader.take("roundtrip.cache.key");
   return facts("Shared cache", [
-    ["Answer", (span.attributes["roundtrip.cache.hit"] ? strong : String)(edgeCacheSays(span.attributes))],
+    ["Answer", (span.attributes["roundtrip.cache.hit"] ? strong : String)(edgeCacheSays(span.attributes).join(", "))],
     ["Key", key && code(key)],
-    ["Found", reader.take("roundtrip.cache.state")],
+    ["Found", edgeCacheFound(reader.take("roundtrip.cache.state"))],
   ]);
 }
 

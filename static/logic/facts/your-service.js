@@ -14,7 +14,7 @@ export function yourServiceFacts(reader, journey) {
       ["Address", address && code(address)],
       ["Answer", (succeeded(journey) ? strong : bad)(answerOf(journey))],
       ["Time", `${withUs(journey.hops.service.us)}, from the request sent to the answer's end`],
-      ["Told it in traceparent", code(journey.trace_id)],
+      ["traceparent", code(journey.trace_id)],
     ]),
     facts("What is not", [
       ["Inside", "Its own steps, queries and waits: they are in that time, and cannot be told apart from here."],
