@@ -170,3 +170,28 @@ async fn a_new_configuration_counts_from_the_next_request_on_and_cuts_nobody() {
     drop(soon(async { listener }).await);
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_speaks_tls_is_trusted_by_the_authority_that_the_pool_names() {
+    let other = House::open().await;
+    let authority = other.folder().join("ca.pem");
+    let (port, ca) = (other.stack.app().port(), authority.display());
+    let house = House::before(&[rig::nobody()]).await;
+    let owner = house.owner().await;
+    let pool = format!("[pool.other]\nupstreams = ['https://localhost:{port}']\n");
+    let route = "[[route]]\npool = 'other'\npath = '/other'\n";
+    write(&house, &format!("{pool}{route}"));
+    assert_eq!(owner.post("/api/configuration/reload", &json!({})).await.status, 200);
+    let answer = get(&house, "/other").await;
+    assert!(status(&answer) == 502 && answer.contains("/problems/upstream-certificate"), "{answer}");
+    write(&house, &format!("{pool}ca = '{ca}'\n{route}"));
+    assert_eq!(owner.post("/api/configuration/reload", &json!({})).await.status, 200);
+    // It was reached, and says that it is not who was asked for: Host is passed on as it came.
+    let answer = get(&house, "/other").await;
+    assert!(status(&answer) == 421 && answer.contains("via: 1.1 roundtrip"), "{answer}");
+    write(&house, &format!("{pool}ca = '/nowhere.pem'\n{route}"));
+    let refused = owner.post("/api/configuration/reload", &json!({})).await.is_problem(422, "bad-configuration", None);
+    assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("pool 'other'")), "{refused}");
+    house.stop().await;
+    other.stop().await;
+}

@@ -5,10 +5,12 @@ mod config;
 mod data_dir;
 mod listen;
 mod owner;
+mod parts;
 mod probe;
 mod remote;
 mod run_file;
 mod serve;
+mod settings;
 mod trust;
 mod waterfall;
 
@@ -37,6 +39,9 @@ enum Verb {
     /// Make or reset the owner's account, for machines without a browser
     #[command(subcommand)]
     Owner(owner::OwnerVerb),
+    /// List or change what can be changed while the server runs
+    #[command(subcommand)]
+    Settings(settings::SettingsVerb),
     /// Check roundtrip.toml, or load it again
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -84,6 +89,7 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Serve(flags)) => serve::serve(flags).await,
             Some(Verb::Probe(flags)) => probe::probe(flags).await,
             Some(Verb::Owner(verb)) => owner::owner(verb).await,
+            Some(Verb::Settings(verb)) => settings::settings(verb).await,
             Some(Verb::Config(verb)) => config::config(verb).await,
             Some(Verb::Trust(verb)) => trust::trust(verb),
         }

@@ -1,6 +1,6 @@
 //! `roundtrip serve`: everything, from an empty folder to an orderly stop.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,27 +9,23 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
-use super::certificates::{self, Shown};
 use super::data_dir::DataDir;
+use super::parts::{Parts, certificate_names, machine_names};
 use super::run_file::RunFile;
-use super::{CliError, listen};
-use crate::console::door::{Door, DoorConfig};
-use crate::console::{self, Console, ConsoleConfig};
-use crate::settings::runtime::Settings;
+use super::{CliError, certificates, listen};
+use crate::console::Console;
+use crate::console::door::Door;
 use crate::settings::startup::{ServeFlags, Source, Startup};
+use crate::stack::Stack;
 use crate::stack::reload::Reloader;
-use crate::stack::{APP_LOCAL_NAME, APP_NAME, Stack, StackConfig};
 use crate::store::control::{self, Control};
 use crate::store::hasher::{Cost, Hasher};
-use crate::tls::{Authority, Given, server_config};
-use crate::web::host::HostList;
+use crate::tls::{Authority, Given};
 
 /// How long what is under way may take at an orderly stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// File of the console's database.
 pub const CONTROL_FILE: &str = "control.db";
-/// The console's name in the embedded DNS.
-const CONSOLE_NAME: &str = "console.roundtrip.test";
 const OWNER_FIRST: &str = "others may reach this machine only once it has an owner; run: roundtrip owner create";
 
 pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
@@ -135,93 +131,37 @@ impl Server {
         if !startup.bind.is_loopback() && owner.is_none() {
             return Err(CliError::new(OWNER_FIRST));
         }
-        let Sockets { console: console_socket, app: app_socket, app_http, http: http_socket, dns } = sockets;
-        let port = |socket: &TcpListener| socket.local_addr().map(|address| address.port()).map_err(failed);
-        let (console_port, http_port) = (port(&console_socket)?, port(&http_socket)?);
-
         let mut machine = machine_names(startup.bind);
         let shown = certificates::show(startup, &authority, &certificate_names(&machine), given)?;
-        let Shown { resolver, names, hsts, upkeep } = shown;
-        machine.extend(names);
-        let control_key = folder.make_control_key()?;
-        let hasher = Hasher::start(Cost::default()).map_err(failed)?;
-
-        let stack = Stack::start(StackConfig {
-            data_dir: folder.path().to_owned(),
-            instances: startup.instances,
-            app: app_socket,
-            app_http,
-            site: startup.site.clone(),
-            app_names: machine.clone(),
-            hsts: hsts.clone(),
-            dns,
-            app_addresses: vec![startup.bind],
-            tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
-            ca_pem: authority.ca_pem().as_bytes().to_vec(),
-            ca_path: authority.ca_path(),
-            control_key,
-            hasher: hasher.clone(),
-            settings: Settings::default(),
-        });
-        let stack = Arc::new(stack.await.map_err(failed)?);
+        machine.extend(shown.names.iter().cloned());
+        let port = |socket: &TcpListener| socket.local_addr().map(|address| address.port()).map_err(failed);
+        let parts = Parts {
+            startup,
+            folder,
+            machine,
+            ports: (port(&sockets.console)?, port(&sockets.http)?),
+            control_key: folder.make_control_key()?,
+            hasher: Hasher::start(Cost::default()).map_err(failed)?,
+            control,
+            authority,
+            shown,
+        };
+        let Sockets { console, app, app_http, http, dns } = sockets;
+        let stack = parts.stack(app, app_http, dns).await?;
         let reloader = Arc::new(Reloader::new(Arc::clone(&stack), source, startup.clone()));
-
-        // A name of this machine leads to loopback, where nobody listens then: others come by the address.
-        let at = |name: &str| match startup.bind {
-            ip if ip.is_loopback() => name.to_owned(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-            IpAddr::V4(ip) => ip.to_string(),
-        };
-        let door_url = format!("http://{}:{http_port}", at("localhost"));
-        let hosts = |names: &[&str], port, default_port| {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).chain(machine.clone()).collect();
-            HostList::new(&names, port, default_port)
-        };
-        let console = Console::start(ConsoleConfig {
-            listener: console_socket,
-            tls: server_config(resolver.clone(), &[b"h2", b"http/1.1"]).map_err(failed)?,
-            hosts: hosts(&[console::NAME, CONSOLE_NAME], console_port, 443).with_hsts(hsts),
-            stack: Arc::clone(&stack),
-            reloader: Arc::clone(&reloader),
-            control: control.clone(),
-            hasher,
-            control_key,
-            door_url: door_url.clone(),
-        })
-        .map_err(failed)?;
-        let console_url = format!("https://{}:{console_port}", at(console::NAME));
-        let door = Door::start(DoorConfig {
-            listener: http_socket,
-            hosts: hosts(&["localhost", console::NAME], http_port, 80),
-            control: control.clone(),
-            ca_pem: authority.ca_pem().to_owned(),
-            ca_fingerprint: authority.fingerprint(),
-            console_url: console_url.clone(),
-            console_fallback_url: format!("https://{}:{console_port}", at("localhost")),
-            app_url: stack.browser_url(),
-        })
-        .map_err(failed)?;
+        let console = parts.console(console, &stack, &reloader)?;
+        let door = parts.door(http, &stack)?;
         stack.ready().await;
-
         let setup_url = match owner {
             Some(_) => None,
-            None => Some(format!("{door_url}/#{}", control.create_setup_token().await.map_err(failed)?)),
+            None => {
+                let token = parts.control.create_setup_token().await.map_err(failed)?;
+                Some(format!("{}/#{token}", parts.door_url()))
+            }
         };
-        let run = RunFile {
-            console: console_url,
-            app: stack.browser_url(),
-            http: door_url,
-            dns: stack.dns(),
-            ca: authority.ca_path(),
-            setup_url,
-            data_dir: folder.path().to_owned(),
-            pid: std::process::id(),
-            app_http: stack.app_http().map(|address| format!("http://{}:{}", at("localhost"), address.port())),
-            control: format!("https://{CONSOLE_NAME}:{console_port}"),
-            app_named: stack.app_url(),
-        };
+        let run = parts.run_file(&stack, setup_url);
         run.write(folder)?;
-        Ok(Server { stack, reloader, console, door, control, upkeep, run })
+        Ok(Server { stack, reloader, console, door, control: parts.control, upkeep: parts.shown.upkeep, run })
     }
 
     /// Says where it is: for a person, or as one JSON object for a script.
@@ -291,22 +231,6 @@ fn refuse_bind(startup: &Startup) -> Result<(), CliError> {
         return Err(CliError::new(OWNER_FIRST));
     }
     Ok(())
-}
-
-/// Names and addresses of the machine itself: app, console and door answer to them, and the certificate
-/// stands for them.
-fn machine_names(bind: IpAddr) -> Vec<String> {
-    let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let host = crate::tls::host_name();
-    let host_names = host.iter().flat_map(|host| [host.clone(), format!("{host}.local")]);
-    let bind = Some(bind.to_string()).filter(|bind| !own.contains(bind));
-    own.iter().cloned().chain(host_names).chain(bind).collect()
-}
-
-/// What the server's certificate stands for: the machine's names, and those of what runs on it.
-fn certificate_names(machine: &[String]) -> Vec<String> {
-    let own = [console::NAME, APP_LOCAL_NAME, APP_NAME, "www.bistro.roundtrip.test", CONSOLE_NAME];
-    machine.iter().cloned().chain(own.map(str::to_owned)).collect()
 }
 
 /// Ends at Ctrl-C, or when the system asks to stop.

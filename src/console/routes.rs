@@ -47,6 +47,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/staff", "GET, HEAD").route(get().to(account::staff)))
         .service(resource("/api/staff/{name}/password", "PUT").route(web::put().to(account::set_password)))
         .service(resource("/api/control/configuration", "POST").route(web::post().to(configuration::reload_by_command)))
+        .service(resource("/api/control/settings", "POST").route(web::post().to(stack::change_by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
         .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))

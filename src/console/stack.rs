@@ -49,7 +49,17 @@ pub async fn settings(call: Call) -> Answer {
 
 /// All the changes, or none.
 pub async fn change(call: Call, body: Body) -> Answer {
-    let name = call.owner(Permission::StackChange)?;
+    let name = call.owner(Permission::StackChange)?.to_owned();
+    change_as(&call, body, &name)
+}
+
+/// For a command: the same, and without a change the list.
+pub async fn change_by_command(call: Call, body: Body) -> Answer {
+    call.command()?;
+    change_as(&call, body, "a command")
+}
+
+fn change_as(call: &Call, body: Body, who: &str) -> Answer {
     let body = call.json(body, fields::DEPTH_MAX)?;
     let changes = body.as_object().ok_or_else(|| {
         let detail = "An object of keys and values is expected.";
@@ -60,10 +70,13 @@ pub async fn change(call: Call, body: Body) -> Answer {
         let detail = "Nothing was changed. Each value that does not fit is listed.";
         let mut problem = Problem::new(None, 422, "bad-setting", "Not a valid setting", detail);
         for refused in refused {
-            problem = problem.field(format!("/{}", refused.key), refused.reason);
+            let detail = format!("{}: {}.", refused.key, refused.reason);
+            problem = problem.field(format!("/{}", refused.key), detail);
         }
         return Err(problem);
     }
-    log::info!("{name} changed {}", body);
+    if !changes.is_empty() {
+        log::info!("{who} changed {body}");
+    }
     Ok(json_answer(&json!({ "settings": settings.list() })))
 }

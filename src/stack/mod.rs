@@ -38,6 +38,9 @@ pub const APP_NAME: &str = "bistro.roundtrip.test";
 /// The app's name that browsers resolve without any DNS.
 pub const APP_LOCAL_NAME: &str = "bistro.localhost";
 
+/// How long a new configuration waits for the first look at its upstreams.
+const FIRST_LOOK_WITHIN: Duration = Duration::from_secs(5);
+
 /// What a stack is made of.
 #[derive(Debug)]
 pub struct StackConfig {
@@ -238,6 +241,15 @@ impl Stack {
         let running = self.pools().clone();
         let pools = self.ground.pools(plan, &running)?;
         let site = self.ground.site(plan, &pools)?;
+        // Nobody is sent to an upstream that was not looked at: its name may not be resolved yet.
+        let looked_at = async {
+            for (_, balancer) in &pools {
+                balancer.ready().await;
+            }
+        };
+        if tokio::time::timeout(FIRST_LOOK_WITHIN, looked_at).await.is_err() {
+            log::warn!("some upstreams of the new configuration have not answered their first check yet");
+        }
         if let Some(servers) = &*self.servers() {
             servers.edge.replace(site);
             // What was kept may be another service's from now on.

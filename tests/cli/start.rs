@@ -148,3 +148,18 @@ fn an_upstream_that_is_no_address_is_refused_in_one_line() {
     }
     assert!(!place.data().exists());
 }
+
+#[test]
+fn settings_are_listed_and_changed_together_or_not_at_all() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let listed = place.run(&["settings", "list"]).succeeded().out;
+    assert!(listed.contains("balancer.policy = p2c_peak_ewma (round_robin, ") && listed.contains("http.cache.enabled"));
+    let changed = place.run(&["settings", "set", "balancer.policy=round_robin", "data.cache.ttl=0"]).succeeded().out;
+    assert!(changed.contains("balancer.policy = round_robin") && changed.contains("data.cache.ttl = 0 s"), "{changed}");
+    place.run(&["settings", "set", "balancer.policy=random", "data.cache.ttl=-1"]).refused("data.cache.ttl: takes");
+    place.run(&["settings", "set", "balancer.polcy=random"]).refused("there is no such setting");
+    let listed = place.run(&["settings", "list"]).succeeded().out;
+    assert!(listed.contains("balancer.policy = round_robin"), "nothing was changed");
+    server.stop();
+}

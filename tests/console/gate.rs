@@ -24,12 +24,13 @@ const GUARDED: [(&str, &str); 15] = [
     ("POST", "/api/cache/purge"),
     ("PATCH", "/api/upstreams/i1"),
 ];
-const FOR_COMMANDS: [&str; 5] = [
+const FOR_COMMANDS: [&str; 6] = [
     "/api/control/setup-link",
     "/api/control/owner",
     "/api/control/sessions",
     "/api/control/journeys",
     "/api/control/configuration",
+    "/api/control/settings",
 ];
 /// For those who are not signed in yet.
 const OPEN: [&str; 3] = ["/api/setup", "/api/setup/password", "/api/session"];

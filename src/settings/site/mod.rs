@@ -2,15 +2,20 @@
 //!
 //! Everything is checked here, before anything starts or is changed: what comes out is a [`SitePlan`].
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+mod file;
+mod url;
+
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::balancer::BalancerPolicy;
-use super::startup::{BadConfiguration, did_you_mean};
+use super::startup::BadConfiguration;
+pub use file::SiteFile;
+use file::{PoolFile, UpstreamFile, pool_plan, root, route_plan};
+pub use url::UpstreamUrl;
+use url::is_host;
 
 /// The pool that is the restaurant's instances.
 pub const RESTAURANT: &str = "bistro";
@@ -18,71 +23,12 @@ pub const RESTAURANT: &str = "bistro";
 pub const UPSTREAM: &str = "upstream";
 /// Bounds of a file that was written by hand, or by a script gone wrong.
 const POOLS_MAX: usize = 64;
-const UPSTREAMS_MAX: usize = 256;
 const ROUTES_MAX: usize = 256;
 /// The largest share of an upstream beside the others.
 pub const WEIGHT_MAX: u32 = 256;
 
 /// The keys of `roundtrip.toml` that are tables or lists of the site.
 pub const KEYS: [&str; 4] = ["hosts", "trusted-proxies", "pool", "route"];
-
-/// As written.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct SiteFile {
-    hosts: Vec<String>,
-    trusted_proxies: Vec<IpNet>,
-    pool: BTreeMap<String, PoolFile>,
-    route: Vec<RouteFile>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct PoolFile {
-    upstreams: Vec<UpstreamFile>,
-    policy: Option<String>,
-    health_path: Option<String>,
-    /// A file of certificates that upstreams with https are checked against, besides the system's.
-    ca: Option<PathBuf>,
-    #[serde(default)]
-    breaker: bool,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-enum UpstreamFile {
-    Url(String),
-    Weighted { url: String, weight: u32 },
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RouteFile {
-    host: Option<String>,
-    #[serde(default = "root")]
-    path: String,
-    pool: String,
-    cache: Option<CacheFile>,
-    limit: Option<LimitPlan>,
-    body_bytes_max: Option<u64>,
-    compress: Option<bool>,
-    #[serde(default)]
-    request_headers: BTreeMap<String, String>,
-    #[serde(default)]
-    response_headers: BTreeMap<String, String>,
-}
-
-fn root() -> String {
-    "/".to_owned()
-}
-
-/// `cache = false`, or what differs from the default.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-enum CacheFile {
-    Enabled(bool),
-    Rule(CachePlan),
-}
 
 /// How the answers of a route are cached.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -153,15 +99,6 @@ pub struct UpstreamPlan {
     pub id: String,
     pub url: UpstreamUrl,
     pub weight: u32,
-}
-
-/// Where an upstream is: `http://127.0.0.1:3000`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamUrl {
-    pub https: bool,
-    /// A name, or an address without brackets.
-    pub host: String,
-    pub port: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,132 +189,12 @@ impl RoutePlan {
     }
 }
 
-impl UpstreamUrl {
-    /// Takes `http://host`, `http://host:port` and the same with https.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("upstream '{text}': {why}"));
-        let (https, rest) = match text.split_once("://") {
-            Some(("http", rest)) => (false, rest),
-            Some(("https", rest)) => (true, rest),
-            _ => return wrong("it must begin with http:// or https://"),
-        };
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        if authority.contains(['/', '?', '#']) {
-            return wrong("a path can't be given; requests keep their own");
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port)),
-            _ => (authority, None),
-        };
-        let port = match port.map(str::parse::<u16>) {
-            None => {
-                if https {
-                    443
-                } else {
-                    80
-                }
-            }
-            Some(Ok(port)) if port > 0 => port,
-            Some(_) => return wrong("its port is not between 1 and 65535"),
-        };
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let ipv6 = bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6());
-        if ipv6 != host.starts_with('[') || !(ipv6 || is_host(bare)) {
-            return wrong("it names no host");
-        }
-        Ok(Self { https, host: bare.to_ascii_lowercase(), port })
-    }
-}
-
-impl std::fmt::Display for UpstreamUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = if self.https { "https" } else { "http" };
-        if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{scheme}://{}:{}", self.host, self.port)
-        }
-    }
-}
-
 fn bad<T>(reason: impl Into<String>) -> Result<T, BadConfiguration> {
     Err(BadConfiguration(reason.into()))
 }
 
-fn pool_plan(name: &str, id_prefix: &str, pool: PoolFile) -> Result<PoolPlan, BadConfiguration> {
-    let in_pool = |why: String| BadConfiguration(format!("pool '{name}': {why}"));
-    if pool.upstreams.is_empty() || pool.upstreams.len() > UPSTREAMS_MAX {
-        return Err(in_pool(format!("1 to {UPSTREAMS_MAX} upstreams are possible")));
-    }
-    let mut upstreams: Vec<UpstreamPlan> = Vec::with_capacity(pool.upstreams.len());
-    for (index, written) in pool.upstreams.iter().cloned().enumerate() {
-        let (url, weight) = match written {
-            UpstreamFile::Url(url) => (url, 1),
-            UpstreamFile::Weighted { url, weight } => (url, weight),
-        };
-        let url = UpstreamUrl::parse(&url).map_err(in_pool)?;
-        if !(1..=WEIGHT_MAX).contains(&weight) {
-            return Err(in_pool(format!("the weight of {url} is {weight}; 1 to {WEIGHT_MAX} are possible")));
-        }
-        if upstreams.iter().any(|other| other.url == url) {
-            return Err(in_pool(format!("{url} is named twice; give it a weight instead")));
-        }
-        upstreams.push(UpstreamPlan { id: format!("{id_prefix}{}", index + 1), url, weight });
-    }
-    let policy = match &pool.policy {
-        None => None,
-        Some(id) => Some(BalancerPolicy::from_id(id).ok_or_else(|| {
-            in_pool(format!("there is no policy '{id}'{}", did_you_mean(id, BalancerPolicy::CHOICES)))
-        })?),
-    };
-    if pool.health_path.as_ref().is_some_and(|path| !path.starts_with('/')) {
-        return Err(in_pool("health-path must begin with /".to_owned()));
-    }
-    let PoolFile { health_path, ca, breaker, .. } = pool;
-    Ok(PoolPlan { name: name.to_owned(), upstreams, policy, health_path, ca, breaker })
-}
-
-fn route_plan(route: RouteFile, pools: &[PoolPlan]) -> Result<RoutePlan, String> {
-    if !route.path.starts_with('/') {
-        return Err(format!("path '{}' must begin with /", route.path));
-    }
-    let known: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).chain([RESTAURANT]).collect();
-    if !known.contains(&route.pool.as_str()) {
-        return Err(format!("there is no pool '{}'{}", route.pool, did_you_mean(&route.pool, &known)));
-    }
-    if route.limit.as_ref().is_some_and(|limit| limit.requests == 0 || limit.seconds == 0 || limit.seconds > 86_400) {
-        return Err("a limit has at least 1 request, and 1 to 86400 seconds".to_owned());
-    }
-    let cache = match route.cache {
-        None | Some(CacheFile::Enabled(true)) => CachePlan::default(),
-        Some(CacheFile::Enabled(false)) => CachePlan { enabled: false, ..CachePlan::default() },
-        Some(CacheFile::Rule(rule)) => rule,
-    };
-    Ok(RoutePlan {
-        host: route.host.map(|host| host.to_ascii_lowercase()),
-        path: route.path,
-        pool: route.pool,
-        cache,
-        limit: route.limit,
-        body_bytes_max: route.body_bytes_max,
-        compress: route.compress,
-        request_headers: route.request_headers.into_iter().collect(),
-        response_headers: route.response_headers.into_iter().collect(),
-    })
-}
-
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-/// A DNS name or an address, as it may stand in a URL.
-fn is_host(text: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
 }
 
 #[cfg(test)]
