@@ -12,7 +12,7 @@ const WORST_FIRST = ["stopped", "unhealthy", "ejected", "draining", "starting", 
 const OPEN = ["healthy", "probing"];
 const DOWN = ["stopped", "unhealthy", "ejected"];
 // Of a breaker only what keeps requests away, or lets few through, is worth a word.
-const BREAKER_SAYS = { open: "breaker open", forced_open: "breaker forced open", half_open: "breaker half open" };
+const BREAKER_SAYS = { open: "breaker open", forced_open: "breaker open", half_open: "breaker half open" };
 const STATE_SAYS = { ejected: "left out", probing: "on trial" };
 
 /** The word for a state on screen. */
@@ -21,7 +21,11 @@ export const stateWord = (state) => STATE_SAYS[state] ?? state;
 /** What the circuit breaker adds to that; null while it lets everything through. */
 export const breakerWord = (breaker) => BREAKER_SAYS[breaker] ?? null;
 
-export const isServing = ({ state }) => OPEN.includes(state);
+/** Its breaker lets nothing through. */
+export const isCut = ({ breaker }) => breaker === "open" || breaker === "forced_open";
+
+/** Gets requests: its state allows it, and its breaker. */
+export const isServing = (instance) => OPEN.includes(instance.state) && !isCut(instance);
 
 /**
  * At most three tracks in the instances' own order: all of them, or the chosen, the worst and "n more".
@@ -41,18 +45,19 @@ export function tracksOf(instances) {
 const byTrouble = (a, b) =>
   WORST_FIRST.indexOf(a.state) - WORST_FIRST.indexOf(b.state) || (b.ewma_us ?? 0) - (a.ewma_us ?? 0);
 
-function trackOf({ id, state, breaker, chosen, in_flight, ewma_us }, quickest_us) {
+function trackOf(instance, quickest_us) {
+  const { id, state, breaker, chosen, in_flight, ewma_us } = instance;
   const times = Number.isFinite(quickest_us) && ewma_us ? ewma_us / Math.max(quickest_us, 1) : 1;
   const slow = state === "healthy" && times >= SLOW_TIMES;
-  const cut = breaker === "open" || breaker === "forced_open";
-  const down = DOWN.includes(state) || cut;
+  const closed = !isServing(instance);
+  const down = DOWN.includes(state) || isCut(instance);
   const busy = in_flight > 0 ? `${in_flight} in flight` : "idle";
   return {
     name: id,
     say: chosen ? "chosen" : state !== "healthy" ? stateWord(state) : breakerWord(breaker) ?? (slow ? `slow, ${us(Math.round(times))}×`.replace(".0", "") : busy),
-    detail: ewma_us === null || ewma_us === undefined ? "" : `lately ${withUs(ewma_us)}`,
+    detail: closed || ewma_us === null || ewma_us === undefined ? "" : `lately ${withUs(ewma_us)}`,
     chosen: Boolean(chosen),
-    closed: !OPEN.includes(state) || cut,
+    closed,
     trouble: down ? "broken" : slow && !chosen ? "slow" : null,
   };
 }

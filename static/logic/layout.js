@@ -8,8 +8,9 @@ export const NARROW_BELOW = 760;
 const isPill = (hop) => hop === "api" || hop === "service";
 
 /**
- * `plan` says what must fit: { line, tracks, chosen, turn, stops }: the stations, the number of instance tracks
- * (1 to 3), the index of the one taken, where the request turned and the hops the answer passed on its way home.
+ * `plan` says what must fit: { line, tracks, chosen, turn, stops, notes }: the stations, the number of instance tracks
+ * (1 to 3), the index of the one taken, where the request turned and the hops the answer passed on its way home;
+ * `notes` is how many lines more than usual stand under HTTP.
  */
 export const layoutOf = (width, short, plan) =>
   width >= NARROW_BELOW ? across(width, short, plan) : upright(width, plan);
@@ -19,6 +20,10 @@ const FRACTIONS = { 8: [0, 0.124, 0.233, 0.342, 0.457, 0.655, 0.815, 1], 6: [0, 
 const BEND = 28;
 const TIGHT_BEND = 14;
 const RING = 17;
+const REACH = 48;
+const REACH_MIN = 8;
+// Half of the widest words under a station, and the line's own half.
+const WORDS_HALF = 51;
 
 /** Track positions symmetric about the trunk. */
 const spread = (count, centre, gap) => Array.from({ length: count }, (_, k) => centre + (k - (count - 1) / 2) * gap);
@@ -31,11 +36,12 @@ function across(width, short, plan) {
   const home = short ? 278 : 304;
   const bottom = tracks.at(-1);
   const stations = {};
-  const { hops, last } = plan.line;
+  const { hops } = plan.line;
   hops.forEach((hop, index) => {
     const pill = isPill(hop);
     const x = left + FRACTIONS[hops.length][index] * (right - left);
-    const turnsHere = hop === plan.turn && plan.stops.length > 0 && !pill && hop !== "client" && hop !== last;
+    // Beside the balancer the tracks fan out: the way home goes down close to it, and its words step aside.
+    const turnsHere = hop === "balancer" && hop === plan.turn && plan.stops.length > 0;
     stations[hop] = {
       x,
       y: pill ? tracks[plan.chosen] : trunk,
@@ -61,6 +67,9 @@ function across(width, short, plan) {
   };
 }
 
+/** How far the line goes on before it bends down: past the station's own words, if the next one's leave the room. */
+const reachBefore = (gap) => Math.min(REACH, Math.max(REACH_MIN, gap - WORDS_HALF - TIGHT_BEND));
+
 /** The bend from the last station down to the return line: its path and where it ends. */
 function acrossTurn(stations, { turn, line }, home) {
   const { x, y, pill } = stations[turn];
@@ -68,18 +77,21 @@ function acrossTurn(stations, { turn, line }, home) {
   if (turn === line.last) {
     return { d: `M${x} ${y}H${x + 44}a${BEND} ${BEND} 0 0 1 ${BEND} ${BEND}${down}`, end: x + 44 };
   }
-  const reach = pill ? 44 : 8;
+  const reach = pill ? REACH : turn === "balancer" ? REACH_MIN : reachBefore(stations[line.hops[line.place(turn) + 1]].x - x);
   const bend = `a${TIGHT_BEND} ${TIGHT_BEND} 0 0 1 ${TIGHT_BEND} ${TIGHT_BEND}`;
   return { d: `M${x} ${y}H${x + reach}${bend}${down}`, end: x + reach + TIGHT_BEND - BEND };
 }
+
+const NOTE_PX = 16;
 
 function upright(width, plan) {
   const trunk = 58;
   const tracks = spread(plan.tracks, trunk, 24);
   const home = 8;
   const { hops, last } = plan.line;
-  const afterBalancer = 344 + 20 * plan.tracks + 36;
-  const rows = [28, 98, 168, 238, 308, afterBalancer, afterBalancer + 90, afterBalancer + 190];
+  const balancerAt = 308 + NOTE_PX * plan.notes;
+  const afterBalancer = balancerAt + 72 + 20 * plan.tracks;
+  const rows = [28, 98, 168, 238, balancerAt, afterBalancer, afterBalancer + 90, afterBalancer + 190];
   const stations = {};
   hops.forEach((hop, index) => {
     const pill = isPill(hop);

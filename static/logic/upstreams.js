@@ -1,6 +1,6 @@
 // The stack's upstreams as the page lists them: by pool, each with what is said about it.
 
-import { breakerWord, isServing, stateWord } from "./instances.js";
+import { isCut, isServing, stateWord } from "./instances.js";
 
 export const WEIGHT_MAX = 256;
 
@@ -14,12 +14,10 @@ export const standing = ({ instances }) =>
 
 /** "serving", "empty" (on purpose, or not known yet) or "down". */
 export function lookOf(instance) {
-  if (cut(instance)) return "down";
+  if (isCut(instance)) return "down";
   if (isServing(instance)) return instance.weight === 0 ? "empty" : "serving";
   return instance.state === "draining" || instance.state === "starting" ? "empty" : "down";
 }
-
-const cut = ({ breaker }) => breaker === "open" || breaker === "forced_open";
 
 /** "left out for 4 s": the state, with what time adds to it. */
 export function stateSays({ state, ejected_for_ms }) {
@@ -27,7 +25,7 @@ export function stateSays({ state, ejected_for_ms }) {
   return ejected_for_ms > 0 ? `${word} for ${Math.ceil(ejected_for_ms / 1000)} s` : word;
 }
 
-export const breakerSays = (breaker) => breakerWord(breaker)?.replace("breaker ", "") ?? (breaker === "disabled" ? "off" : breaker.replace("_", " "));
+export const breakerSays = (breaker) => (breaker === "disabled" ? "off" : breaker.replace("_", " "));
 
 /** What is wrong with a weight as it was typed; null when nothing is. */
 export function weightError(text) {

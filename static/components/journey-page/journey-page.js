@@ -5,6 +5,7 @@ import { listen } from "../../lib/events.js";
 import { hopOfKey } from "../../lib/layers.js";
 import { tracksOf } from "../../logic/instances.js";
 import { lineOf, readTrip, slowestHop, succeeded } from "../../logic/trip.js";
+import { standing } from "../../logic/upstreams.js";
 import { copyLink, exportJson } from "./keepsakes.js";
 import { PolicySetting } from "./policy-setting.js";
 import { arrival, drawEmptyTitle, drawFirstTitle, drawLostTitle, drawTitle, drawUnderWayTitle } from "./titles.js";
@@ -21,8 +22,8 @@ export class JourneyPage {
   #lot = null;
   #hop = "client";
   #history = [];
-  #instances = [];
-  #restaurant = true;
+  // Null until it was heard of; the restaurant is what is drawn meanwhile.
+  #stack = null;
   // What the title is about: "empty", "first", "lost" or "trip".
   #mood = "empty";
   #sending = false;
@@ -106,14 +107,11 @@ export class JourneyPage {
   }
 
   #hear(stack) {
-    const before = this.#instances;
-    const other = this.#restaurant !== stack.restaurant;
-    this.#instances = stack.instances;
-    this.#restaurant = stack.restaurant;
+    const before = this.#stack;
+    this.#stack = stack;
     this.policy.hear(stack.policy);
-    const changed = JSON.stringify(before.map(({ id, state }) => [id, state])) !== JSON.stringify(stack.instances.map(({ id, state }) => [id, state]));
-    if (other) this.#drawAll();
-    else if (changed && this.#trip === null) this.#drawMap();
+    if (before !== null && before.restaurant !== stack.restaurant) this.#drawAll();
+    else if (this.#trip === null && (before === null || standing(before) !== standing(stack))) this.#drawMap();
   }
 
   /** Newest first, each once: the stream also tells of what this page has sent. */
@@ -173,7 +171,7 @@ export class JourneyPage {
     this.#was_us = alike ? before.total_us : null;
     const stays = before?.turn === journey.turn && journey.hops[this.#hop].reached;
     if (!stays) this.#hop = stationOfInterest(journey);
-    this.#trip = readTrip(journey, this.#restaurant);
+    this.#trip = readTrip(journey, this.#hasRestaurant);
     this.#lot = lot;
     this.#mood = mood;
     const address = `/journeys/${journey.trace_id}`;
@@ -226,8 +224,12 @@ export class JourneyPage {
 
   // ---- drawing ----
 
+  get #hasRestaurant() {
+    return this.#stack?.restaurant ?? true;
+  }
+
   get #line() {
-    return this.#trip?.line ?? lineOf(null, this.#restaurant);
+    return this.#trip?.line ?? lineOf(null, this.#hasRestaurant);
   }
 
   #drawAll() {
@@ -255,16 +257,25 @@ export class JourneyPage {
 
   #drawMap() {
     const seen = this.#trip?.journey.instances ?? [];
-    this.map.show({ line: this.#line, trip: this.#trip, tracks: tracksOf(seen.length > 0 ? seen : this.#instances), selected: this.#hop });
+    this.map.show({ line: this.#line, trip: this.#trip, tracks: tracksOf(seen.length > 0 ? seen : this.#stack?.instances ?? []), selected: this.#hop });
   }
 
   #drawInspector() {
-    this.inspector.show({ line: this.#line, trip: this.#trip, hop: this.#hop, policy: this.policy.shown });
+    this.inspector.show({ line: this.#line, trip: this.#trip, hop: this.#hop, policy: this.policy.shown, ownPolicy: this.#ownPolicy() });
+  }
+
+  /** The policy that the pool of this trip has for itself, if it is another than the stack's. */
+  #ownPolicy() {
+    if (this.#stack === null) return null;
+    const { instances, pools, policy } = this.#stack;
+    const chosen = this.#trip?.journey.instances.find((each) => each.chosen)?.id;
+    const pool = pools.find(({ name }) => name === instances.find(({ id }) => id === chosen)?.pool);
+    return pool && pool.policy !== policy ? { pool: pool.name, policy: pool.policy } : null;
   }
 
   #drawHistory() {
     this.parts.before.hidden = this.#history.length === 0;
-    this.history.show({ summaries: this.#history, current: this.#trip?.journey.trace_id, line: lineOf(null, this.#restaurant) });
+    this.history.show({ summaries: this.#history, current: this.#trip?.journey.trace_id, line: lineOf(null, this.#hasRestaurant) });
   }
 }
 

@@ -11,10 +11,16 @@ const QUEUE_DROP_PX = 54;
 export function drawSides(layout, tracks, trip) {
   const sides = trip && sidesOf(trip);
   const drawn = [layout.wide ? instancesAcross(layout, tracks, trip?.turn) : instancesUpright(layout, tracks)];
-  if (sides?.edgeCache) drawn.push(layout.wide ? edgeCacheAcross(layout, sides.edgeCache) : noteUpright(layout, "http", 34, "Shared cache", sides.edgeCache));
+  if (sides?.edgeCache) drawn.push(layout.wide ? edgeCacheAcross(layout, sides.edgeCache) : noteUpright(layout, "http", 37, "Shared cache", sides.edgeCache));
   if (sides?.cache) drawn.push(layout.wide ? cacheAcross(layout, sides.cache) : noteUpright(layout, "service", 56, "Cache (LRU)", sides.cache));
   if (sides?.queue) drawn.push(layout.wide ? queueAcross(layout, sides.queue) : noteUpright(layout, "service", 38, "Kitchen queue", sides.queue));
   return drawn;
+}
+
+/** Lines that the shared cache needs under HTTP on an upright line. */
+export function notesUnderHttp(trip) {
+  const cache = trip && sidesOf(trip).edgeCache;
+  return cache ? (cache.detail ? 2 : 1) : 0;
 }
 
 const labelled = (x, y, title, say, anchor = "start") => [
@@ -87,4 +93,4 @@ function queueAcross({ stations, tracks }, queue) {
 const noteUpright = ({ stations }, hop, below, title, side) =>
   svg("g", { class: "at", "data-from": side.from_us },
     text(116, stations[hop].y + below, "lbl", "start", span("strong", title), ` ${side.say}`),
-    side.detail && text(116, stations[hop].y + below + 15, "lbl", "start", side.detail));
+    side.detail && text(116, stations[hop].y + below + 16, "lbl", "start", side.detail));

@@ -9,7 +9,7 @@ import { WHOLE_LINE } from "../../lib/layers.js";
 import { layoutOf } from "../../logic/layout.js";
 import { timesAt } from "../../logic/trip.js";
 import { MovingDot } from "./dot.js";
-import { drawSides } from "./draw-sides.js";
+import { drawSides, notesUnderHttp } from "./draw-sides.js";
 import { drawStation } from "./draw-stations.js";
 import { drawAnswer, drawGhosts, drawTravelled } from "./draw-tracks.js";
 
@@ -100,7 +100,7 @@ export class LineMap extends HTMLElement {
   #plan() {
     const chosen = Math.max(0, this.#tracks.findIndex((track) => track.chosen));
     const turn = this.#trip?.turn ?? this.#line.last;
-    return { line: this.#line, tracks: this.#tracks.length, chosen, turn, stops: this.#trip?.stops ?? EMPTY_STOPS };
+    return { line: this.#line, tracks: this.#tracks.length, chosen, turn, stops: this.#trip?.stops ?? EMPTY_STOPS, notes: notesUnderHttp(this.#trip) };
   }
 
   #choose(hop) {

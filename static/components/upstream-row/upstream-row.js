@@ -4,6 +4,7 @@
 
 import { h } from "../../lib/dom.js";
 import { withUs, whole } from "../../lib/format.js";
+import { isCut } from "../../logic/instances.js";
 import { breakerSays, lookOf, stateSays, weightError, WEIGHT_MAX } from "../../logic/upstreams.js";
 
 export class UpstreamRow extends HTMLElement {
@@ -23,10 +24,13 @@ export class UpstreamRow extends HTMLElement {
     if (this.#instance === null) this.#build(instance);
     const before = this.#instance;
     this.#instance = instance;
-    this.className = `up ${lookOf(instance)}`;
+    const look = lookOf(instance);
+    this.className = `up ${look}`;
     this.#state.textContent = stateSays(instance);
+    this.#state.classList.toggle("bad", look === "down" && !isCut(instance));
     this.#reason.textContent = instance.reason ?? "";
     this.#breaker.textContent = breakerSays(instance.breaker);
+    this.#breaker.classList.toggle("bad", isCut(instance));
     this.#inFlight.textContent = whole(instance.in_flight);
     this.#lately.textContent = instance.ewma_us === null ? "—" : withUs(instance.ewma_us);
     this.#draining.checked = instance.draining;
