@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::remote::Remote;
-use super::{CliError, DataDirFlag};
+use super::{CliError, DataDirFlag, certificates};
 use crate::settings::site::{RESTAURANT, SitePlan};
 use crate::settings::startup::{ServeFlags, Source};
 use crate::stack::site;
@@ -30,6 +30,7 @@ fn check(flags: ServeFlags) -> Result<(), CliError> {
     let source = Source { flags, folder: PathBuf::from(".") };
     let startup = source.read().map_err(|error| CliError::new(error.to_string()))?;
     site::check(&startup.site).map_err(|error| CliError::new(error.to_string()))?;
+    certificates::given(&startup)?;
     print!("{}", text(&startup.site));
     Ok(())
 }

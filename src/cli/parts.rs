@@ -58,7 +58,7 @@ impl Parts<'_> {
             ca_path: self.authority.ca_path(),
             control_key: self.control_key,
             hasher: self.hasher.clone(),
-            settings: Settings::default(),
+            settings: Settings::starting_with(&self.startup.settings),
         });
         stack.await.map(Arc::new).map_err(failed)
     }

@@ -29,7 +29,7 @@ pub async fn purge(call: Call, body: Body) -> Answer {
         let detail = "A whole address is expected, such as https://bistro.localhost:8444/api/v1/menu.";
         let is_url = |text: &str| text.starts_with("https://") || text.starts_with("http://");
         if fields.has("all") {
-            fields.flag("all").map(|_| Purge::All)
+            fields.yes("all").map(|()| Purge::All)
         } else if fields.has("prefix") {
             fields.text_that("prefix", URL_CHARS_MAX, is_url, detail).map(|url| Purge::Prefix(url.to_owned()))
         } else {

@@ -165,6 +165,7 @@ impl Rules {
             body_bytes_max: plan.body_bytes_max.unwrap_or(self.body_bytes_max),
             limit: plan.limit.as_ref().map_or(self.limit, limit),
             compress: plan.compress.unwrap_or(self.compress),
+            idempotency_key_counts: self.idempotency_key_counts || plan.idempotency_key,
             request_headers: fields(&plan.request_headers)?,
             response_headers: fields(&plan.response_headers)?,
             ..self

@@ -61,6 +61,17 @@ impl Settings {
         Self(Arc::new(ArcSwap::from_pointee(initial)))
     }
 
+    /// The defaults, but for what a configuration that was checked says.
+    pub fn starting_with(changes: &[(String, Value)]) -> Self {
+        let mut snapshot = Snapshot::default();
+        for (key, value) in changes {
+            if let Some(row) = rows().find(|row| row.key == key) {
+                row.set(&mut snapshot, value);
+            }
+        }
+        Self::new(snapshot)
+    }
+
     pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
         self.0.load()
     }

@@ -9,11 +9,15 @@ use std::path::{Path, PathBuf};
 use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser};
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::runtime::{self, Snapshot};
 use super::site::{self, SiteFile, SitePlan};
 
 /// Similarity from which a wrong key is worth a "did you mean" (Jaro-Winkler, 0 to 1).
 const SIMILAR: f64 = 0.8;
+/// The table of the file that settings stand in.
+const SETTINGS: &str = "settings";
 /// The file that is read when it is there.
 pub const FILE: &str = "roundtrip.toml";
 /// The folder of everything a person owns.
@@ -103,6 +107,8 @@ pub struct Startup {
     /// None: the app answers over TLS alone.
     pub app_http_port: Option<PortChoice>,
     pub site: SitePlan,
+    /// What settings begin with, where that is not their default; every value fits.
+    pub settings: Vec<(String, Value)>,
     pub certificate: Option<CertificateFiles>,
     /// `max-age` of Strict-Transport-Security; 0 is none.
     pub hsts: u32,
@@ -126,7 +132,7 @@ struct Names {
 impl Startup {
     /// Resolves `flags` (which clap has joined with the environment) with the file in `folder`.
     pub fn resolve(flags: ServeFlags, folder: &Path) -> Result<Startup, BadConfiguration> {
-        let (file, site) = read_file(&folder.join(FILE))?;
+        let FileText { flags: file, site, settings } = read_file(&folder.join(FILE))?;
         let upstreams = if flags.upstream.is_empty() { &file.upstream } else { &flags.upstream };
         let site = SitePlan::resolve(upstreams, site)?;
         let instances = flags.instances.or(file.instances).unwrap_or(3);
@@ -151,6 +157,7 @@ impl Startup {
             bind: flags.bind.or(file.bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             app_http_port: flags.app_http_port.or(file.app_http_port).map(PortChoice::Asked),
             site,
+            settings,
             certificate,
             hsts,
             instances,
@@ -210,19 +217,27 @@ fn certificate_files(
 
 /// The data folder of a command that starts no server: it is found as the server finds it.
 pub fn data_dir(flag: Option<PathBuf>, folder: &Path) -> Result<PathBuf, BadConfiguration> {
-    Ok(data_dir_of(flag, read_file(&folder.join(FILE))?.0.data_dir))
+    Ok(data_dir_of(flag, read_file(&folder.join(FILE))?.flags.data_dir))
 }
 
 fn data_dir_of(flag: Option<PathBuf>, file: Option<PathBuf>) -> PathBuf {
     flag.or(file).unwrap_or_else(|| PathBuf::from(DATA_DIR))
 }
 
-/// The file's keys as if they were flags, and what it says about the site; no file is no keys.
-fn read_file(path: &Path) -> Result<(ServeFlags, SiteFile), BadConfiguration> {
+/// What `roundtrip.toml` says; no file says nothing.
+#[derive(Default)]
+struct FileText {
+    /// Its keys as if they were flags.
+    flags: ServeFlags,
+    site: SiteFile,
+    settings: Vec<(String, Value)>,
+}
+
+fn read_file(path: &Path) -> Result<FileText, BadConfiguration> {
     let bad = |reason: String| BadConfiguration(format!("{}: {reason}", path.display()));
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileText::default()),
         Err(error) => return Err(bad(error.to_string())),
     };
     let one_line = |error: toml::de::Error| bad(error.to_string().replace('\n', " "));
@@ -231,13 +246,44 @@ fn read_file(path: &Path) -> Result<(ServeFlags, SiteFile), BadConfiguration> {
     for key in site::KEYS {
         site.extend(table.remove(key).map(|value| (key.to_owned(), value)));
     }
+    let settings = table.remove(SETTINGS).map_or(Ok(Vec::new()), settings).map_err(bad)?;
     let command = Names::command();
-    let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).chain(site::KEYS).collect();
+    let known = command.get_arguments().filter_map(|arg| arg.get_long()).chain(site::KEYS).chain([SETTINGS]);
+    let known: Vec<&str> = known.collect();
     if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(bad(format!("there is no key '{key}'{}", did_you_mean(key, &known))));
     }
     let flags = toml::Value::Table(table).try_into().map_err(one_line)?;
-    Ok((flags, toml::Value::Table(site).try_into().map_err(one_line)?))
+    Ok(FileText { flags, site: toml::Value::Table(site).try_into().map_err(one_line)?, settings })
+}
+
+/// The table `[settings]`: rows of the one table of settings, as a stack begins with them. `balancer.policy`
+/// is one key there, though TOML reads a table within a table.
+fn settings(table: toml::Value) -> Result<Vec<(String, Value)>, String> {
+    let mut found = Vec::new();
+    flatten("", &table, &mut found)?;
+    let mut trial = Snapshot::default();
+    for (key, value) in &found {
+        let keys: Vec<&str> = runtime::rows().map(|row| row.key).collect();
+        let row = runtime::rows().find(|row| row.key == key);
+        let row = row.ok_or_else(|| format!("there is no setting '{key}'{}", did_you_mean(key, &keys)))?;
+        row.check(value).map_err(|reason| format!("{key}: {reason}"))?;
+        row.set(&mut trial, value);
+    }
+    Ok(found)
+}
+
+fn flatten(prefix: &str, value: &toml::Value, found: &mut Vec<(String, Value)>) -> Result<(), String> {
+    match value {
+        toml::Value::Table(table) => table.iter().try_for_each(|(key, value)| {
+            let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            flatten(&key, value, found)
+        }),
+        value => {
+            found.push((prefix.to_owned(), serde_json::to_value(value).map_err(|error| error.to_string())?));
+            Ok(())
+        }
+    }
 }
 
 /// The end of a complaint about a word that is not among `known`.
@@ -267,6 +313,22 @@ mod tests {
         assert_eq!(startup.app_port, PortChoice::Asked(1));
         assert_eq!(startup.http_port, PortChoice::Asked(3));
         assert_eq!(startup.console_port, PortChoice::Default(8443));
+    }
+
+    #[test]
+    fn settings_of_the_file_are_rows_of_the_table() {
+        let file = "[settings]\nbalancer.policy = 'random'\n'http.cache.enabled' = false\ndata.cache.ttl = 0\n";
+        let startup = resolved(ServeFlags::default(), file).expect("fits");
+        let settings: Vec<String> = startup.settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(settings, ["balancer.policy=\"random\"", "data.cache.ttl=0", "http.cache.enabled=false"]);
+        for (wrong, why) in [
+            ("balancer.polcy = 'random'", "no setting 'balancer.polcy'; did you mean 'balancer.policy'?"),
+            ("data.cache.ttl = -1", "data.cache.ttl: takes"),
+            ("balancer.policy = 1", "balancer.policy: takes"),
+        ] {
+            let error = resolved(ServeFlags::default(), &format!("[settings]\n{wrong}\n")).expect_err(wrong);
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]

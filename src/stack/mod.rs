@@ -237,9 +237,8 @@ impl Stack {
             let why = "the restaurant is not running; to add it, start again";
             return Err(StackError::Site(why.to_owned()));
         }
-        site::check(plan)?;
         let running = self.pools().clone();
-        let pools = self.ground.pools(plan, &running)?;
+        let pools = self.ground.pools(plan, &running).await?;
         let site = self.ground.site(plan, &pools)?;
         // Nobody is sent to an upstream that was not looked at: its name may not be resolved yet.
         let looked_at = async {

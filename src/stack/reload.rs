@@ -48,6 +48,11 @@ impl Reloader {
         let read = tokio::task::spawn_blocking(move || source.read()).await;
         let startup = read.map_err(|error| ReloadError::Unread(error.to_string()))??;
         self.stack.replace_site(&startup.site).await?;
+        let settings = startup.settings.iter().map(|(key, value)| (key.as_str(), value));
+        // They were checked when they were read.
+        self.stack.settings().change(settings).map_err(|refused| {
+            ReloadError::Unread(refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })?;
         Ok(Loaded {
             pools: startup.site.pools.len() + usize::from(startup.site.has_restaurant()),
             routes: startup.site.routes.len().max(1),

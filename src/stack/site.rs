@@ -11,7 +11,7 @@ use crate::edge::limits::EdgeLimits;
 use crate::edge::site::{PathRule, Route, Rules, Site};
 use crate::settings::runtime::Settings;
 use crate::settings::site::{PoolPlan, RESTAURANT, RoutePlan, SitePlan, UpstreamPlan};
-use crate::tls::upstream_config;
+use crate::tls::UpstreamTrust;
 use crate::web::host::HostList;
 
 /// What every pool is made with.
@@ -19,50 +19,54 @@ use crate::web::host::HostList;
 pub struct Ground {
     pub settings: Settings,
     pub hop_secret: String,
-    /// The restaurant's instances; empty without one.
-    pub instances: Vec<(String, SocketAddr)>,
+    /// The restaurant's instances; None without one. It is the same for as long as the stack runs, whether
+    /// a route leads there or not.
+    pub restaurant: Option<Balancer>,
     /// The names of this machine and of the app, on the ports that are bound.
     pub hosts: HostList,
+    pub trust: UpstreamTrust,
 }
 
 /// A pool by its name.
 pub type Pools = Vec<(String, Balancer)>;
 
+/// What a pool is to be.
+type Wanted = (String, PoolRules, Vec<UpstreamConfig>);
+
 impl Ground {
     /// The pools of `plan`. A pool that is in `running` already goes on: its upstreams that stay keep their
-    /// connections and what is known of them.
-    pub fn pools(&self, plan: &SitePlan, running: &Pools) -> Result<Pools, StackError> {
-        let mut upstreams = Vec::with_capacity(plan.pools.len() + 1);
-        if plan.has_restaurant() {
-            upstreams.push((RESTAURANT.to_owned(), PoolRules::default(), self.own_upstreams()));
+    /// connections and what is known of them. Either every pool changes or none.
+    pub async fn pools(&self, plan: &SitePlan, running: &Pools) -> Result<Pools, StackError> {
+        check_routes(plan)?;
+        let mut pools = Pools::with_capacity(plan.pools.len() + 1);
+        if let (true, Some(restaurant)) = (plan.has_restaurant(), &self.restaurant) {
+            pools.push((RESTAURANT.to_owned(), restaurant.clone()));
         }
-        for pool in &plan.pools {
-            let rules = PoolRules { policy: pool.policy, without_breaker: !pool.breaker };
-            upstreams.push((pool.name.clone(), rules, foreign_upstreams(pool)?));
-        }
-        // From here on nothing can fail: either every pool changes or none.
-        let pool = |(name, rules, upstreams): (String, PoolRules, Vec<UpstreamConfig>)| {
-            let balancer = self.pool(&name, upstreams, running);
+        for (name, rules, upstreams) in self.wanted(plan).await? {
+            let balancer = match running.iter().find(|(other, _)| *other == name) {
+                Some((_, balancer)) => {
+                    balancer.set_upstreams(upstreams);
+                    balancer.clone()
+                }
+                None => Balancer::new(upstreams, self.settings.clone(), self.hop_secret.clone()),
+            };
             balancer.set_own_rules(rules);
-            (name, balancer)
-        };
-        Ok(upstreams.into_iter().map(pool).collect())
-    }
-
-    fn pool(&self, name: &str, upstreams: Vec<UpstreamConfig>, running: &Pools) -> Balancer {
-        match running.iter().find(|(other, _)| other == name) {
-            Some((_, balancer)) => {
-                balancer.set_upstreams(upstreams);
-                balancer.clone()
-            }
-            None => Balancer::new(upstreams, self.settings.clone(), self.hop_secret.clone()),
+            pools.push((name, balancer));
         }
+        Ok(pools)
     }
 
-    fn own_upstreams(&self) -> Vec<UpstreamConfig> {
-        let upstream =
-            |(id, address): &(String, SocketAddr)| UpstreamConfig { own: true, ..UpstreamConfig::new(id, *address) };
-        self.instances.iter().map(upstream).collect()
+    /// What somebody wrote, with the certificates that it names: files are read.
+    async fn wanted(&self, plan: &SitePlan) -> Result<Vec<Wanted>, StackError> {
+        let (plan, trust) = (plan.clone(), self.trust.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let wanted = |pool: &PoolPlan| {
+                let rules = PoolRules { policy: pool.policy, without_breaker: !pool.breaker };
+                Ok((pool.name.clone(), rules, foreign_upstreams(pool, &trust)?))
+            };
+            plan.pools.iter().map(wanted).collect()
+        });
+        read.await.map_err(|error| StackError::Site(error.to_string()))?
     }
 
     /// The edge's view of `plan`.
@@ -93,9 +97,21 @@ impl Ground {
     }
 }
 
-/// Whether `plan` would be served, without starting anything.
+/// The restaurant's instances, as upstreams.
+pub fn instances(addresses: &[(String, SocketAddr)]) -> Vec<UpstreamConfig> {
+    let upstream =
+        |(id, address): &(String, SocketAddr)| UpstreamConfig { own: true, ..UpstreamConfig::new(id, *address) };
+    addresses.iter().map(upstream).collect()
+}
+
+/// Whether `plan` would be served, without starting anything. Reads the files that it names.
 pub fn check(plan: &SitePlan) -> Result<(), StackError> {
-    plan.pools.iter().try_for_each(|pool| foreign_upstreams(pool).map(drop))?;
+    let trust = UpstreamTrust::default();
+    plan.pools.iter().try_for_each(|pool| foreign_upstreams(pool, &trust).map(drop))?;
+    check_routes(plan)
+}
+
+fn check_routes(plan: &SitePlan) -> Result<(), StackError> {
     let rules = |route: &RoutePlan| Rules::transparent().with_plan(route).map(drop);
     plan.routes.iter().try_for_each(rules).map_err(|error| StackError::Site(error.to_string()))
 }
@@ -121,18 +137,18 @@ fn restaurant(host: Option<&str>, balancer: &Balancer, rules: &Rules) -> [Route;
 }
 
 /// The upstreams of a pool that somebody wrote. Blocks while it reads certificates.
-fn foreign_upstreams(pool: &PoolPlan) -> Result<Vec<UpstreamConfig>, StackError> {
+fn foreign_upstreams(pool: &PoolPlan, trust: &UpstreamTrust) -> Result<Vec<UpstreamConfig>, StackError> {
     let bad = |why: String| StackError::Site(format!("pool '{}': {why}", pool.name));
     let sealed = pool.upstreams.iter().any(|upstream| upstream.url.https);
-    let trust = match sealed || pool.ca.is_some() {
-        true => Some(upstream_config(pool.ca.as_deref()).map_err(|error| bad(error.to_string()))?),
+    let config = match sealed || pool.ca.is_some() {
+        true => Some(trust.config(pool.ca.as_deref()).map_err(|error| bad(error.to_string()))?),
         false => None,
     };
     let upstream = |upstream: &UpstreamPlan| {
         let (host, port) = (upstream.url.host.clone(), upstream.url.port);
-        let target = match &trust {
-            Some(trust) if upstream.url.https => {
-                Target::tls(host, port, Arc::clone(trust)).map_err(|error| bad(error.to_string()))?
+        let target = match &config {
+            Some(config) if upstream.url.https => {
+                Target::tls(host, port, Arc::clone(config)).map_err(|error| bad(error.to_string()))?
             }
             _ => Target::plain(host, port),
         };

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use super::dns_follows::DnsFollows;
-use super::site::{Ground, Pools};
+use super::site::{self, Ground, Pools};
 use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
 use crate::api::{Instance, InstanceConfig};
+use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
 use crate::edge::limits::EdgeLimits;
@@ -14,14 +15,14 @@ use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
-use crate::settings::site::RESTAURANT;
 use crate::store::bistro::{self, Bistro};
 use crate::store::cache::MenuCache;
+use crate::tls::UpstreamTrust;
 use crate::web::host::HostList;
 use crate::web::probe::ProbeKey;
 use crate::web::secret;
 
-/// The edge's name in `Via`.
+/// The beginning of the edge's name in `Via`.
 const VIA: &str = "roundtrip";
 /// File of the restaurant's database in the data folder.
 const BISTRO_FILE: &str = "bistro.db";
@@ -43,11 +44,14 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
 
     let ground = Ground {
         settings: config.settings.clone(),
+        restaurant: bistro
+            .as_ref()
+            .map(|_| Balancer::new(site::instances(&addresses), config.settings.clone(), hop_secret.clone())),
         hop_secret,
-        instances: addresses.clone(),
         hosts: app_hosts(&config)?.with_hsts(config.hsts),
+        trust: UpstreamTrust::default(),
     };
-    let pools = ground.pools(&config.site, &Pools::new())?;
+    let pools = ground.pools(&config.site, &Pools::new()).await?;
     let site = ground.site(&config.site, &pools)?;
     let tls = Listener { socket: config.app, tls: Some(config.tls) };
     let plain = config.app_http.map(|socket| Listener { socket, tls: None });
@@ -58,7 +62,8 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
             settings: config.settings.clone(),
             probe_key: probe_key.clone(),
             limits: EdgeLimits::default(),
-            via: VIA.to_owned(),
+            // One edge may stand behind another; only its own name says that a request goes in a circle.
+            via: format!("{VIA}-{}", secret::hex(&secret::random_bytes::<3>()?)),
         },
         recorder.clone(),
     )?;
@@ -66,8 +71,8 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let log = recorder.clone();
     let names = dns_names(config.dns, &config.app_addresses);
     let dns = DnsServer::start(names.clone(), Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
-    let own = pools.iter().find(|(name, _)| name == RESTAURANT);
-    let dns_follows = own.map(|(_, balancer)| DnsFollows::start(dns.names(), balancer, names));
+    let own = ground.restaurant.as_ref();
+    let dns_follows = own.map(|balancer| DnsFollows::start(dns.names(), balancer, names));
     let client = Client::new(ClientConfig {
         resolver: Resolver::at(dns.address()),
         roots: Roots::Pem(config.ca_pem),

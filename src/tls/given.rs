@@ -48,6 +48,15 @@ struct Stamp {
 
 type Stamps = [Option<Stamp>; 2];
 
+/// How the two files were when they were looked at.
+#[derive(Debug)]
+struct Seen {
+    /// Of the pair in use.
+    used: Stamps,
+    /// Of the last pair that could not be used, and was told of.
+    refused: Option<Stamps>,
+}
+
 /// The pair in use, and where it came from.
 #[derive(Debug)]
 pub struct Given {
@@ -55,7 +64,7 @@ pub struct Given {
     key: PathBuf,
     pair: ArcSwap<Pair>,
     /// The files as they were at the last look.
-    seen: Mutex<Stamps>,
+    seen: Mutex<Seen>,
 }
 
 impl Given {
@@ -68,7 +77,7 @@ impl Given {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             pair: ArcSwap::from_pointee(pair),
-            seen: Mutex::new(seen),
+            seen: Mutex::new(Seen { used: seen, refused: None }),
         })
     }
 
@@ -87,12 +96,22 @@ impl Given {
     pub fn reload_if_changed(&self, now: OffsetDateTime) -> Result<bool, TlsError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = stamps(&self.certificate, &self.key);
-        if *seen == found {
+        if seen.used == found {
             return Ok(false);
         }
-        *seen = found;
-        self.pair.store(Arc::new(read(&self.certificate, &self.key, now)?));
-        Ok(true)
+        match read(&self.certificate, &self.key, now) {
+            Ok(pair) => {
+                self.pair.store(Arc::new(pair));
+                *seen = Seen { used: found, refused: None };
+                Ok(true)
+            }
+            // It is tried again: what is not valid yet will be, and what was half-written will be whole.
+            Err(_) if seen.refused.as_ref() == Some(&found) => Ok(false),
+            Err(error) => {
+                seen.refused = Some(found);
+                Err(error)
+            }
+        }
     }
 
     pub(super) fn is_for(&self, name: &str) -> bool {

@@ -21,7 +21,7 @@ pub use config::server_config;
 pub use constraints::{host_name, is_private};
 pub use given::{Given, keep_current};
 pub use leaf::{LeafResolver, keep_renewed};
-pub use upstream::upstream_config;
+pub use upstream::UpstreamTrust;
 
 /// Why a certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]

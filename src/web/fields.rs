@@ -173,6 +173,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// True, as a word of intent.
+    pub fn yes(&mut self, name: &'static str) -> Option<()> {
+        match self.flag(name)? {
+            true => Some(()),
+            false => self.wrong(name, "Only true has a meaning here.".to_owned()),
+        }
+    }
+
     /// A list of 1 to `count_max` objects, each read with `read`. None when any of them is wrong.
     pub fn list<T>(
         &mut self,

@@ -133,7 +133,7 @@ impl House {
             ca_path: authority.ca_path(),
             control_key,
             hasher: hasher.clone(),
-            settings: Settings::default(),
+            settings: Settings::starting_with(&startup.settings),
         });
         let stack = Arc::new(stack.await.expect("a stack"));
         let reloader = Arc::new(Reloader::new(Arc::clone(&stack), source, startup));

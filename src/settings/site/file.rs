@@ -53,6 +53,9 @@ pub(super) struct RouteFile {
     limit: Option<LimitPlan>,
     body_bytes_max: Option<u64>,
     compress: Option<bool>,
+    /// Whether the application does the same thing once for each `Idempotency-Key`.
+    #[serde(default)]
+    idempotency_key: bool,
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
     #[serde(default)]
@@ -129,6 +132,7 @@ pub(super) fn route_plan(route: RouteFile, pools: &[PoolPlan]) -> Result<RoutePl
         limit: route.limit,
         body_bytes_max: route.body_bytes_max,
         compress: route.compress,
+        idempotency_key: route.idempotency_key,
         request_headers: route.request_headers.into_iter().collect(),
         response_headers: route.response_headers.into_iter().collect(),
     })

@@ -111,6 +111,8 @@ pub struct RoutePlan {
     pub body_bytes_max: Option<u64>,
     /// None: the restaurant's public answers are compressed, others are left as they are.
     pub compress: Option<bool>,
+    /// Whether a POST with an `Idempotency-Key` may be sent again.
+    pub idempotency_key: bool,
     pub request_headers: Vec<(String, String)>,
     pub response_headers: Vec<(String, String)>,
 }
@@ -183,6 +185,7 @@ impl RoutePlan {
             limit: None,
             body_bytes_max: None,
             compress: None,
+            idempotency_key: false,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         }
