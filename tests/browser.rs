@@ -8,6 +8,8 @@
 mod bistro;
 #[path = "browser/chromium.rs"]
 mod chromium;
+#[path = "browser/edge.rs"]
+mod edge;
 #[path = "browser/first_visit.rs"]
 mod first_visit;
 #[path = "browser/journeys.rs"]
@@ -16,8 +18,12 @@ mod journeys;
 mod keyboard;
 #[path = "browser/looks.rs"]
 mod looks;
+#[path = "browser/own_service.rs"]
+mod own_service;
 #[path = "browser/page.rs"]
 mod page;
+#[path = "edge/rig.rs"]
+mod rig;
 #[path = "browser/server.rs"]
 mod server;
 #[path = "browser/signing.rs"]
@@ -52,9 +58,18 @@ static SCENARIOS: &[Scenario] = scenarios![
     signing::after_signing_out_every_page_asks_to_sign_in,
     journeys::every_request_as_every_role_shows_where_it_turned,
     journeys::a_kept_connection_needs_no_name_and_no_handshake,
+    journeys::a_path_of_ones_own_is_sent_and_a_wrong_one_is_named_at_its_field,
+    journeys::the_policy_is_chosen_at_the_balancer_and_holds_from_the_next_request_on,
+    journeys::an_answer_from_the_shared_cache_turns_at_the_edge_until_it_is_forgotten,
     journeys::reduced_motion_goes_straight_to_the_result_and_announces_it,
     journeys::a_link_reopens_its_journey_and_one_that_is_gone_says_so,
     journeys::several_at_once_are_dots_of_which_three_can_be_shown,
+    own_service::the_line_to_ones_own_service_has_six_stations_and_says_what_is_known,
+    own_service::with_its_service_gone_the_line_ends_at_the_balancer,
+    edge::an_upstream_is_weighed_and_emptied_while_it_serves,
+    edge::the_configuration_is_loaded_again_or_what_is_wrong_with_it_is_said,
+    edge::a_setting_is_found_changed_and_set_back,
+    edge::the_edge_page_works_by_keyboard,
     keyboard::the_line_is_one_tab_stop_and_arrows_walk_it,
     keyboard::the_keys_1_to_8_pick_a_station,
     keyboard::the_waterfall_is_one_tab_stop_and_up_and_down_walk_it,

@@ -28,6 +28,13 @@ export function percent(part, total) {
 
 export const count = (number, one, many = `${one}s`) => `${whole(number)} ${number === 1 ? one : many}`;
 
+/** Memory: "1.5 MiB". Below a tenth it says so, rather than nought. */
+export function mebibytes(value) {
+  const mib = value / 1024 ** 2;
+  const text = value > 0 && mib < 0.05 ? "<0.1" : mib > 0 && mib < 10 ? mib.toFixed(1) : whole(mib);
+  return `${text}${THIN}MiB`;
+}
+
 export const bytes = (number) => count(number, "byte");
 
 /** Wall clock to the millisecond, in the reader's time zone: "14:02:11.318". */

@@ -12,11 +12,18 @@ export const LAYERS = [
   { id: "data", number: 8, name: "Data", role: "the storeroom", line: "The storeroom: where things are kept so that they can be found again." },
 ];
 
-export const HOPS = LAYERS.map((layer) => layer.id);
+// Before somebody's own service the last three stations are one: what goes on inside is theirs.
+const YOUR_SERVICE = { id: "service", number: "6–8", name: "Your service", role: "what you run", line: "What you run: the request goes in, the answer comes out. What happens between is yours." };
 
-const BY_ID = new Map(LAYERS.map((layer) => [layer.id, layer]));
+/** The stations of a journey in travelling order: `of(hop)` one of them, `place(hop)` -1 when it is not on the line. */
+function line(layers) {
+  const hops = layers.map((layer) => layer.id);
+  const byId = new Map(layers.map((layer) => [layer.id, layer]));
+  return { layers, hops, last: hops.at(-1), of: (hop) => byId.get(hop), place: (hop) => hops.indexOf(hop) };
+}
 
-export const layerOf = (id) => BY_ID.get(id);
+export const WHOLE_LINE = line(LAYERS);
+export const LINE_TO_YOUR_SERVICE = line([...LAYERS.slice(0, 5), YOUR_SERVICE]);
 
-/** Place on the line, 0 to 7; -1 for a hop this console does not know. */
-export const placeOf = (id) => HOPS.indexOf(id);
+/** The station that a digit picks: the eight have numbers, and your service answers to three of them. */
+export const hopOfKey = ({ hops }, key) => (/^[1-8]$/.test(key) ? hops[Math.min(hops.length, Number(key)) - 1] : undefined);

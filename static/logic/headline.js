@@ -1,6 +1,7 @@
 // The sentence of the first request: what it took, what most of it was, and what to try next.
 
 import { inMilliseconds, percent } from "../lib/format.js";
+import { LINE_TO_YOUR_SERVICE } from "../lib/layers.js";
 import { slowestHop } from "./trip.js";
 
 const SHARE_OF = {
@@ -15,7 +16,7 @@ const SHARE_OF = {
 };
 
 /** "2.7 ms; 71 % was the handshake." Every figure is this journey's own. */
-export function firstHeadline(journey) {
+export function firstHeadline({ journey, line }) {
   const hop = slowestHop(journey);
-  return `${inMilliseconds(journey.total_us)}; ${percent(journey.hops[hop].us, journey.total_us)} was ${SHARE_OF[hop]}.`;
+  return `${inMilliseconds(journey.total_us)}; ${percent(journey.hops[hop].us, journey.total_us)} was ${line === LINE_TO_YOUR_SERVICE && hop === "service" ? "your service" : SHARE_OF[hop]}.`;
 }

@@ -7,7 +7,25 @@ const TRACKS_MAX = 3;
 // An average this many times the quickest one's is marked slow; below it lies the noise of a warm-up.
 const SLOW_TIMES = 5;
 
-const WORST_FIRST = ["stopped", "unhealthy", "starting", "healthy"];
+const WORST_FIRST = ["stopped", "unhealthy", "ejected", "draining", "starting", "probing", "healthy"];
+// These get requests; the track of the others is closed.
+const OPEN = ["healthy", "probing"];
+const DOWN = ["stopped", "unhealthy", "ejected"];
+// Of a breaker only what keeps requests away, or lets few through, is worth a word.
+const BREAKER_SAYS = { open: "breaker open", forced_open: "breaker open", half_open: "breaker half open" };
+const STATE_SAYS = { ejected: "left out", probing: "on trial" };
+
+/** The word for a state on screen. */
+export const stateWord = (state) => STATE_SAYS[state] ?? state;
+
+/** What the circuit breaker adds to that; null while it lets everything through. */
+export const breakerWord = (breaker) => BREAKER_SAYS[breaker] ?? null;
+
+/** Its breaker lets nothing through. */
+export const isCut = ({ breaker }) => breaker === "open" || breaker === "forced_open";
+
+/** Gets requests: its state allows it, and its breaker. */
+export const isServing = (instance) => OPEN.includes(instance.state) && !isCut(instance);
 
 /**
  * At most three tracks in the instances' own order: all of them, or the chosen, the worst and "n more".
@@ -27,40 +45,19 @@ export function tracksOf(instances) {
 const byTrouble = (a, b) =>
   WORST_FIRST.indexOf(a.state) - WORST_FIRST.indexOf(b.state) || (b.ewma_us ?? 0) - (a.ewma_us ?? 0);
 
-function trackOf({ id, state, chosen, in_flight, ewma_us }, quickest_us) {
+function trackOf(instance, quickest_us) {
+  const { id, state, breaker, chosen, in_flight, ewma_us } = instance;
   const times = Number.isFinite(quickest_us) && ewma_us ? ewma_us / Math.max(quickest_us, 1) : 1;
   const slow = state === "healthy" && times >= SLOW_TIMES;
-  const down = state === "unhealthy" || state === "stopped";
+  const closed = !isServing(instance);
+  const down = DOWN.includes(state) || isCut(instance);
   const busy = in_flight > 0 ? `${in_flight} in flight` : "idle";
   return {
     name: id,
-    say: chosen ? "chosen" : state !== "healthy" ? state : slow ? `slow, ${us(Math.round(times))}×`.replace(".0", "") : busy,
-    detail: ewma_us === null || ewma_us === undefined ? "" : `lately ${withUs(ewma_us)}`,
+    say: chosen ? "chosen" : state !== "healthy" ? stateWord(state) : breakerWord(breaker) ?? (slow ? `slow, ${us(Math.round(times))}×`.replace(".0", "") : busy),
+    detail: closed || ewma_us === null || ewma_us === undefined ? "" : `lately ${withUs(ewma_us)}`,
     chosen: Boolean(chosen),
-    closed: state !== "healthy",
+    closed,
     trouble: down ? "broken" : slow && !chosen ? "slow" : null,
   };
 }
-
-/** What happened at the side stations; null for those this trip says nothing about. */
-export function sidesOf(trip) {
-  const { cache, queue } = trip.journey.sides ?? {};
-  const firstData = trip.pieces.find((piece) => piece.hop === "data");
-  const lastService = trip.pieces.findLast((piece) => piece.hop === "service");
-  return {
-    cache: cache ? { say: cacheSays(cache), hit: Boolean(cache.hit), asked: Boolean(cache.asked), from_us: firstData?.start_us ?? 0 } : null,
-    queue: queue
-      ? { say: queueSays(queue), from_us: lastService ? lastService.start_us + lastService.duration_us : 0 }
-      : null,
-  };
-}
-
-function cacheSays({ asked, hit, bypassed, us: cost_us }) {
-  if (bypassed) return "bypassed";
-  if (!asked) return "not asked";
-  return [hit ? "hit" : "miss", cost_us > 0 ? withUs(cost_us) : null].filter(Boolean).join(", ");
-}
-
-const queueSays = ({ ticket, waiting }) =>
-  [ticket === undefined || ticket === null ? null : `ticket ${ticket}`, waiting === undefined ? null : `${waiting} waiting`]
-    .filter(Boolean).join(", ");

@@ -1,28 +1,26 @@
 // What the dot does: which track it takes to reach the next piece of work, and how long it stays there.
 
-import { placeOf } from "../lib/layers.js";
-
 /**
  * Moves in time order: { hop, returning, start_us, duration_us, path }. A path step is { track, index }:
  * "out" rides the outward track into station `index`, "undo" rides it the other way, "back" rides piece
  * `index` of the return line. The map shows order, so the return line leaves from the last hop reached.
  */
-export function movesOf(pieces, turn) {
+export function movesOf(pieces, turn, line) {
   const moves = [];
-  const turnPlace = placeOf(turn);
+  const turnPlace = line.place(turn);
   const lastOut = pieces.findLastIndex((piece) => piece.hop === turn && piece.direction !== "back");
   const lastPlaced = pieces.findLastIndex((piece) => !piece.between);
   const state = { place: 0, stop: -1 };
   let returning = false;
   pieces.forEach((piece, index) => {
     const last = moves.at(-1);
-    const place = placeOf(piece.hop);
+    const place = line.place(piece.hop);
     // Time between the root's steps belongs to no place on the line, unless the trip ends with it.
     const nowhere = piece.unaccounted || (piece.between && index < lastPlaced);
     // The recipe still shapes its answer after the storeroom's: that is work on the way out.
     const homeward = piece.direction === "back" || (place < turnPlace && piece.hop !== "service");
     returning ||= index > lastOut && homeward && !nowhere;
-    const wrongWay = returning && last?.returning && place > placeOf(last.hop);
+    const wrongWay = returning && last?.returning && place > line.place(last.hop);
     if (last && (nowhere || wrongWay || (last.hop === piece.hop && last.returning === returning))) {
       last.duration_us += piece.duration_us;
       return;

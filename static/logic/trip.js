@@ -1,6 +1,6 @@
 // A journey as the page thinks of it: the tree of its spans, who ran when, and where it turned round.
 
-import { HOPS, placeOf } from "../lib/layers.js";
+import { LINE_TO_YOUR_SERVICE, WHOLE_LINE } from "../lib/layers.js";
 import { movesOf, stopsOf } from "./moves.js";
 
 /**
@@ -77,28 +77,39 @@ function markUnaccounted(pieces, unaccounted_us) {
 
 export const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
+/**
+ * Which stations there are. A journey that turned before the last of them does not say what stands behind:
+ * then it is what the stack runs.
+ */
+export function lineOf(journey, restaurant) {
+  if (journey?.your_service) return LINE_TO_YOUR_SERVICE;
+  return restaurant || journey?.hops.api.reached ? WHOLE_LINE : LINE_TO_YOUR_SERVICE;
+}
+
 /** Everything the page derives from one journey, once. */
-export function readTrip(journey) {
+export function readTrip(journey, restaurant) {
+  const line = lineOf(journey, restaurant);
   const root = treeOf(journey.spans);
   const pieces = piecesOf(root);
   markUnaccounted(pieces, journey.unaccounted_us ?? 0);
   const answered = journey.status !== null && journey.status !== undefined && journey.status > 0;
-  const turn = turnOf(journey);
-  const moves = movesOf(pieces, turn);
+  const turn = turnOf(journey, line);
+  const moves = movesOf(pieces, turn, line);
   return {
     journey,
+    line,
     root,
     pieces,
     moves,
     turn,
     stops: answered ? stopsOf(moves, turn) : [],
     total_us: journey.total_us,
-    furthest: placeOf(turn),
+    furthest: line.place(turn),
   };
 }
 
 /** A trace that lost its end may not say where it turned: then it is the last station that ran. */
-const turnOf = ({ turn, hops }) => (HOPS.includes(turn) ? turn : HOPS.findLast((hop) => hops[hop]?.reached) ?? "client");
+const turnOf = ({ turn, hops }, line) => (line.place(turn) >= 0 ? turn : line.hops.findLast((hop) => hops[hop]?.reached) ?? "client");
 
 /** Time each station has used up at a moment of the trip, for the counters that run with the dot. */
 export function timesAt(pieces, at_us) {
@@ -116,7 +127,7 @@ export function timesAt(pieces, at_us) {
 export function partOf(trip, hop) {
   const { hops, probe } = trip.journey;
   if (hops[hop]?.reached) return "ran";
-  if (placeOf(hop) > trip.furthest) return "not reached";
+  if (trip.line.place(hop) > trip.furthest) return "not reached";
   // Only the console's own client tells of its side; a browser keeps its lookups to itself.
   return probe || hops.client?.reached ? "not needed" : "not seen";
 }

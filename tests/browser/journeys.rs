@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::page::Page;
-use crate::world::World;
+use crate::server::Server;
+use crate::world::{OWNER, PASSWORD, World};
 
 /// The Journey page as the owner sees it, ready to send.
 async fn composer(world: &World) -> &Page {
@@ -112,6 +113,81 @@ pub async fn a_kept_connection_needs_no_name_and_no_handshake(world: Arc<World>)
     page.press_char('3').await;
     assert!(page.text("station-inspector").await.contains("TLS"));
     assert!(page.text("#map-title").await.contains("was"), "compared with the one before");
+}
+
+pub async fn a_path_of_ones_own_is_sent_and_a_wrong_one_is_named_at_its_field(world: Arc<World>) {
+    let page = composer(&world).await;
+    assert_eq!(page.value("document.querySelector('#path').checkVisibility()").await, false);
+    page.choose("#request", "custom").await;
+    assert!(page.focus_is_on("#path").await, "it can be typed at once");
+    page.expect_refusal("/api/journeys", 422);
+    page.type_into("#path", "api/v1/menu").await;
+    page.click("request-composer [type=submit]").await;
+    let named = "document.querySelector('#path-error').textContent.includes('begins with /')";
+    page.until("the path's mistake is named", named).await;
+    assert!(page.focus_is_on("#path[aria-invalid=true]").await);
+
+    page.type_into("#path", "/api/v1/menu/12?from=here").await;
+    assert_eq!(page.text("#path-error").await, "", "it is being put right");
+    page.choose("#method", "HEAD").await;
+    send(page).await;
+    assert!(page.text("#map-title").await.starts_with("HEAD /api/v1/menu/12?from=here"));
+    assert!(page.text("#announce").await.starts_with("200 OK"));
+}
+
+pub async fn the_policy_is_chosen_at_the_balancer_and_holds_from_the_next_request_on(world: Arc<World>) {
+    let page = composer(&world).await;
+    page.click_label("Bypass").await;
+    page.press_char('5').await;
+    assert_eq!(page.value("document.querySelectorAll('#policy option').length").await, 7);
+    for (policy, name) in [("weighted_round_robin", "In turn, by weight"), ("p2c_peak_ewma", "Less busy of two")] {
+        page.choose("#policy", policy).await;
+        let changed = format!(
+            "document.querySelector('.policy [role=status]').textContent.startsWith('Changed.')
+                && document.querySelector('#policy').value === '{policy}'"
+        );
+        page.until("it is changed", &changed).await;
+        send(page).await;
+        page.press_char('5').await;
+        let facts = page.text("station-inspector").await;
+        assert!(facts.contains(&format!("Policy{name}")), "{facts}");
+    }
+}
+
+pub async fn an_answer_from_the_shared_cache_turns_at_the_edge_until_it_is_forgotten(world: Arc<World>) {
+    let server = Server::with_owner(OWNER, PASSWORD);
+    world.open_as_owner_of(&server, "/").await;
+    let page = &world.page;
+    page.until("the requests are offered", "document.querySelector('#request option') !== null").await;
+    let keep = "return fetch('/api/settings', { method: 'PATCH',
+        headers: { 'content-type': 'application/json', 'roundtrip-console': '1' },
+        body: JSON.stringify({ 'api.menu.shared_ttl': 3600 }) }).then((answer) => answer.status)";
+    assert_eq!(page.run(keep, Vec::new()).await, 200, "the menu may be kept for long");
+    send(page).await;
+    assert_eq!(turn(page).await, "data");
+    assert!(page.text("line-map").await.contains("Shared cachemiss"));
+    send(page).await;
+    assert_eq!(turn(page).await, "http");
+    let line = page.text("line-map").await;
+    assert!(line.contains("Shared cachehit at the edge, ") && line.contains(" s old, good for "), "{line}");
+    page.press_char('4').await;
+    let facts = page.text("station-inspector").await;
+    assert!(facts.contains("Answerhit at the edge") && facts.contains("Founda fresh answer"), "{facts}");
+    page.press_char('5').await;
+    let facts = page.text("station-inspector").await;
+    assert!(facts.contains("The request turned back at HTTP"), "{facts}");
+
+    page.open(&format!("{}/edge", server.console)).await;
+    page.until("one answer is kept", "document.querySelector('shared-cache dd')?.textContent === '1'").await;
+    page.expect_refusal("/api/cache/purge", 422);
+    page.type_into("#purge-address", "menu").await;
+    page.click("shared-cache [type=submit]").await;
+    page.until("no address, it says", "document.querySelector('#purge-error').textContent.includes('whole address')")
+        .await;
+    page.click_label("Everything").await;
+    page.click("shared-cache [type=submit]").await;
+    page.until("it is forgotten", "document.querySelector('shared-cache').textContent.includes('Forgot 1 answer.') && document.querySelector('shared-cache dd').textContent === '0'").await;
+    page.leave().await;
 }
 
 pub async fn reduced_motion_goes_straight_to_the_result_and_announces_it(world: Arc<World>) {

@@ -78,6 +78,10 @@ pub async fn no_page_is_wider_than_a_phone_or_a_projector(world: Arc<World>) {
             page.press_char(key).await;
             fits(page, size, &format!("the journey, station {key}")).await;
         }
+        page.open(&world.console("/edge")).await;
+        page.until("the settings are listed", "document.querySelectorAll('setting-row').length > 30").await;
+        page.run("for (const each of document.querySelectorAll('details')) each.open = true", Vec::new()).await;
+        fits(page, size, "the edge").await;
         page.open(&world.console("/account")).await;
         page.until("the staff are listed", "document.querySelectorAll('staff-row button').length > 3").await;
         page.click("staff-row button").await;

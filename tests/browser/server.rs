@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -23,11 +24,16 @@ pub struct Server {
 impl Server {
     /// As on the first start, in an empty folder.
     pub fn new() -> Server {
-        Server::start(TempDir::new().expect("a folder"))
+        Server::start(TempDir::new().expect("a folder"), &[])
     }
 
     /// As on a later start: the owner's account is there.
     pub fn with_owner(name: &str, password: &str) -> Server {
+        Server::before(name, password, &[])
+    }
+
+    /// The same, with somebody's own service behind it; without any upstream, the restaurant.
+    pub fn before(name: &str, password: &str, upstreams: &[SocketAddr]) -> Server {
         let folder = TempDir::new().expect("a folder");
         let mut making = program(&folder, &["owner", "create", "--name", name, "--password-stdin"])
             .stdin(Stdio::piped())
@@ -36,14 +42,15 @@ impl Server {
             .expect("the binary starts");
         writeln!(making.stdin.take().expect("its input"), "{password}").expect("it reads the password");
         assert!(making.wait().expect("it ends").success(), "the owner is made");
-        Server::start(folder)
+        Server::start(folder, upstreams)
     }
 
-    fn start(folder: TempDir) -> Server {
+    fn start(folder: TempDir, upstreams: &[SocketAddr]) -> Server {
         let log = File::create(folder.path().join("log")).expect("a log file");
         let ports = ["--console-port", "0", "--app-port", "0", "--http-port", "0", "--dns-port", "0"];
         let mut child = program(&folder, &["serve", "--json"])
             .args(ports)
+            .args(upstreams.iter().map(|address| format!("--upstream=http://{address}")))
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -55,6 +62,15 @@ impl Server {
         let known = |key: &str| text(key).unwrap_or_else(|| panic!("no {key} in {line}"));
         let (console, app, http) = (known("console"), known("app"), known("http"));
         Server { child, folder, console, app, http, setup_url: text("setup_url") }
+    }
+
+    /// Writes the configuration that it finds when it is told to load it again; None takes it away.
+    pub fn configure(&self, text: Option<&str>) {
+        let file = self.folder.path().join("roundtrip.toml");
+        match text {
+            Some(text) => fs::write(file, text).expect("a file"),
+            None => fs::remove_file(file).expect("a file less"),
+        }
     }
 
     /// The end of what the server wrote to its standard error.

@@ -24,12 +24,17 @@ impl World {
 
     /// Opens a page of the console as the owner, without going through the form each time.
     pub async fn open_as_owner(&self, path: &str) {
-        self.page.open(&self.console("/sign-in")).await;
+        self.open_as_owner_of(&self.server, path).await;
+    }
+
+    /// The same, of another server.
+    pub async fn open_as_owner_of(&self, server: &Server, path: &str) {
+        self.page.open(&format!("{}/sign-in", server.console)).await;
         let script = "return fetch('/api/session', { method: 'POST',
             headers: { 'content-type': 'application/json', 'roundtrip-console': '1' },
             body: JSON.stringify({ name: arguments[0], password: arguments[1] }) }).then((answer) => answer.status)";
         let status = self.page.run(script, vec![OWNER.into(), PASSWORD.into()]).await;
         assert_eq!(status, 200, "the owner signs in");
-        self.page.open(&self.console(path)).await;
+        self.page.open(&format!("{}{path}", server.console)).await;
     }
 }

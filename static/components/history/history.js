@@ -1,9 +1,10 @@
 // <journey-history></journey-history>: what was sent before, newest first.
-//   show({ summaries, current })
+//   show({ summaries, current, line })
 // Says "open" (detail: trace id).
 
 import { h, keyed } from "../../lib/dom.js";
 import { clockTime, us } from "../../lib/format.js";
+import { WHOLE_LINE } from "../../lib/layers.js";
 import { succeeded } from "../../logic/trip.js";
 import { bullet } from "../waterfall/draw-rows.js";
 
@@ -16,23 +17,25 @@ export class JourneyHistory extends HTMLElement {
       this.#list);
   }
 
-  show({ summaries, current }) {
+  show({ summaries, current, line }) {
     this.hidden = summaries.length === 0;
-    keyed(this.#list, summaries, (summary) => summary.trace_id, (summary) => this.#item(summary), (item, { trace_id }) => {
+    keyed(this.#list, summaries, (summary) => summary.trace_id, (summary) => this.#item(summary, line), (item, { trace_id }) => {
       const link = item.firstElementChild;
       if (trace_id === current) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     });
   }
 
-  #item(summary) {
+  #item(summary, line) {
+    // One that came further than the line reaches was sent when more stood behind.
+    const turn = line.of(summary.turn) ?? WHOLE_LINE.of(summary.turn);
     const how = [summary.as, summary.connection === "kept" ? "kept open" : summary.connection].filter(Boolean).join(", ");
     return h("li", {}, h("a", { href: `/journeys/${summary.trace_id}`, onclick: (event) => this.#open(event, summary.trace_id) },
       h("span", { class: "sent-time tnum muted" }, clockTime(summary.sent_at)),
       h("span", { class: "sent-what mono" }, `${summary.method} ${summary.path}`),
-      h("span", { class: "sent-how soft" }, summary.probe ? how : how || "from the bistro"),
+      h("span", { class: "sent-how soft" }, summary.probe ? how : how || "from a browser"),
       h("span", { class: succeeded(summary) ? "sent-status tnum" : "sent-status tnum bad" },
-        summary.turn && bullet(summary.turn), summary.turn && h("span", { class: "vh" }, `turned at ${summary.turn}, `),
+        turn && bullet(turn), turn && h("span", { class: "vh" }, `turned at ${turn.name}, `),
         summary.status ? String(summary.status) : "no answer"),
       h("span", { class: "sent-us num" }, us(summary.total_us))));
   }

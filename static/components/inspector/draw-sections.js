@@ -14,9 +14,14 @@ const DRAW = {
     h("div", { class: "scroll-x", tabindex: 0, role: "region", "aria-label": title },
       h("table", {},
         h("thead", {}, h("tr", {}, columns.map(({ label, number }) => h("th", { scope: "col", class: number && "n" }, label)))),
-        h("tbody", {}, rows.map(({ cells, marked }) =>
-          h("tr", { class: marked && "win" }, cells.map((cell, index) => h("td", { class: columns[index].number && "n" }, drawValue(cell))))))))),
+        h("tbody", {}, rows.map((row) => drawRow(columns, row)))))),
 };
+
+const drawRow = (columns, { cells, marked, note }) => [
+  h("tr", { class: [marked && "win", note && "noted"].filter(Boolean).join(" ") || null },
+    cells.map((cell, index) => h("td", { class: columns[index].number && "n" }, drawValue(cell)))),
+  note && h("tr", { class: "note" }, h("td", { colspan: columns.length }, note)),
+];
 
 const titled = (title, ...body) => [title && h("h3", {}, title), ...body];
 

@@ -1,13 +1,13 @@
 // <station-inspector></station-inspector>: one station's facts, all from the trace.
-//   show({ trip, hop, policy })   trip null: the station and its line, nothing measured yet
-//   `policy` is null or { value, choices, state }: the balancer's setting and how its last change went
+//   show({ line, trip, hop, policy, ownPolicy })   trip null: the station and its line, nothing measured yet
+//   `policy` is null or { value, choices, state }: the balancer's setting and how its last change went;
+//   `ownPolicy` null or { pool, policy } where the pool of this trip has one that the setting does not change
 // Says "policy" (detail: the value wished for).
 
 import { h } from "../../lib/dom.js";
 import { withUs } from "../../lib/format.js";
-import { layerOf } from "../../lib/layers.js";
 import { factsOf } from "../../logic/facts/index.js";
-import { POLICY_NAMES } from "../../logic/facts/balancer.js";
+import { POLICIES, policyName } from "../../logic/policies.js";
 import { partOf } from "../../logic/trip.js";
 import { bullet } from "../waterfall/draw-rows.js";
 import { drawSection } from "./draw-sections.js";
@@ -15,34 +15,35 @@ import { drawSection } from "./draw-sections.js";
 export class StationInspector extends HTMLElement {
   #shown = null;
 
-  show({ trip, hop, policy }) {
+  show({ line, trip, hop, policy, ownPolicy }) {
     // An inspector that already shows this stays as it is: open details and scroll places survive.
-    const same = this.#shown?.trip === trip && this.#shown.hop === hop && this.#shown.policy === policy;
+    const same = this.#shown?.trip === trip && this.#shown.line === line && this.#shown.hop === hop && this.#shown.policy === policy && this.#shown.ownPolicy?.policy === ownPolicy?.policy;
     if (same) return;
-    const refocus = this.querySelector("[name=policy]:focus") !== null;
-    this.#shown = { trip, hop, policy };
-    this.replaceChildren(this.#body(trip, hop, policy));
-    if (refocus) this.querySelector("[name=policy]:checked")?.focus();
+    const refocus = this.querySelector("#policy:focus") !== null;
+    this.#shown = { line, trip, hop, policy, ownPolicy };
+    this.replaceChildren(this.#body(line.of(hop), trip, policy, ownPolicy));
+    if (refocus) this.querySelector("#policy")?.focus();
   }
 
-  #body(trip, hop, policy) {
-    const { name, line } = layerOf(hop);
+  #body(layer, trip, policy, ownPolicy) {
+    const { id: hop, name, line } = layer;
     const { sections, more } = trip ? factsOf(trip, hop) : { sections: [], more: null };
     return h("div", { class: "ins", "data-layer": hop },
-      h("div", { class: "ins-head" }, bullet(hop, "xl"), h("h2", {}, name), h("span", { class: "t" }, timeOf(trip, hop))),
+      h("div", { class: "ins-head" }, bullet(layer, "xl"), h("h2", {}, name), h("span", { class: "t" }, timeOf(trip, hop))),
       h("p", { class: "say" }, line),
-      hop === "balancer" && policy && this.#policy(policy),
+      hop === "balancer" && policy && this.#policy(policy, ownPolicy),
       sections.map(drawSection),
       more && h("details", {}, h("summary", {}, "More"), drawSection(more)));
   }
 
-  #policy({ value, choices, state }) {
-    const inputs = choices.map((choice) => h("label", {},
-      h("input", { type: "radio", name: "policy", value: choice, checked: choice === value, disabled: state.busy, onchange: () => this.#wish(choice) }),
-      POLICY_SHORT[choice] ?? POLICY_NAMES[choice] ?? choice));
-    return h("fieldset", { class: "field policy" },
-      h("legend", {}, "Policy for the next requests"),
-      h("div", { class: "seg s" }, inputs),
+  #policy({ value, choices, state }, ownPolicy) {
+    const options = choices.map((choice) => h("option", { value: choice, selected: choice === value }, policyName(choice)));
+    // Not disabled while it changes: that would take the focus away from somebody who walks the list with the arrows.
+    return h("div", { class: "field policy" },
+      h("label", { for: "policy" }, "Policy for the next requests"),
+      h("select", { class: "in", id: "policy", "aria-describedby": "policy-say", onchange: (event) => this.#wish(event.target.value) }, options),
+      h("p", { class: "small soft", id: "policy-say" }, POLICIES[value]?.say ?? ""),
+      ownPolicy && h("p", { class: "small soft" }, `Not for the pool ${ownPolicy.pool}: its own is “${policyName(ownPolicy.policy)}”, as roundtrip.toml says.`),
       h("p", { class: state.failed ? "err-text" : "small muted", role: "status" }, state.say));
   }
 
@@ -50,9 +51,6 @@ export class StationInspector extends HTMLElement {
     this.dispatchEvent(new CustomEvent("policy", { detail: value, bubbles: true }));
   }
 }
-
-// The whole sentence stands among the facts; a choice needs a name.
-const POLICY_SHORT = { p2c_peak_ewma: "Less busy of two", round_robin: "Each in turn" };
 
 function timeOf(trip, hop) {
   if (!trip) return "";

@@ -2,9 +2,10 @@
 
 import { call } from "../../lib/http.js";
 import { listen } from "../../lib/events.js";
-import { HOPS } from "../../lib/layers.js";
+import { hopOfKey } from "../../lib/layers.js";
 import { tracksOf } from "../../logic/instances.js";
-import { readTrip, slowestHop, succeeded } from "../../logic/trip.js";
+import { lineOf, readTrip, slowestHop, succeeded } from "../../logic/trip.js";
+import { standing } from "../../logic/upstreams.js";
 import { copyLink, exportJson } from "./keepsakes.js";
 import { PolicySetting } from "./policy-setting.js";
 import { arrival, drawEmptyTitle, drawFirstTitle, drawLostTitle, drawTitle, drawUnderWayTitle } from "./titles.js";
@@ -12,8 +13,8 @@ import { wayOut } from "./way-out.js";
 
 const HISTORY_MAX = 50;
 
-// What the page sends by itself once the owner has come in: the plainest request, the whole way.
-const FIRST_REQUEST = { request: "menu", as: "guest", connection: "fresh", caches: "use", count: 1 };
+// How the page sends by itself once the owner has come in: the first request on offer, the whole way.
+const FIRST_REQUEST = { connection: "fresh", caches: "use", count: 1 };
 
 export class JourneyPage {
   #trip = null;
@@ -21,7 +22,8 @@ export class JourneyPage {
   #lot = null;
   #hop = "client";
   #history = [];
-  #instances = [];
+  // Null until it was heard of; the restaurant is what is drawn meanwhile.
+  #stack = null;
   // What the title is about: "empty", "first", "lost" or "trip".
   #mood = "empty";
   #sending = false;
@@ -45,12 +47,14 @@ export class JourneyPage {
 
   async start() {
     this.#wire();
+    // First of all: what stands behind decides which stations there are.
+    await this.#meetStack();
     this.#drawAll();
     listen("journey", (summary) => this.#remember([summary]));
     listen("stack", (stack) => this.#hear(stack));
     const wished = idInAddress();
     const first = new URLSearchParams(location.search).has("first");
-    await Promise.all([this.#offer(), this.#recall(), this.#meetStack(), this.policy.read()]);
+    await Promise.all([this.#offer(), this.#recall(), this.policy.read()]);
     if (first) {
       history.replaceState(null, "", "/");
       await this.#send(this.composer.choose(FIRST_REQUEST), "first");
@@ -103,11 +107,11 @@ export class JourneyPage {
   }
 
   #hear(stack) {
-    const before = this.#instances;
-    this.#instances = stack.instances;
+    const before = this.#stack;
+    this.#stack = stack;
     this.policy.hear(stack.policy);
-    const changed = JSON.stringify(before.map(({ id, state }) => [id, state])) !== JSON.stringify(stack.instances.map(({ id, state }) => [id, state]));
-    if (changed && this.#trip === null) this.#drawMap();
+    if (before !== null && before.restaurant !== stack.restaurant) this.#drawAll();
+    else if (this.#trip === null && (before === null || standing(before) !== standing(stack))) this.#drawMap();
   }
 
   /** Newest first, each once: the stream also tells of what this page has sent. */
@@ -167,7 +171,7 @@ export class JourneyPage {
     this.#was_us = alike ? before.total_us : null;
     const stays = before?.turn === journey.turn && journey.hops[this.#hop].reached;
     if (!stays) this.#hop = stationOfInterest(journey);
-    this.#trip = readTrip(journey);
+    this.#trip = readTrip(journey, this.#hasRestaurant);
     this.#lot = lot;
     this.#mood = mood;
     const address = `/journeys/${journey.trace_id}`;
@@ -195,8 +199,8 @@ export class JourneyPage {
 
   #key(event) {
     if (event.metaKey || event.ctrlKey || event.altKey || event.target.matches?.("input:not([type=radio]), select, textarea")) return;
-    const hop = HOPS[Number(event.key) - 1];
-    if (/^[1-8]$/.test(event.key) && hop) this.#select(hop);
+    const hop = hopOfKey(this.#line, event.key);
+    if (hop) this.#select(hop);
   }
 
   // ---- motion: map, waterfall and clock share the player's time ----
@@ -215,10 +219,18 @@ export class JourneyPage {
     this.map.rest();
     this.waterfall.rest();
     this.#drawTitle();
-    this.announcer.textContent = arrival(this.#trip.journey, slowestHop(this.#trip.journey));
+    this.announcer.textContent = arrival(this.#trip);
   }
 
   // ---- drawing ----
+
+  get #hasRestaurant() {
+    return this.#stack?.restaurant ?? true;
+  }
+
+  get #line() {
+    return this.#trip?.line ?? lineOf(null, this.#hasRestaurant);
+  }
 
   #drawAll() {
     this.parts.acts.hidden = this.#trip === null;
@@ -239,22 +251,31 @@ export class JourneyPage {
     };
     if (this.#mood === "empty") drawEmptyTitle(this.title, again({}));
     else if (this.#mood === "lost") drawLostTitle(this.title, again({}));
-    else if (this.#mood === "first") drawFirstTitle(this.title, this.#trip.journey, again({ connection: "kept" }));
+    else if (this.#mood === "first") drawFirstTitle(this.title, this.#trip, again({ connection: "kept" }));
     else drawTitle(this.title, this.#trip.journey, this.#was_us);
   }
 
   #drawMap() {
     const seen = this.#trip?.journey.instances ?? [];
-    this.map.show({ trip: this.#trip, tracks: tracksOf(seen.length > 0 ? seen : this.#instances), selected: this.#hop });
+    this.map.show({ line: this.#line, trip: this.#trip, tracks: tracksOf(seen.length > 0 ? seen : this.#stack?.instances ?? []), selected: this.#hop });
   }
 
   #drawInspector() {
-    this.inspector.show({ trip: this.#trip, hop: this.#hop, policy: this.policy.shown });
+    this.inspector.show({ line: this.#line, trip: this.#trip, hop: this.#hop, policy: this.policy.shown, ownPolicy: this.#ownPolicy() });
+  }
+
+  /** The policy that the pool of this trip has for itself, if it is another than the stack's. */
+  #ownPolicy() {
+    if (this.#stack === null) return null;
+    const { instances, pools, policy } = this.#stack;
+    const chosen = this.#trip?.journey.instances.find((each) => each.chosen)?.id;
+    const pool = pools.find(({ name }) => name === instances.find(({ id }) => id === chosen)?.pool);
+    return pool && pool.policy !== policy ? { pool: pool.name, policy: pool.policy } : null;
   }
 
   #drawHistory() {
     this.parts.before.hidden = this.#history.length === 0;
-    this.history.show({ summaries: this.#history, current: this.#trip?.journey.trace_id });
+    this.history.show({ summaries: this.#history, current: this.#trip?.journey.trace_id, line: lineOf(null, this.#hasRestaurant) });
   }
 }
 

@@ -2,9 +2,8 @@
 
 import { h } from "../../lib/dom.js";
 import { us, withUs } from "../../lib/format.js";
-import { layerOf } from "../../lib/layers.js";
 import { firstHeadline } from "../../logic/headline.js";
-import { answerOf } from "../../logic/trip.js";
+import { answerOf, slowestHop } from "../../logic/trip.js";
 
 const asked = ({ method, path }) => h("span", { class: "mono" }, `${method} ${path}`);
 const aside = (words) => h("span", { class: "aside" }, words);
@@ -17,8 +16,8 @@ export function drawTitle(title, journey, was_us) {
 
 export const drawUnderWayTitle = (title, journey) => title.replaceChildren(asked(journey), aside(" on its way"));
 
-export const drawFirstTitle = (title, journey, again) =>
-  title.replaceChildren(`${firstHeadline(journey)} `, offer("Keep the connection open and send again", again));
+export const drawFirstTitle = (title, trip, again) =>
+  title.replaceChildren(`${firstHeadline(trip)} `, offer("Keep the connection open and send again", again));
 
 export const drawEmptyTitle = (title, send) =>
   title.replaceChildren("Nothing has been sent yet. ", offer("Send the first request", send));
@@ -27,5 +26,5 @@ export const drawLostTitle = (title, send) =>
   title.replaceChildren("Only the latest journeys are kept, and this one has made room. ", offer("Send a new request", send));
 
 /** Said when a journey has arrived, to those who do not see the dot come home. */
-export const arrival = (journey, slowest) =>
-  `${answerOf(journey)} in ${us(journey.total_us)} microseconds. Slowest station: ${layerOf(slowest).name}.`;
+export const arrival = ({ journey, line }) =>
+  `${answerOf(journey)} in ${us(journey.total_us)} microseconds. Slowest station: ${line.of(slowestHop(journey)).name}.`;

@@ -1,7 +1,7 @@
 // Beside the line: what each instance is up to, the cache, the kitchen queue.
 
 import { svg } from "../../lib/dom.js";
-import { sidesOf } from "../../logic/instances.js";
+import { sidesOf } from "../../logic/sides.js";
 import { brokenAt, slowAt, span, text, track } from "./marks.js";
 
 // Low enough for its label to clear the words under the last station.
@@ -11,9 +11,16 @@ const QUEUE_DROP_PX = 54;
 export function drawSides(layout, tracks, trip) {
   const sides = trip && sidesOf(trip);
   const drawn = [layout.wide ? instancesAcross(layout, tracks, trip?.turn) : instancesUpright(layout, tracks)];
-  if (sides?.cache) drawn.push(layout.wide ? cacheAcross(layout, sides.cache) : noteUpright(layout, 56, "Cache (LRU)", sides.cache));
-  if (sides?.queue) drawn.push(layout.wide ? queueAcross(layout, sides.queue) : noteUpright(layout, 38, "Kitchen queue", sides.queue));
+  if (sides?.edgeCache) drawn.push(layout.wide ? edgeCacheAcross(layout, sides.edgeCache) : noteUpright(layout, "http", 37, "Shared cache", sides.edgeCache));
+  if (sides?.cache) drawn.push(layout.wide ? cacheAcross(layout, sides.cache) : noteUpright(layout, "service", 56, "Cache (LRU)", sides.cache));
+  if (sides?.queue) drawn.push(layout.wide ? queueAcross(layout, sides.queue) : noteUpright(layout, "service", 38, "Kitchen queue", sides.queue));
   return drawn;
+}
+
+/** Lines that the shared cache needs under HTTP on an upright line. */
+export function notesUnderHttp(trip) {
+  const cache = trip && sidesOf(trip).edgeCache;
+  return cache ? (cache.detail ? 2 : 1) : 0;
 }
 
 const labelled = (x, y, title, say, anchor = "start") => [
@@ -30,9 +37,11 @@ const nameAndState = ({ name, say, trouble }) => [
 
 function instancesAcross({ stations, tracks: ys, trunk }, tracks, turn) {
   const { balancer, api, service } = stations;
-  const room = service.x - api.x > 150;
+  // Before your service there is no API: what is known stands beside the instance's name.
+  const from = api?.x ?? balancer.x + 160;
+  const room = service.x - from > 150;
   // An answer that turns round at the API goes down just there: the words step aside.
-  const middle = (api.x + service.x) / 2 + (turn === "api" ? 24 : 0);
+  const middle = (from + service.x) / 2 + (turn === "api" ? 24 : 0);
   return svg("g", {}, tracks.map((each, k) => [
     text(balancer.x + 82, ys[k] - 10, "lbl halo", "start", ...nameAndState(each)),
     room && each.detail && text(middle, ys[k] - 10, "lbl halo", "middle", each.detail),
@@ -48,6 +57,15 @@ function instancesUpright({ stations, tracks: xs }, tracks) {
     each.trouble === "slow" && slowAt(xs[k], balancer.y + 62),
     each.trouble === "broken" && brokenAt(xs[k], balancer.y + 66),
   ]));
+}
+
+/** The edge's cache stands beside HTTP: a hit turns the journey there. */
+function edgeCacheAcross({ stations }, cache) {
+  const { x, y } = stations.http;
+  return svg("g", { class: "at", "data-from": cache.from_us },
+    track(`M${x} ${y - 15}V58`, cache.asked ? "branch asked" : "branch", { "data-layer": "http" }),
+    square(x, 46, "http", cache.hit),
+    labelled(x + 17, 42, "Shared cache", [cache.say, cache.detail].filter(Boolean).join(", ")));
 }
 
 function cacheAcross({ stations, tracks, short }, cache) {
@@ -72,6 +90,7 @@ function queueAcross({ stations, tracks }, queue) {
     labelled(x + 16, top + QUEUE_DROP_PX - 1, "Kitchen queue", queue.say));
 }
 
-const noteUpright = ({ stations }, below, title, side) =>
+const noteUpright = ({ stations }, hop, below, title, side) =>
   svg("g", { class: "at", "data-from": side.from_us },
-    text(116, stations.service.y + below, "lbl", "start", span("strong", title), ` ${side.say}`));
+    text(116, stations[hop].y + below, "lbl", "start", span("strong", title), ` ${side.say}`),
+    side.detail && text(116, stations[hop].y + below + 16, "lbl", "start", side.detail));

@@ -2,7 +2,6 @@
 
 import { svg } from "../../lib/dom.js";
 import { percent, us } from "../../lib/format.js";
-import { layerOf } from "../../lib/layers.js";
 import { partOf } from "../../logic/trip.js";
 import { span, text } from "./marks.js";
 
@@ -10,18 +9,18 @@ import { span, text } from "./marks.js";
 const ROOM_FOR_FIRST_SHARE_PX = 1340;
 
 /** `trip` is null on the empty line; then there are names and no figures. */
-export function drawStation(layout, hop, { trip, selected, choose }) {
+export function drawStation(layout, layer, { trip, selected, choose }) {
+  const { id: hop, name, number, role } = layer;
   const part = trip ? partOf(trip, hop) : "";
   const pass = part === "ran" ? "" : "pass";
-  const { name, number, role } = layerOf(hop);
   const station = svg("g", {
     class: `stn ${pass}`, "data-layer": hop, role: "button", tabindex: selected ? 0 : -1,
     "aria-pressed": String(selected), "aria-label": `${number}, ${name}, ${role}${spoken(trip, hop, part)}`, onclick: choose,
   }, hitArea(layout, hop), shape(layout, hop));
   const { x, y } = layout.stations[hop];
   const label = svg("g", { class: `lab ${pass}`, "data-layer": hop, "aria-hidden": "true" },
-    text(x, y + 4.7, "num", null, String(number)),
-    layout.wide ? wordsAcross(layout, hop, trip, part) : wordsUpright(layout, hop, trip, part));
+    text(x, y + 4.7, String(number).length > 1 ? "num several" : "num", null, String(number)),
+    layout.wide ? wordsAcross(layout, layer, trip, part) : wordsUpright(layout, layer, trip, part));
   return [station, label];
 }
 
@@ -41,22 +40,22 @@ function timeParts(trip, hop, part, withShare) {
   return [figure, "\u202fµs", share];
 }
 
-function wordsAcross({ stations, width }, hop, trip, part) {
+function wordsAcross({ stations, width }, { id: hop, name, role }, trip, part) {
   const { labelX, labelY, anchor } = stations[hop];
   const withShare = hop !== "client" || width >= ROOM_FOR_FIRST_SHARE_PX;
   return [
-    text(labelX, labelY, "st-name halo", anchor, layerOf(hop).name),
+    text(labelX, labelY, "st-name halo", anchor, name),
     text(labelX, labelY + 18, "st-time halo", anchor, ...timeParts(trip, hop, part, withShare)),
-    text(labelX, labelY + 37, "st-role halo", anchor, layerOf(hop).role),
+    text(labelX, labelY + 37, "st-role halo", anchor, role),
   ];
 }
 
-function wordsUpright({ stations, width }, hop, trip, part) {
+function wordsUpright({ stations, width }, { id: hop, name, role }, trip, part) {
   const { labelX, labelY } = stations[hop];
   return [
-    text(labelX, labelY, "st-name", "start", layerOf(hop).name),
+    text(labelX, labelY, "st-name", "start", name),
     text(width - 2, labelY, "st-time", "end", ...timeParts(trip, hop, part, true)),
-    text(labelX, labelY + 18, "st-role", "start", layerOf(hop).role),
+    text(labelX, labelY + 18, "st-role", "start", role),
   ];
 }
 

@@ -2,15 +2,19 @@
 
 import { svg } from "../../lib/dom.js";
 import { bytes } from "../../lib/format.js";
-import { HOPS } from "../../lib/layers.js";
+import { WHOLE_LINE } from "../../lib/layers.js";
 import { answerOf, partOf, succeeded } from "../../logic/trip.js";
 import { brokenAt, span, text, track } from "./marks.js";
 
+// The balancer is the last station that all tracks share.
+const TRUNK_ENDS = WHOLE_LINE.place("balancer");
+const ARROWS_BEFORE = ["tls", "balancer", "api", "data"];
+
 /** Every track there is, travelled or not; a closed instance's is dashed. */
 export function drawGhosts(layout, tracks) {
-  const trunk = layout.out.slice(1, 5).map((d) => track(d, "ghost"));
+  const trunk = layout.out.slice(1, TRUNK_ENDS + 1).map((d) => track(d, "ghost"));
   const instances = tracks.map((each, k) =>
-    track(layout.fan(k) + layout.through(k) + layout.join(k), each.closed ? "ghost closed" : "ghost"));
+    track(layout.trackOf(k), each.closed ? "ghost closed" : "ghost"));
   const home = layout.back.flatMap(({ d }) => [track(d, "ghost"), track(d, "hollow")]);
   return svg("g", { "aria-hidden": "true" }, trunk, instances, home);
 }
@@ -19,8 +23,9 @@ export function drawGhosts(layout, tracks) {
 export function drawTravelled(layout, trip) {
   const out = [];
   for (let index = 1; index <= trip.furthest; index++) {
-    const ran = partOf(trip, HOPS[index]) === "ran";
-    out.push(track(layout.out[index], ran ? "run" : "run passed", { "data-layer": HOPS[index], "data-run": `out${index}` }));
+    const hop = trip.line.hops[index];
+    const ran = partOf(trip, hop) === "ran";
+    out.push(track(layout.out[index], ran ? "run" : "run passed", { "data-layer": hop, "data-run": `out${index}` }));
   }
   const back = layout.back.flatMap(({ hop, d }, index) => trip.stops.length === 0 ? [] : [
     track(d, "run", { "data-layer": hop, "data-run": `back${index}` }),
@@ -37,10 +42,12 @@ export function drawAnswer(layout, trip) {
   const { stations, home } = layout;
   if (trip.stops.length === 0) return drawEnd(layout, trip.turn);
   if (!layout.wide) {
-    const arrow = svg("path", { class: "arrow", d: `M${home - 7} ${stations.http.y + 34}h14l-7 -12z` });
+    // Between two stations that the answer passes for certain.
+    const above = stations[trip.furthest > trip.line.place("http") ? "http" : "client"].y;
+    const arrow = svg("path", { class: "arrow", d: `M${home - 7} ${above + 34}h14l-7 -12z` });
     return svg("g", { class: "after" }, arrow, text(layout.width - 2, layout.height - 6, "lbl", "end", ...words));
   }
-  const arrows = arrowPlaces(layout, trip.furthest).map((x) =>
+  const arrows = arrowPlaces(layout, trip).map((x) =>
     svg("path", { class: "arrow", d: `M${x + 6} ${home - 7}v14l-12 -7z` }));
   const answerX = Math.max(190, (stations.client.x + stations[trip.turn].x) / 4);
   return svg("g", { class: "after" }, arrows, text(answerX, home + 26, "lbl halo", "middle", ...words));
@@ -55,7 +62,7 @@ function drawEnd({ stations, wide }, turn) {
 }
 
 /** Halfway between stations, as far as the answer's way reaches. */
-function arrowPlaces({ stations }, furthest) {
-  const pairs = [["dns", "tls"], ["http", "balancer"], ["balancer", "api"], ["service", "data"]];
-  return pairs.filter(([, to]) => HOPS.indexOf(to) <= furthest).map(([from, to]) => (stations[from].x + stations[to].x) / 2);
+function arrowPlaces({ stations }, { line, furthest }) {
+  return ARROWS_BEFORE.map(line.place).filter((place) => place > 0 && place <= furthest)
+    .map((place) => (stations[line.hops[place - 1]].x + stations[line.hops[place]].x) / 2);
 }

@@ -1,23 +1,26 @@
 // <line-map></line-map>: the line as the subject of the page.
-//   show({ trip, tracks, selected })  draws it; trip null draws the empty line
+//   show({ line, trip, tracks, selected })  draws it; trip null draws the empty line
 //   play(), frame(at_us), rest()      follow the player's clock; rest() is also how it starts
 // Says "station" (detail: hop) when one is chosen. One tab stop; arrows, Home and End move along the line.
 
 import { svg } from "../../lib/dom.js";
 import { us } from "../../lib/format.js";
-import { HOPS, placeOf } from "../../lib/layers.js";
+import { WHOLE_LINE } from "../../lib/layers.js";
 import { layoutOf } from "../../logic/layout.js";
 import { timesAt } from "../../logic/trip.js";
 import { MovingDot } from "./dot.js";
-import { drawSides } from "./draw-sides.js";
+import { drawSides, notesUnderHttp } from "./draw-sides.js";
 import { drawStation } from "./draw-stations.js";
 import { drawAnswer, drawGhosts, drawTravelled } from "./draw-tracks.js";
 
 // A window this low gets the flatter map, so that station and waterfall are seen together.
 const SHORT_WINDOW_PX = 800;
 const WIDTH_MIN_PX = 320;
+// The way home of a line on which nothing has travelled yet.
+const EMPTY_STOPS = ["service", "balancer", "http", "client"];
 
 export class LineMap extends HTMLElement {
+  #line = WHOLE_LINE;
   #trip = null;
   #tracks = [];
   #selected = "client";
@@ -35,7 +38,8 @@ export class LineMap extends HTMLElement {
     this.#observer.disconnect();
   }
 
-  show({ trip, tracks, selected }) {
+  show({ line, trip, tracks, selected }) {
+    this.#line = line;
     this.#trip = trip;
     this.#tracks = tracks;
     this.#selected = selected;
@@ -81,13 +85,13 @@ export class LineMap extends HTMLElement {
     this.#width = this.clientWidth;
     this.#layout = layoutOf(Math.max(WIDTH_MIN_PX, Math.floor(this.#width)), innerHeight < SHORT_WINDOW_PX, this.#plan());
     const { width, height } = this.#layout;
-    const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "The line: eight stations from client to data and back" },
+    const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `The line: ${this.#line.hops.length} stations from client to ${this.#line.of(this.#line.last).name.toLowerCase()} and back` },
       drawGhosts(this.#layout, this.#tracks),
       this.#trip && drawTravelled(this.#layout, this.#trip),
       drawSides(this.#layout, this.#tracks, this.#trip),
       this.#trip && drawAnswer(this.#layout, this.#trip),
-      HOPS.map((hop) => drawStation(this.#layout, hop, {
-        trip: this.#trip, selected: hop === this.#selected, choose: () => this.#choose(hop),
+      this.#line.layers.map((layer) => drawStation(this.#layout, layer, {
+        trip: this.#trip, selected: layer.id === this.#selected, choose: () => this.#choose(layer.id),
       })));
     this.replaceChildren(drawing);
     if (focused) this.querySelector(".stn[tabindex='0']").focus();
@@ -95,8 +99,8 @@ export class LineMap extends HTMLElement {
 
   #plan() {
     const chosen = Math.max(0, this.#tracks.findIndex((track) => track.chosen));
-    const turn = this.#trip?.turn ?? "data";
-    return { tracks: this.#tracks.length, chosen, turn, stops: this.#trip?.stops ?? ["api", "balancer", "http", "client"] };
+    const turn = this.#trip?.turn ?? this.#line.last;
+    return { line: this.#line, tracks: this.#tracks.length, chosen, turn, stops: this.#trip?.stops ?? EMPTY_STOPS, notes: notesUnderHttp(this.#trip) };
   }
 
   #choose(hop) {
@@ -104,18 +108,19 @@ export class LineMap extends HTMLElement {
   }
 
   #key(event) {
-    const at = placeOf(event.target.dataset?.layer);
+    const { hops, place } = this.#line;
+    const at = place(event.target.dataset?.layer);
     if (at < 0) return;
-    if (event.key === "Enter" || event.key === " ") this.#choose(HOPS[at]);
+    if (event.key === "Enter" || event.key === " ") this.#choose(hops[at]);
     else if (!(event.key in STEPS)) return;
     event.preventDefault();
     if (!(event.key in STEPS)) return;
-    const to = Math.min(HOPS.length - 1, Math.max(0, at + STEPS[event.key]));
-    this.#choose(HOPS[to]);
-    this.querySelector(`.stn[data-layer=${HOPS[to]}]`).focus();
+    const to = Math.min(hops.length - 1, Math.max(0, at + STEPS[event.key]));
+    this.#choose(hops[to]);
+    this.querySelector(`.stn[data-layer=${hops[to]}]`).focus();
   }
 }
 
-const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -HOPS.length, End: HOPS.length };
+const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
 
 export const registerLineMap = () => customElements.define("line-map", LineMap);

@@ -1,13 +1,15 @@
-// <top-bar current="Journey"></top-bar>: brand, the pages that exist, how many instances serve, theme, account.
+// <top-bar current="Journey"></top-bar>: brand, the pages that exist, what stands behind and how much of it serves,
+// theme, account.
 
 import { h } from "../../lib/dom.js";
 import { call } from "../../lib/http.js";
 import { listen } from "../../lib/events.js";
 import { count } from "../../lib/format.js";
 import { brand } from "../../lib/glyphs.js";
+import { isServing } from "../../logic/instances.js";
 import { onSystemTheme, restoreTheme, switchTheme, theme } from "../../lib/theme.js";
 
-const PAGES = [{ title: "Journey", path: "/" }];
+const PAGES = [{ title: "Journey", path: "/" }, { title: "Edge & balancer", path: "/edge" }];
 
 // The server says how the stack is each 2 s; three silent turns, and the figure is called old.
 const OLD_AFTER_MS = 6000;
@@ -15,7 +17,7 @@ const OLD_AFTER_MS = 6000;
 export class TopBar extends HTMLElement {
   #serving = h("span", { class: "opt-hide tnum" });
   #theme = h("button", { class: "btn tiny", type: "button", onclick: () => this.#switchTheme() });
-  #app = h("a", { class: "opt-hide", hidden: true }, "Open the restaurant");
+  #app = h("a", { class: "opt-hide", hidden: true });
   #account = h("a", { href: "/account" }, "Account");
   #stack = null;
   #heardAt = 0;
@@ -67,17 +69,20 @@ export class TopBar extends HTMLElement {
     this.#stack = stack;
     this.#heardAt = Date.now();
     this.#app.href = stack.app_url;
+    this.#app.textContent = stack.restaurant ? "Open the restaurant" : "Open your service";
     this.#app.hidden = false;
     this.#paintServing();
   }
 
   #paintServing() {
     if (this.#stack === null) return;
-    const { instances } = this.#stack;
-    const serving = instances.filter((instance) => instance.state === "healthy").length;
+    const { instances, restaurant } = this.#stack;
+    const serving = instances.filter(isServing).length;
     const age_ms = Date.now() - this.#heardAt;
     const old = age_ms > OLD_AFTER_MS ? `, ${Math.round(age_ms / 1000)} s ago` : "";
-    this.#serving.textContent = `${serving} of ${count(instances.length, "instance")} serving${old}`;
+    const behind = restaurant ? count(instances.length, "instance") : count(instances.length, "upstream");
+    const where = restaurant ? "" : `Your service${instances.length === 1 ? ` at ${instances[0].target}` : ""}: `;
+    this.#serving.textContent = `${where}${serving} of ${behind} serving${old}`;
     this.#serving.classList.toggle("bad", serving === 0);
   }
 }

@@ -79,13 +79,13 @@ export class TripWaterfall extends HTMLElement {
     const { step, ticks } = ticksOf(range);
     this.style.setProperty("--tick", `${step}%`);
     drawAxis(this.#axis, ticks, range.low_us > 0);
-    drawSummary(this.#summary, RANGES.find(([value]) => value === this.#range)[1], segmentsOf(this.#trip, range), range);
+    drawSummary(this.#summary, RANGES.find(([value]) => value === this.#range)[1], segmentsOf(this.#trip, range), range, this.#trip.line);
     const inside = rowsOf(this.#trip, this.#open)
       .map((row) => ({ ...row, drawn: row.bars.map((bar) => ({ bar, place: barIn(range, bar, row.mark) })).filter(({ place }) => place) }))
       .filter((row) => row.drawn.length > 0 || row.bars.length === 0);
     const rows = this.#uncut ? inside : inside.slice(0, ROWS_MAX);
     keyed(this.#rows, rows, (row) => row.key, () => h("button", { type: "button", class: "wf-row", tabindex: -1 }), (button, row) => {
-      drawRow(button, row, row.hop === this.#selected);
+      drawRow(button, row, row.hop === this.#selected, this.#trip.line);
       button.onclick = () => this.#choose(row);
     });
     if (!this.#rows.querySelector("[tabindex='0']")) this.#rows.firstElementChild?.setAttribute("tabindex", "0");

@@ -1,6 +1,6 @@
 // What the inspector tells about a station: sections of facts, all of them from the trace.
 
-import { layerOf } from "../../lib/layers.js";
+import { LINE_TO_YOUR_SERVICE } from "../../lib/layers.js";
 import { partOf } from "../trip.js";
 import { apiFacts } from "./api.js";
 import { balancerFacts } from "./balancer.js";
@@ -12,6 +12,7 @@ import { Reader } from "./reader.js";
 import { code, facts, note } from "./sections.js";
 import { serviceFacts } from "./service.js";
 import { tlsFacts } from "./tls.js";
+import { yourServiceFacts } from "./your-service.js";
 
 const TELLERS = {
   client: clientFacts,
@@ -24,19 +25,21 @@ const TELLERS = {
   data: dataFacts,
 };
 
+const tellerOf = (line, hop) => (hop === "service" && line === LINE_TO_YOUR_SERVICE ? yourServiceFacts : TELLERS[hop]);
+
 /** Sections for one station; `more` holds the attributes that have no place of their own. */
 export function factsOf(trip, hop) {
   const spans = trip.journey.spans.filter((span) => span.hop === hop);
   const part = partOf(trip, hop);
   const reader = new Reader(spans);
-  const sections = TELLERS[hop](reader, trip.journey).filter(Boolean);
-  if (part !== "ran") sections.unshift(note(absence(part, trip.turn)));
+  const sections = tellerOf(trip.line, hop)(reader, trip.journey).filter(Boolean);
+  if (part !== "ran") sections.unshift(note(absence(part, trip)));
   const more = facts(null, reader.rest().map(([name, values]) => [name, code(values.join(", "))]));
   return { sections, more };
 }
 
-function absence(part, turn) {
-  if (part === "not reached") return `The request turned back at ${layerOf(turn).name}, before it reached this station.`;
+function absence(part, { turn, line }) {
+  if (part === "not reached") return `The request turned back at ${line.of(turn).name}, before it reached this station.`;
   if (part === "not seen") return "Not seen from here: this request came from a browser, which keeps its own side to itself.";
   return "Not needed: the connection was already open, so the address was known and the envelope sealed.";
 }

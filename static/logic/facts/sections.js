@@ -10,7 +10,7 @@ export function facts(title, pairs) {
   return items.length === 0 ? null : { kind: "facts", title, items };
 }
 
-/** `columns` are { label, number }; a row is { cells, marked }. */
+/** `columns` are { label, number }; a row is { cells, marked, note }. */
 export const table = (title, columns, rows) => (rows.length === 0 ? null : { kind: "table", title, columns, rows });
 
 export const raw = (title, text, wrap = false) => (text === undefined || text === "" ? null : { kind: "raw", title, text, wrap });

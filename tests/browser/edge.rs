@@ -1,0 +1,128 @@
+//! The page of the edge and its balancer.
+
+use std::sync::Arc;
+
+use fantoccini::key::Key;
+
+use crate::page::Page;
+use crate::rig::Upstream;
+use crate::server::Server;
+use crate::world::{OWNER, PASSWORD, World};
+
+/// Everything that it asks for is there.
+const DRAWN: &str = "document.querySelector('upstream-row') !== null && document.querySelector('setting-row') !== null
+    && document.querySelector('shared-cache dd') !== null";
+
+async fn edge(world: &World) -> &Page {
+    world.open_as_owner("/edge").await;
+    world.page.until("the page is drawn", DRAWN).await;
+    &world.page
+}
+
+/// Types into a field and leaves it, which is when it is read.
+async fn enter(page: &Page, selector: &str, text: &str) {
+    page.type_into(selector, text).await;
+    page.press(Key::Tab).await;
+}
+
+pub async fn an_upstream_is_weighed_and_emptied_while_it_serves(world: Arc<World>) {
+    let (one, two) = (Upstream::saying("soup").await, Upstream::saying("salad").await);
+    let server = Server::before(OWNER, PASSWORD, &[one.address, two.address]);
+    world.open_as_owner_of(&server, "/edge").await;
+    let page = &world.page;
+    page.until("the page is drawn", DRAWN).await;
+
+    enter(page, "#weight-u1", "257").await;
+    page.until("too much, it says", "document.querySelector('#weight-u1-error').textContent.includes('0 to 256')")
+        .await;
+    enter(page, "#weight-u1", "7").await;
+    page.until("nothing is wrong now", "document.querySelector('#weight-u1-error').textContent === ''").await;
+    page.click("#draining-u2").await;
+    let emptied = "document.querySelector('upstream-row[data-key=u2] .up-state').textContent === 'draining'
+        && document.querySelector('upstream-list').textContent.includes('1 of 2 serving')";
+    page.until("it is being emptied", emptied).await;
+    let told = "document.querySelector('upstream-events li')?.textContent.includes('u2healthy → draining')";
+    page.until("the newest event says so", told).await;
+
+    page.reload().await;
+    page.until("the server knows", &format!("{DRAWN} && document.querySelector('#weight-u1').value === '7' && document.querySelector('#draining-u2').checked")).await;
+    page.click("#draining-u2").await;
+    let back = "document.querySelector('upstream-list').textContent.includes('2 of 2 serving')";
+    page.until("it serves again", back).await;
+    page.leave().await;
+}
+
+pub async fn the_configuration_is_loaded_again_or_what_is_wrong_with_it_is_said(world: Arc<World>) {
+    let upstream = Upstream::saying("soup").await;
+    let server = Server::before(OWNER, PASSWORD, &[upstream.address]);
+    world.open_as_owner_of(&server, "/edge").await;
+    let page = &world.page;
+    page.until("the page is drawn", DRAWN).await;
+    page.expect_refusal("/api/configuration/reload", 422);
+    server.configure(Some("nonsense = 1\n"));
+    page.click("configuration-panel button").await;
+    let wrong = "document.querySelector('configuration-panel [role=alert]').textContent.includes('nonsense')";
+    page.until("the wrong key is named", wrong).await;
+
+    server.configure(None);
+    page.click("configuration-panel button").await;
+    let loaded =
+        "document.querySelector('configuration-panel [role=status]').textContent.startsWith('Loaded: 1 pool, 1 route.')
+        && document.querySelector('configuration-panel [role=alert]').textContent === ''";
+    page.until("what was loaded is said", loaded).await;
+    page.leave().await;
+}
+
+pub async fn a_setting_is_found_changed_and_set_back(world: Arc<World>) {
+    const FIELD: &str = "[id='balancer.breaker.window']";
+    const CHANGED: &str =
+        "document.querySelector(\"[data-key='balancer.breaker.window']\").classList.contains('changed')";
+    let page = edge(&world).await;
+    page.type_into("#filter", "breaker last requests").await;
+    page.until("one is found", "document.querySelectorAll('setting-row').length === 1").await;
+    enter(page, FIELD, "0").await;
+    let wrong =
+        "document.getElementById('balancer.breaker.window-error').textContent.startsWith('A whole number from 1 to ')";
+    page.until("too little, it says", wrong).await;
+    enter(page, FIELD, "30").await;
+    page.until("it is marked as changed", CHANGED).await;
+
+    page.reload().await;
+    page.until("the server knows", &format!("{DRAWN} && {CHANGED}")).await;
+    page.click("#only-changed").await;
+    page.until("the others are gone", "document.querySelectorAll('setting-row').length === 1").await;
+    page.click("#only-changed").await;
+    page.type_into("#filter", "breaker.window").await;
+    page.click("setting-row .set-note button").await;
+    page.until(
+        "it is as by default",
+        &format!("!{CHANGED} && document.getElementById('balancer.breaker.window').value === '20'"),
+    )
+    .await;
+    page.type_into("#filter", "no such words").await;
+    page.until("none is found", "document.querySelectorAll('setting-row').length === 0").await;
+}
+
+pub async fn the_edge_page_works_by_keyboard(world: Arc<World>) {
+    let page = edge(&world).await;
+    let first = "document.querySelector('upstream-row .up-state').textContent";
+    page.tab_to("upstream-row [role=switch]").await;
+    page.press_char(' ').await;
+    page.until("it is being emptied", &format!("{first} === 'draining'")).await;
+    page.press_char(' ').await;
+    page.until("it serves again", &format!("{first} === 'healthy'")).await;
+
+    page.tab_to("#filter").await;
+    for letter in "ejection.failures".chars() {
+        page.press_char(letter).await;
+    }
+    page.until("one is found", "document.querySelectorAll('setting-row').length === 1").await;
+    page.tab_to("setting-row input").await;
+    page.press(Key::Up).await;
+    page.press(Key::Tab).await;
+    page.until("one more than by default", "document.querySelector('setting-row.changed input')?.value === '6'").await;
+    page.tab_to("setting-row button").await;
+    page.press(Key::Enter).await;
+    page.until("as by default", "document.querySelector('setting-row:not(.changed) input')?.value === '5'").await;
+    assert!(page.focus_is_on("setting-row input").await, "the focus goes where the button was for");
+}
