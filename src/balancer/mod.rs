@@ -63,6 +63,17 @@ impl UpstreamConfig {
     pub fn new(id: impl Into<String>, target: impl Into<Target>) -> Self {
         Self { id: id.into(), target: target.into(), own: false, health_path: None, weight: 1 }
     }
+
+    /// The path that its health check asks, if it asks one.
+    fn checked_path(&self) -> Option<&str> {
+        self.health_path.as_deref().or(self.own.then_some("/healthz"))
+    }
+
+    /// What it is known by for longer than one configuration: where it is, since ids are places in a list. An
+    /// instance of ours is elsewhere after each start, and its id its own.
+    fn lasting_name(&self) -> String {
+        if self.own { self.id.clone() } else { format!("{}:{}", self.target.host, self.target.port) }
+    }
 }
 
 /// Who asks, as far as the choice depends on it.
@@ -149,9 +160,9 @@ impl Balancer {
         }
     }
 
-    /// Replaces the upstreams while requests are under way. Those with the id, target, health path and kind of
-    /// a present one stay as they are, but for their weight and whom they trust; new ones start being checked;
-    /// others get no new requests, and what they have under way ends. One call at a time.
+    /// Replaces the upstreams while requests are under way. Those with the target, health path and kind of a
+    /// present one stay as they are, but for their id, a changed weight and whom they trust; new ones start
+    /// being checked; others get no new requests, and what they have under way ends. One call at a time.
     pub fn set_upstreams(&self, upstreams: Vec<UpstreamConfig>) {
         self.0.replace(upstreams);
     }
