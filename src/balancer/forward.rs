@@ -199,8 +199,10 @@ impl Run<'_> {
     /// Keeps an error for the case that nobody answers better. Its upstream has its place back meanwhile.
     async fn hold(&mut self, answer: Answer) {
         let Answer { body, head, .. } = answer;
-        let (upstream, status) = (answer.upstream, head.status);
-        match body.keep().await {
+        let (upstream, status, began) = (answer.upstream, head.status, Tick::now());
+        let kept = body.keep().await;
+        self.spent += Tick::now().since(began);
+        match kept {
             Some(body) => self.held = Some(Answer { body, head, upstream, ..answer }),
             None => {
                 let reason = format!("its answer {status} was cut, or too long or too slow to be kept");

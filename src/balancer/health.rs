@@ -55,7 +55,7 @@ pub async fn check_forever(upstream: Arc<Upstream>, hop_secret: String) {
 }
 
 /// The interval ±10 %, so that the checks of several upstreams drift apart. Ends early when the upstream
-/// was moved, taken out or brought back, or the interval was shortened.
+/// was taken out or brought back, what is trusted there changed, or the interval was shortened.
 async fn rest(upstream: &Upstream) {
     let began = Tick::now();
     let share = 900 + random::below(random::split_mix(began.as_nanos()), 201) as u32;

@@ -134,7 +134,7 @@ impl Balancer {
         self.0.events.list()
     }
 
-    /// Counts changes of state, address and weight, for those who show them.
+    /// Counts changes of state, list and weight, for those who show them.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.events.subscribe()
     }
@@ -194,12 +194,6 @@ impl Balancer {
     /// Changes an upstream's share; 0 gets no request. False when there is no such upstream.
     pub fn set_weight(&self, id: &str, weight: u32) -> bool {
         self.with(id, |upstream| upstream.set_weight(weight))
-    }
-
-    /// An instance that was started again listens elsewhere. It has to prove its health anew.
-    /// False when there is no such upstream.
-    pub fn set_address(&self, id: &str, address: SocketAddr) -> bool {
-        self.with(id, |upstream| upstream.set_target(address.into()))
     }
 
     fn with(&self, id: &str, act: impl FnOnce(&Upstream)) -> bool {

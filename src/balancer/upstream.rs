@@ -281,17 +281,6 @@ impl Upstream {
         }
     }
 
-    pub fn set_target(&self, target: Target) {
-        {
-            let mut known = self.known();
-            let (weight, draining) = (known.weight, known.draining);
-            *known = Known { draining, was_healthy: true, ..Known::new(target, weight) };
-        }
-        self.pool.clear();
-        self.news.notify_one();
-        self.changed();
-    }
-
     pub fn view(&self, rules: &BalancerSettings) -> InstanceView {
         let look = self.look(rules, now());
         let known = self.known();

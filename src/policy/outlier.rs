@@ -186,7 +186,8 @@ mod tests {
             prop_assert!(outlier.claim());
             for other in others {
                 let back = if other { outlier.succeeded(false, S * 6) } else { outlier.failed(false, &RULES, true, S * 6).is_some() };
-                prop_assert!(!back && outlier.standing() == Standing::Probing { under_way: true });
+                prop_assert!(!back);
+                prop_assert_eq!(outlier.standing(), Standing::Probing { under_way: true });
             }
             let decided = if well { outlier.succeeded(true, S * 6) } else { outlier.failed(true, &RULES, true, S * 6).is_some() };
             prop_assert!(decided);
