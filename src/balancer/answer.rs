@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
@@ -17,14 +18,13 @@ use super::connection::Connection;
 use super::in_flight::InFlight;
 use super::upgrade::Switched;
 use crate::observe::clock::Tick;
-use crate::settings::balancer::Timeouts;
 
-/// How long an exchange that nobody waits for may go on (an upload after its answer has ended, an answer that
-/// is discarded); then the connection is closed.
+/// How long an upload may go on after its answer has ended; then the connection is closed.
 const LINGERS_FOR: Duration = Duration::from_secs(1);
 
-/// Of an answer that nobody wants, so much is read for the sake of its connection.
-const DISCARDED_BYTES_MAX: usize = 64 * 1024;
+/// An error is kept while another upstream is asked if it is no longer than this, and there within this time.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+const KEPT_WITHIN: Duration = Duration::from_millis(250);
 
 /// What [`super::Balancer::forward`] found.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub enum Cut {
 /// upstream stops working for a client that left.
 #[derive(Debug)]
 pub struct AnswerBody {
-    incoming: Incoming,
+    source: Source,
     /// How long the upstream may be silent.
     patience: Duration,
     /// The end of that, while it is silent. Made once, since few answers need it.
@@ -68,11 +68,33 @@ pub struct AnswerBody {
     lease: Option<(Connection, InFlight)>,
 }
 
+#[derive(Debug)]
+enum Source {
+    Stream(Incoming),
+    Kept(Full<Bytes>),
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Self::Stream(incoming) => Pin::new(incoming).poll_frame(cx),
+            Self::Kept(bytes) => Pin::new(bytes).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Stream(incoming) => incoming.is_end_stream(),
+            Self::Kept(bytes) => bytes.is_end_stream(),
+        }
+    }
+}
+
 impl AnswerBody {
     /// Without a lease the connection is not this answer's to keep.
     pub(super) fn new(incoming: Incoming, patience: Duration, lease: Option<(Connection, InFlight)>) -> Self {
-        let mut body = Self { incoming, patience, deadline: None, silent: false, lease };
-        if body.incoming.is_end_stream() {
+        let mut body = Self { source: Source::Stream(incoming), patience, deadline: None, silent: false, lease };
+        if body.source.is_end_stream() {
             body.release();
         }
         body
@@ -89,22 +111,13 @@ impl AnswerBody {
         deadline.as_mut().poll(cx)
     }
 
-    /// Reads to the end what nobody wants, if that is near, so that the connection is kept: an upstream that
-    /// answers errors under load would else be given handshakes on top.
-    pub(super) fn discard(mut self) {
-        if self.lease.is_none() {
-            return;
-        }
-        let reading = async move {
-            let mut bytes = 0;
-            while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
-                bytes += frame.data_ref().map_or(0, Bytes::len);
-                if bytes > DISCARDED_BYTES_MAX {
-                    return;
-                }
-            }
-        };
-        tokio::spawn(tokio::time::timeout(LINGERS_FOR, reading));
+    /// The whole body, if it is short and comes at once. Its place is free then, and its connection kept: an
+    /// upstream that answers errors under load would else be given handshakes on top.
+    pub(super) async fn keep(self) -> Option<Self> {
+        let patience = self.patience;
+        let reading = tokio::time::timeout(KEPT_WITHIN, Limited::new(self, KEPT_BYTES_MAX).collect());
+        let bytes = reading.await.ok()?.ok()?.to_bytes();
+        Some(Self { source: Source::Kept(Full::new(bytes)), patience, deadline: None, silent: false, lease: None })
     }
 
     /// The upstream is to blame, and its connection closed.
@@ -116,7 +129,8 @@ impl AnswerBody {
     }
 
     fn release(&mut self) {
-        let Some((mut connection, in_flight)) = self.lease.take() else { return };
+        let Some((mut connection, mut in_flight)) = self.lease.take() else { return };
+        in_flight.finished();
         if connection.is_usable() {
             in_flight.upstream().pool.put(connection);
         } else if !connection.is_closed() {
@@ -136,14 +150,14 @@ impl Body for AnswerBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let body = self.get_mut();
-        let Poll::Ready(frame) = Pin::new(&mut body.incoming).poll_frame(cx) else {
+        let Poll::Ready(frame) = body.source.poll_frame(cx) else {
             ready!(body.poll_silence(cx));
             body.cut(Some(body.patience));
             return Poll::Ready(Some(Err(Cut::Silent(body.patience))));
         };
         body.silent = false;
         match &frame {
-            Some(Ok(_)) if !body.incoming.is_end_stream() => {}
+            Some(Ok(_)) if !body.source.is_end_stream() => {}
             Some(Ok(_)) | None => body.release(),
             Some(Err(_)) => body.cut(None),
         }
@@ -151,16 +165,18 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.source {
+            Source::Stream(incoming) => incoming.size_hint(),
+            Source::Kept(bytes) => bytes.size_hint(),
+        }
     }
 }
 
-/// How long the upstream of an answer with this head may be silent.
-pub(super) fn patience(headers: &HeaderMap, timeouts: &Timeouts) -> Duration {
-    let events = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    if events { timeouts.between_events } else { timeouts.between_bytes }
+/// Whether the answer goes on for as long as its client listens.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }

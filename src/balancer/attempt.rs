@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, Response};
 
-use super::answer::{Answer, AnswerBody, patience};
+use super::answer::{Answer, AnswerBody, is_event_stream};
 use super::connection::{ConnectError, Connection, SendError};
 use super::failure::Failure;
 use super::in_flight::InFlight;
@@ -37,6 +37,11 @@ pub struct Bounds<'a> {
 impl Bounds<'_> {
     fn at_most(&self, patience: Duration) -> Duration {
         self.left.map_or(patience, |left| left.min(patience))
+    }
+
+    /// Whether an attempt gets less time than a first one would: being late then is no upstream's fault.
+    fn cuts(&self, patience: Duration) -> bool {
+        self.left.is_some_and(|left| left < patience.min(self.rules.timeouts.deadline))
     }
 }
 
@@ -73,8 +78,9 @@ impl Balancer {
                 }
                 Err(Failed::Unsent(whole)) => *whole,
                 Err(failed) => match (failed, spare.and_then(Spare::again)) {
-                    // It was closed while the request was on its way: so are the others, most likely.
-                    (Failed::Broken(_), Some(mut again)) => {
+                    // It was closed while the request was on its way (RFC 9112, section 9.3.1): so are the
+                    // others, most likely.
+                    (Failed::Closed(_), Some(mut again)) => {
                         self.address_to(&upstream, &mut again, span);
                         again
                     }
@@ -92,7 +98,7 @@ impl Balancer {
                 Ok(connection) => connection,
                 Err(error) => {
                     opening.status(Status::Error).attribute("error.message", || error.to_string());
-                    return Err(not_connected(error, request, &mut in_flight, started, bounds.rules));
+                    return Err(not_connected(error, request, &mut in_flight, started, bounds));
                 }
             };
         opening.end();
@@ -132,6 +138,8 @@ fn set(headers: &mut hyper::HeaderMap, name: HeaderName, value: &str) {
 
 enum Failed {
     Unsent(Box<Request<Upload>>),
+    /// Before a byte of an answer came.
+    Closed(String),
     Broken(String),
     /// The request's body failed, not the upstream.
     Upload,
@@ -153,7 +161,7 @@ async fn exchange(
     let sent = tokio::select! {
         biased;
         sent = connection.send(request) => sent,
-        () = progress.clone().upstream_overdue(patience) => {
+        () = progress.clone().upstream_overdue(patience, bounds.left) => {
             return Err(Failed::TooSlow { waited: patience });
         }
     };
@@ -167,19 +175,23 @@ async fn exchange(
         },
         Err(SendError::Unsent(request)) => Err(Failed::Unsent(request)),
         // hyper calls an error of the body that it was given the user's.
-        Err(SendError::Broken(error)) if error.is_user() => Err(Failed::Upload),
-        Err(SendError::Broken(error)) => {
-            // hyper says "connection error"; what kind of one, its source says.
-            let reason = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-            log::debug!(target: "balancer", "{} broke off: {reason}", upstream.id);
-            Err(Failed::Broken(reason))
-        }
+        Err(SendError::Closed(error) | SendError::Broken(error)) if error.is_user() => Err(Failed::Upload),
+        Err(SendError::Closed(error)) => Err(Failed::Closed(in_words(&error, upstream))),
+        Err(SendError::Broken(error)) => Err(Failed::Broken(in_words(&error, upstream))),
     }
 }
 
-/// Time that counts against the deadline: not while the client still sends.
+/// hyper says "connection error"; what kind of one, its source says.
+fn in_words(error: &hyper::Error, upstream: &Upstream) -> String {
+    let reason = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    log::debug!(target: "balancer", "{} broke off: {reason}", upstream.id());
+    reason
+}
+
+/// Time that counts against the deadline: not while the client is waited for.
 fn spent(progress: &Progress, started: Tick) -> Duration {
-    progress.ended_at().map_or(Duration::ZERO, |ended| Tick::now().since(ended.max(started)))
+    let now = Tick::now();
+    now.since(started).saturating_sub(progress.waited_for_client(now))
 }
 
 /// The answer, its cost noted: the time since the upstream had the whole request. An answer that came
@@ -196,24 +208,31 @@ fn accept(
     progress.answered();
     let upstream = std::sync::Arc::clone(in_flight.upstream());
     let rtt = progress.ended_at().map(|ended_at| head_at.since(ended_at));
-    let outcome = match response.status().as_u16() {
-        status @ 500.. => Outcome::Status(status),
-        _ => Outcome::Good,
-    };
-    in_flight.ended(outcome, rtt.unwrap_or_default(), rtt, bounds.rules);
+    let events = is_event_stream(response.headers());
+    match response.status().as_u16() {
+        status @ 500.. => in_flight.ended(Outcome::Status(status), rtt.unwrap_or_default(), bounds.rules),
+        status => {
+            in_flight.answered(rtt);
+            // What goes on for hours tells how it went when it begins: a trial is not to last as long.
+            if events || status == 101 {
+                in_flight.finished();
+            }
+        }
+    }
     let (lease, switched) = match Switched::take(&mut response, connection, in_flight) {
         Ok(switched) => (None, Some(switched)),
         Err(lease) => (Some(lease), None),
     };
     let (head, incoming) = response.into_parts();
-    let patience = patience(&head.headers, &bounds.rules.timeouts);
+    let timeouts = &bounds.rules.timeouts;
+    let patience = if events { timeouts.between_events } else { timeouts.between_bytes };
     let answer = Answer {
         head,
         body: AnswerBody::new(incoming, patience, lease),
         switched,
         head_at,
         own: upstream.own,
-        upstream: upstream.id.clone(),
+        upstream: upstream.id(),
         stick_to: None,
     };
     (answer, spent(progress, started))
@@ -224,13 +243,22 @@ fn not_connected(
     request: Request<Upload>,
     in_flight: &mut InFlight,
     started: Tick,
-    rules: &BalancerSettings,
+    bounds: Bounds<'_>,
 ) -> Lost {
     let spent = Tick::now().since(started);
-    in_flight.connect_failed(spent, &error.to_string(), rules);
-    let upstream = in_flight.upstream().id.clone();
+    let blameless = match error {
+        ConnectError::Ours(_) => true,
+        ConnectError::Late(_) => bounds.cuts(bounds.rules.timeouts.connect),
+        ConnectError::Unreachable(_) | ConnectError::Certificate(_) => false,
+    };
+    if !blameless {
+        in_flight.connect_failed(spent, &error.to_string(), bounds.rules);
+    }
+    let upstream = in_flight.upstream().id();
     let failure = match error {
-        ConnectError::Unreachable(reason) => Failure::Unreachable { upstream, reason, tried: 1 },
+        ConnectError::Unreachable(reason) | ConnectError::Late(reason) | ConnectError::Ours(reason) => {
+            Failure::Unreachable { upstream, reason, tried: 1 }
+        }
         ConnectError::Certificate(reason) => Failure::Certificate { upstream, reason },
     };
     Lost { failure, whole: Some(Box::new(request)), spent }
@@ -239,20 +267,22 @@ fn not_connected(
 fn blame(failed: Failed, in_flight: &mut InFlight, progress: &Progress, started: Tick, bounds: Bounds<'_>) -> Lost {
     let took = Tick::now().since(progress.ended_at().unwrap_or(started));
     let spent = spent(progress, started);
-    let upstream = in_flight.upstream().id.clone();
+    let upstream = in_flight.upstream().id();
     let (failure, whole) = match failed {
         Failed::Unsent(whole) => {
             let reason = "the connection was closed as soon as it was open";
             in_flight.connect_failed(took, reason, bounds.rules);
             (Failure::Unreachable { upstream, reason: reason.to_owned(), tried: 1 }, Some(whole))
         }
-        Failed::Broken(reason) => {
-            in_flight.ended(Outcome::Broken, took, None, bounds.rules);
+        Failed::Closed(reason) | Failed::Broken(reason) => {
+            in_flight.ended(Outcome::Broken, took, bounds.rules);
             (Failure::Broken { upstream, reason }, None)
         }
         Failed::Upload => (Failure::Upload, None),
         Failed::TooSlow { waited } => {
-            in_flight.ended(Outcome::TooSlow, took, None, bounds.rules);
+            if !bounds.cuts(bounds.rules.timeouts.head) {
+                in_flight.ended(Outcome::TooSlow, took, bounds.rules);
+            }
             (Failure::TooSlow { upstream, waited }, None)
         }
     };

@@ -44,6 +44,12 @@ pub enum ConnectError {
     Unreachable(String),
     #[error("{0}")]
     Certificate(&'static str),
+    /// Nobody accepted in time.
+    #[error("{0}")]
+    Late(String),
+    /// This machine has no socket left to connect with.
+    #[error("{0}")]
+    Ours(String),
 }
 
 /// Why sending did not lead to an answer.
@@ -51,6 +57,8 @@ pub enum ConnectError {
 pub enum SendError {
     /// Nothing of it was written: here it is again.
     Unsent(Box<Request<Upload>>),
+    /// The connection was closed before a byte of an answer came.
+    Closed(hyper::Error),
     /// The connection broke, or what came back was no HTTP.
     Broken(hyper::Error),
 }
@@ -63,7 +71,7 @@ impl Connection {
             return Err(ConnectError::Unreachable(format!("the name {} has led to no address so far", target.host)));
         }
         let end = Instant::now() + patience;
-        let late = || ConnectError::Unreachable(format!("it did not accept within {patience:?}"));
+        let late = || ConnectError::Late(format!("it did not accept within {patience:?}"));
         let stream = connect(addresses, end).await?.ok_or_else(late)?;
         stream.set_nodelay(true).map_err(|error| ConnectError::Unreachable(error.to_string()))?;
         let Some(tls) = &target.tls else { return Self::start(stream).await };
@@ -71,7 +79,7 @@ impl Connection {
         match tokio::time::timeout_at(end, handshake).await {
             Ok(Ok(stream)) => Self::start(stream).await,
             Ok(Err(error)) => Err(in_words(&error)),
-            Err(_) => Err(ConnectError::Unreachable(format!("its TLS handshake took longer than {patience:?}"))),
+            Err(_) => Err(ConnectError::Late(format!("its TLS handshake took longer than {patience:?}"))),
         }
     }
 
@@ -111,9 +119,10 @@ impl Connection {
     pub async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>, SendError> {
         self.limit.begin();
         let sent = self.sender.try_send_request(request).await;
-        self.limit.end();
+        let silent = self.limit.end() == 0;
         sent.map_err(|mut error| match error.take_message() {
             Some(request) => SendError::Unsent(Box::new(request)),
+            None if silent => SendError::Closed(error.into_error()),
             None => SendError::Broken(error.into_error()),
         })
     }
@@ -127,11 +136,22 @@ async fn connect(addresses: &[SocketAddr], end: Instant) -> Result<Option<TcpStr
         let left = end.saturating_duration_since(Instant::now()) / (addresses.len() - index) as u32;
         match tokio::time::timeout(left, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(Some(stream)),
-            Ok(Err(error)) => refused = Some(format!("{address}: {error}")),
+            Ok(Err(error)) => refused = Some(refusal(address, &error)),
             Err(_) => {}
         }
     }
-    refused.map_or(Ok(None), |reason| Err(ConnectError::Unreachable(reason)))
+    refused.map_or(Ok(None), Err)
+}
+
+/// Whose refusal it is: without a descriptor (EMFILE, ENFILE) or a port of our own no upstream was asked.
+fn refusal(address: &SocketAddr, error: &io::Error) -> ConnectError {
+    // The numbers are the same on all Unix systems; the standard library has no name for them.
+    let without_descriptor = cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24));
+    let reason = format!("{address}: {error}");
+    if without_descriptor || error.kind() == io::ErrorKind::AddrNotAvailable {
+        return ConnectError::Ours(reason);
+    }
+    ConnectError::Unreachable(reason)
 }
 
 /// What is wrong with the other side's TLS.
@@ -161,6 +181,17 @@ fn in_words(error: &io::Error) -> ConnectError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_this_machine_lacks_is_told_from_what_the_other_side_refuses() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        for number in [23, 24] {
+            assert!(matches!(refusal(&address, &io::Error::from_raw_os_error(number)), ConnectError::Ours(_)));
+        }
+        assert!(matches!(refusal(&address, &io::ErrorKind::AddrNotAvailable.into()), ConnectError::Ours(_)));
+        assert!(matches!(refusal(&address, &io::ErrorKind::ConnectionRefused.into()), ConnectError::Unreachable(_)));
+    }
 
     #[tokio::test]
     async fn the_second_address_is_tried_when_the_first_refuses_or_keeps_silent() -> io::Result<()> {

@@ -37,8 +37,8 @@ impl Shown {
 }
 
 impl Made<'_> {
-    fn name(&self, position: usize) -> &str {
-        self.members.get(position).map_or("?", |member| &member.upstream.id)
+    fn name(&self, position: usize) -> String {
+        self.members.get(position).map_or_else(|| "?".to_owned(), |member| member.upstream.id())
     }
 
     fn why(&self, rules: &BalancerSettings) -> String {
@@ -66,7 +66,7 @@ impl Made<'_> {
         if !self.tried.is_empty() {
             let name = |serial: &u64| {
                 let position = self.looks.iter().position(|look| look.serial == *serial);
-                position.map_or("one that is gone", |position| self.name(position))
+                position.map_or_else(|| "one that is gone".to_owned(), |position| self.name(position))
             };
             why.push_str("; tried before: ");
             why.push_str(&self.tried.iter().map(name).collect::<Vec<_>>().join(", "));
@@ -83,7 +83,7 @@ impl Made<'_> {
             (Some(target), addresses.first().copied())
         });
         Candidate {
-            id: self.name(position).to_owned(),
+            id: self.name(position),
             address: addresses
                 .map(|address| address.to_string())
                 .or_else(|| target.map(|target| target.authority()))

@@ -78,12 +78,7 @@ impl Balancer {
                 Err(failure) => return run.give_up(failure),
             };
             let Next { request: next, wait } = match run.attempt(choice, request).await {
-                Attempted::Over(answer) => {
-                    if let Some(held) = run.held {
-                        held.body.discard();
-                    }
-                    return Ok(answer);
-                }
+                Attempted::Over(answer) => return Ok(answer),
                 Attempted::Lost(failure) => return run.give_up(failure),
                 Attempted::Again(next) => next,
             };
@@ -105,14 +100,16 @@ enum Attempted {
 }
 
 impl Run<'_> {
-    /// Chooses an upstream and takes a place there; waits for one in the queue if all are full.
+    /// Chooses an upstream and takes a place there; waits for one in the queue if all are full. A second
+    /// attempt does not wait: those whom it may ask are not those whom the others in line wait for.
     async fn place(&mut self) -> Result<Choice, Failure> {
         let started = Tick::now();
         let roster = &self.balancer.0;
         let choose = || self.balancer.choose(self.caller, &self.tried, &self.rules, self.parent.detailed());
-        let mut found = if roster.queue.len() == 0 { choose() } else { Err(Nobody::Free) };
+        let first = self.tried.is_empty();
+        let mut found = if first && roster.queue.len() > 0 { Err(Nobody::Free) } else { choose() };
         let mut chosen_at = started;
-        if matches!(found, Err(Nobody::Free)) {
+        if first && matches!(found, Err(Nobody::Free)) {
             let span = self.parent.child_at(Hop::Balancer, "Wait in the queue", started);
             let refused = |failure: Failure| {
                 span.status(Status::Error).attribute("error.type", || failure.kind());
@@ -152,7 +149,7 @@ impl Run<'_> {
         let upstream = std::sync::Arc::clone(in_flight.upstream());
         self.tried.push(upstream.serial);
         let span = self.parent.child(Hop::Balancer, FORWARD);
-        span.attribute("roundtrip.instance", || upstream.id.clone())
+        span.attribute("roundtrip.instance", || upstream.id())
             .attribute("roundtrip.balancer.attempt", || self.tried.len())
             .attribute("server.address", || upstream.place().0.authority());
         let bounds = Bounds { rules: &self.rules, left: self.left() };
@@ -170,7 +167,7 @@ impl Run<'_> {
                 span.status(Status::Error).attribute("error.type", || answer.head.status.as_str().to_owned());
                 match self.again(None, Some(&answer.head.headers)) {
                     Ok(next) => {
-                        self.held = Some(answer);
+                        self.hold(answer).await;
                         Attempted::Again(next)
                     }
                     Err(why) => {
@@ -199,6 +196,21 @@ impl Run<'_> {
         }
     }
 
+    /// Keeps an error for the case that nobody answers better. Its upstream has its place back meanwhile.
+    async fn hold(&mut self, answer: Answer) {
+        let Answer { body, head, .. } = answer;
+        let (upstream, status, began) = (answer.upstream, head.status, Tick::now());
+        let kept = body.keep().await;
+        self.spent += Tick::now().since(began);
+        match kept {
+            Some(body) => self.held = Some(Answer { body, head, upstream, ..answer }),
+            None => {
+                let reason = format!("its answer {status} was cut, or too long or too slow to be kept");
+                self.failure = Some(self.worst(Failure::Broken { upstream, reason }));
+            }
+        }
+    }
+
     /// Whether another upstream may be asked: with what, and after which pause; or why not. `whole`: the
     /// request, of which nothing was written. `head`: of the error that was answered.
     fn again(&mut self, whole: Option<Box<Request<Upload>>>, head: Option<&HeaderMap>) -> Result<Next, &'static str> {
@@ -214,8 +226,10 @@ impl Run<'_> {
         let now = now();
         let looks: super::choice::Looks =
             roster.members.load().iter().map(|member| member.upstream.look(rules, now)).collect();
-        if matches!(eligible(&looks, &self.tried, rules), Err(Nobody::Left | Nobody::Permitted(_))) {
-            return Err("nobody else is there");
+        match eligible(&looks, &self.tried, rules) {
+            Err(Nobody::Free) => return Err("all others are full"),
+            Err(Nobody::Left | Nobody::Permitted(_)) => return Err("nobody else is there"),
+            Ok(_) => {}
         }
         let mut wait = Duration::ZERO;
         if !untouched {
@@ -259,7 +273,7 @@ impl Run<'_> {
                 Failure::Unreachable { upstream, reason, tried: self.tried.len() }
             }
             // Why nobody else could be asked says less than what the asked ones did.
-            (Some(before), Failure::NoneLeft) => before,
+            (Some(before), Failure::NoneLeft | Failure::QueueFull { .. }) => before,
             (_, other) => other,
         }
     }

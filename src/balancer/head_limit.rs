@@ -31,9 +31,9 @@ impl HeadLimit {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// It has come.
-    pub fn end(&self) {
-        self.0.store(NO_HEAD, Ordering::Relaxed);
+    /// It has come, or never will. Returns the bytes read meanwhile.
+    pub fn end(&self) -> usize {
+        self.0.swap(NO_HEAD, Ordering::Relaxed)
     }
 
     /// Whether so many more bytes are too many.

@@ -21,7 +21,6 @@ use crate::observe::ids::SpanId;
 use crate::policy::health::State;
 use crate::policy::random;
 use crate::settings::balancer::BalancerSettings;
-use crate::settings::runtime::Settings;
 use crate::web::probe::{self, HopClaim};
 
 /// A changed interval is noticed within this.
@@ -32,10 +31,9 @@ const INTERVAL_AT_START: Duration = Duration::from_millis(50);
 const ADDRESSES_MAX: usize = 8;
 
 /// Checks until aborted.
-pub async fn check_forever(upstream: Arc<Upstream>, settings: Settings, hop_secret: String) {
+pub async fn check_forever(upstream: Arc<Upstream>, hop_secret: String) {
     let mut lookup = Lookup::default();
-    loop {
-        let rules = settings.snapshot().balancer;
+    while let Some(rules) = upstream.rules() {
         if upstream.state() != State::Stopped {
             let (target, _) = upstream.place();
             let patience = rules.health_timeout;
@@ -46,22 +44,23 @@ pub async fn check_forever(upstream: Arc<Upstream>, settings: Settings, hop_secr
                 Err(_) => Err(format!("it took longer than {patience:?}")),
             };
             // The rules may have changed meanwhile.
-            upstream.checked(&target, verdict, &settings.snapshot().balancer);
+            let Some(rules) = upstream.rules() else { return };
+            upstream.checked(&target, verdict, &rules);
         }
         // What time alone changes is to be seen without any request.
-        upstream.look(&settings.snapshot().balancer, now());
+        upstream.look(&rules, now());
         upstream.pool.sweep();
-        rest(&upstream, &settings).await;
+        rest(&upstream).await;
     }
 }
 
 /// The interval ±10 %, so that the checks of several upstreams drift apart. Ends early when the upstream
-/// was moved, taken out or brought back, or the interval was shortened.
-async fn rest(upstream: &Upstream, settings: &Settings) {
+/// was taken out or brought back, what is trusted there changed, or the interval was shortened.
+async fn rest(upstream: &Upstream) {
     let began = Tick::now();
     let share = 900 + random::below(random::split_mix(began.as_nanos()), 201) as u32;
-    loop {
-        let interval = settings.snapshot().balancer.health_interval;
+    while let Some(rules) = upstream.rules() {
+        let interval = rules.health_interval;
         let interval = if upstream.state() == State::Starting { interval.min(INTERVAL_AT_START) } else { interval };
         let left = (interval * share / 1_000).saturating_sub(Tick::now().since(began));
         if left.is_zero() {

@@ -20,37 +20,61 @@ pub struct Trial {
 #[derive(Debug)]
 pub struct InFlight {
     upstream: Arc<Upstream>,
-    /// Not told yet.
+    /// None: it is told how the request went.
     trial: Option<Trial>,
+    /// How long its answer's head took.
+    took: Duration,
 }
 
 impl InFlight {
     pub(super) const fn new(upstream: Arc<Upstream>, trial: Trial) -> Self {
-        Self { upstream, trial: Some(trial) }
+        Self { upstream, trial: Some(trial), took: Duration::ZERO }
     }
 
     pub fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream
     }
 
-    /// How the request went.
-    pub fn ended(&mut self, outcome: Outcome, took: Duration, rtt: Option<Duration>, rules: &BalancerSettings) {
-        let trial = self.trial.take().unwrap_or_default();
-        self.upstream.ended(outcome, took, rtt, trial, rules);
+    /// How the request went. Told once: the first word holds.
+    pub fn ended(&mut self, outcome: Outcome, took: Duration, rules: &BalancerSettings) {
+        if let Some(trial) = self.trial.take() {
+            self.upstream.ended(outcome, took, trial, rules);
+        }
     }
 
     /// No connection could be made for it.
     pub fn connect_failed(&mut self, took: Duration, reason: &str, rules: &BalancerSettings) {
-        let trial = self.trial.take().unwrap_or_default();
-        self.upstream.connect_failed(took, reason, trial, rules);
+        if let Some(trial) = self.trial.take() {
+            self.upstream.connect_failed(took, reason, trial, rules);
+        }
+    }
+
+    /// The head of a good answer came. Whether the request went well is known only when its body has ended.
+    /// `rtt`: the time that it took, if that says how fast the upstream is.
+    pub fn answered(&mut self, rtt: Option<Duration>) {
+        if let Some(rtt) = rtt {
+            self.took = rtt;
+            self.upstream.answered(rtt);
+        }
+    }
+
+    /// The answer came to its end.
+    pub fn finished(&mut self) {
+        self.tell(Outcome::Good, self.took);
     }
 
     /// The answer broke off in the middle, or fell silent for `silent`.
     pub fn cut(&mut self, silent: Option<Duration>) {
-        let Some(roster) = self.upstream.roster.upgrade() else { return };
-        let rules = roster.settings.snapshot().balancer;
         let outcome = if silent.is_some() { Outcome::TooSlow } else { Outcome::Broken };
-        self.ended(outcome, silent.unwrap_or_default(), None, &rules);
+        self.tell(outcome, silent.unwrap_or_default());
+    }
+
+    fn tell(&mut self, outcome: Outcome, took: Duration) {
+        if self.trial.is_some()
+            && let Some(rules) = self.upstream.rules()
+        {
+            self.ended(outcome, took, &rules);
+        }
     }
 }
 

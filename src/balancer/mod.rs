@@ -63,6 +63,17 @@ impl UpstreamConfig {
     pub fn new(id: impl Into<String>, target: impl Into<Target>) -> Self {
         Self { id: id.into(), target: target.into(), own: false, health_path: None, weight: 1 }
     }
+
+    /// The path that its health check asks, if it asks one.
+    fn checked_path(&self) -> Option<&str> {
+        self.health_path.as_deref().or(self.own.then_some("/healthz"))
+    }
+
+    /// What it is known by for longer than one configuration: where it is, since ids are places in a list. An
+    /// instance of ours is elsewhere after each start, and its id its own.
+    fn lasting_name(&self) -> String {
+        if self.own { self.id.clone() } else { format!("{}:{}", self.target.host, self.target.port) }
+    }
 }
 
 /// Who asks, as far as the choice depends on it.
@@ -123,7 +134,7 @@ impl Balancer {
         self.0.events.list()
     }
 
-    /// Counts changes of state, address and weight, for those who show them.
+    /// Counts changes of state, list and weight, for those who show them.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.events.subscribe()
     }
@@ -149,9 +160,9 @@ impl Balancer {
         }
     }
 
-    /// Replaces the upstreams while requests are under way. Those with the id, target, health path and kind of
-    /// a present one stay as they are, but for their weight and whom they trust; new ones start being checked;
-    /// others get no new requests, and what they have under way ends. One call at a time.
+    /// Replaces the upstreams while requests are under way. Those with the target, health path and kind of a
+    /// present one stay as they are, but for their id, a changed weight and whom they trust; new ones start
+    /// being checked; others get no new requests, and what they have under way ends. One call at a time.
     pub fn set_upstreams(&self, upstreams: Vec<UpstreamConfig>) {
         self.0.replace(upstreams);
     }
@@ -183,12 +194,6 @@ impl Balancer {
     /// Changes an upstream's share; 0 gets no request. False when there is no such upstream.
     pub fn set_weight(&self, id: &str, weight: u32) -> bool {
         self.with(id, |upstream| upstream.set_weight(weight))
-    }
-
-    /// An instance that was started again listens elsewhere. It has to prove its health anew.
-    /// False when there is no such upstream.
-    pub fn set_address(&self, id: &str, address: SocketAddr) -> bool {
-        self.with(id, |upstream| upstream.set_target(address.into()))
     }
 
     fn with(&self, id: &str, act: impl FnOnce(&Upstream)) -> bool {

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use super::UpstreamConfig;
 use super::events::Events;
 use super::health;
+use super::known::now;
 use super::queue::Queue;
 use super::turns::Turns;
 use super::upstream::Upstream;
@@ -91,29 +92,27 @@ impl Roster {
     /// Those that stay keep all that is known about them; others leave, and what they have under way ends.
     pub fn replace(self: &Arc<Self>, configs: Vec<UpstreamConfig>) {
         let before = self.members.load_full();
-        let stays = |config: &UpstreamConfig| {
-            before.iter().find(|member| {
-                let Member { upstream, .. } = member;
-                let wanted = config.health_path.is_none() || config.health_path == upstream.health_path;
-                let (id, own) = (upstream.id == config.id, upstream.own == config.own);
-                id && own && wanted && upstream.place().0.is_same_place(&config.target)
-            })
-        };
-        let members: Vec<Member> = configs
-            .into_iter()
-            .map(|config| match stays(&config) {
+        let mut members = Vec::<Member>::with_capacity(configs.len());
+        for config in configs {
+            let is_same = |upstream: &Upstream| {
+                let same = upstream.own == config.own && upstream.health_path.as_deref() == config.checked_path();
+                same && upstream.place().0.is_same_place(&config.target)
+            };
+            let is_free = |serial: u64| members.iter().all(|member| member.upstream.serial != serial);
+            let stays =
+                before.iter().find(|Member { upstream, .. }| is_same(upstream) && is_free(upstream.serial)).cloned();
+            members.push(match stays {
                 Some(member) => {
-                    member.upstream.set_weight(config.weight);
-                    member.upstream.trust(config.target);
-                    member.clone()
+                    member.upstream.configure(config);
+                    member
                 }
                 None => self.join(config),
-            })
-            .collect();
+            });
+        }
         for Member { upstream, .. } in before.iter() {
             if !members.iter().any(|member| member.upstream.serial == upstream.serial) {
                 upstream.pool.close();
-                self.events.record(&upstream.id, upstream.state().id(), "gone", "it is no longer configured");
+                self.events.record(&upstream.id(), upstream.state().id(), "gone", "it is no longer configured");
             }
         }
         self.members.store(Arc::new(members));
@@ -123,16 +122,16 @@ impl Roster {
 
     fn join(self: &Arc<Self>, config: UpstreamConfig) -> Member {
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
-        let token = self.token(&config.id);
+        let token = self.token(&config.lasting_name());
         let upstream = Arc::new(Upstream::new(config, serial, token, Arc::downgrade(self)));
-        let check = health::check_forever(Arc::clone(&upstream), self.settings.clone(), self.hop_secret.clone());
+        let check = health::check_forever(Arc::clone(&upstream), self.hop_secret.clone());
         Member { upstream, _check: Arc::new(Check(tokio::spawn(check).abort_handle())) }
     }
 
     /// Says nothing about the upstream to anybody else, and is the same after a reload.
-    fn token(&self, id: &str) -> String {
+    fn token(&self, name: &str) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.hop_secret.as_bytes());
-        let tag = hmac::sign(&key, format!("sticky {id}").as_bytes());
+        let tag = hmac::sign(&key, format!("sticky {name}").as_bytes());
         tag.as_ref().iter().take(TOKEN_BYTES).map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -156,13 +155,16 @@ impl Roster {
 
     pub fn find(&self, id: &str) -> Option<Arc<Upstream>> {
         let members = self.members.load();
-        members.iter().find(|member| member.upstream.id == id).map(|member| Arc::clone(&member.upstream))
+        members.iter().find(|member| member.upstream.id() == id).map(|member| Arc::clone(&member.upstream))
     }
 
-    /// Whether one but `serial` is healthy.
-    pub fn has_another_healthy(&self, serial: u64) -> bool {
-        let members = self.members.load();
-        members.iter().any(|Member { upstream, .. }| upstream.serial != serial && upstream.state() == State::Healthy)
+    /// Whether one but `serial` is healthy and may be asked, though it may be full just now.
+    pub fn has_another_to_ask(&self, serial: u64, rules: &BalancerSettings) -> bool {
+        let (members, now) = (self.members.load(), now());
+        members.iter().filter(|member| member.upstream.serial != serial).any(|member| {
+            let look = member.upstream.look(rules, now);
+            look.state == State::Healthy && look.set_weight > 0 && look.permitted
+        })
     }
 
     pub fn turns(&self) -> MutexGuard<'_, Turns> {

@@ -9,6 +9,7 @@ use crate::policy::smooth::{self, Smooth};
 pub struct Turns {
     /// Who was last, and where it stood then.
     last: Option<(u64, usize)>,
+    /// In the order of the list.
     smooth: Vec<Owed>,
 }
 
@@ -33,32 +34,36 @@ impl Turns {
         Some(chosen)
     }
 
-    /// The one that is owed most, by weight; and what each was owed.
+    /// The one of `eligible` (ascending positions of `looks`) that is owed most, by weight; and what each was
+    /// owed.
     pub fn next_by_weight(&mut self, looks: &[Look], eligible: &[usize]) -> Option<(usize, Scores)> {
-        self.smooth.retain(|owed| looks.iter().any(|look| look.serial == owed.serial));
-        for look in looks {
-            match self.smooth.iter_mut().find(|owed| owed.serial == look.serial) {
-                Some(owed) => owed.weight = look.weight,
-                None => {
-                    let (serial, weight) = (look.serial, look.weight);
-                    self.smooth.push(Owed { serial, weight, smooth: Smooth::default() });
-                }
-            }
-        }
-        let position = |owed: &Owed| looks.iter().position(|look| look.serial == owed.serial);
-        let mut positions = SmallVec::<[usize; 8]>::new();
+        self.follow(looks);
         let mut turns = SmallVec::<[(&mut Smooth, f64); 8]>::new();
-        self.smooth.sort_by_key(|owed| position(owed));
-        for owed in &mut self.smooth {
-            if let Some(position) = position(owed).filter(|position| eligible.contains(position)) {
-                positions.push(position);
+        let mut ascending = eligible.iter().copied().peekable();
+        for (position, owed) in self.smooth.iter_mut().enumerate() {
+            owed.weight = looks.get(position)?.weight;
+            if ascending.next_if_eq(&position).is_some() {
                 turns.push((&mut owed.smooth, owed.weight));
             }
         }
-        let before: Scores =
-            positions.iter().zip(&turns).map(|(at, (smooth, weight))| (*at, smooth.owed() + weight)).collect();
+        let owed = turns.iter().map(|(smooth, weight)| smooth.owed() + weight);
+        let before: Scores = eligible.iter().copied().zip(owed).collect();
         let chosen = smooth::pick(&mut turns)?;
-        Some((*positions.get(chosen)?, before))
+        Some((*eligible.get(chosen)?, before))
+    }
+
+    /// Brings what is owed into the order of `looks`, if the list has changed. Those that stay keep theirs.
+    fn follow(&mut self, looks: &[Look]) {
+        if self.smooth.iter().map(|owed| owed.serial).eq(looks.iter().map(|look| look.serial)) {
+            return;
+        }
+        let before = std::mem::take(&mut self.smooth);
+        let owed = |look: &Look| {
+            let known = before.iter().find(|owed| owed.serial == look.serial);
+            let smooth = known.map_or_else(Smooth::default, |owed| owed.smooth);
+            Owed { serial: look.serial, weight: look.weight, smooth }
+        };
+        self.smooth = looks.iter().map(owed).collect();
     }
 
     /// A request to one failed: in turns by weight, it gets fewer for a while.

@@ -31,7 +31,7 @@ pub enum Upload {
 #[derive(Debug)]
 pub struct Stream {
     source: Source,
-    turn: watch::Sender<Turn>,
+    pace: watch::Sender<Pace>,
     /// Until its upstream asks for it.
     hold: Option<Hold>,
 }
@@ -156,10 +156,30 @@ impl Kept {
     }
 }
 
+/// How an upload goes.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    turn: Turn,
+    /// How long the client was waited for, its present turn not counted.
+    client: Duration,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { turn: Turn::Upstream(Tick::now()), client: Duration::ZERO }
+    }
+
+    fn waited_for_client(&self, now: Tick) -> Duration {
+        let present = if let Turn::Client(since) = self.turn { now.since(since) } else { Duration::ZERO };
+        self.client + present
+    }
+}
+
 /// Who has to do something before an upload goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    Client,
+    /// It is waited for since then.
+    Client(Tick),
     /// It got something then, and has not asked for more.
     Upstream(Tick),
     /// It got all of it then.
@@ -191,16 +211,16 @@ impl Upload {
     }
 
     fn new(source: Source) -> Self {
-        Self::Stream(Stream { source, turn: watch::Sender::new(Turn::Upstream(Tick::now())), hold: None })
+        Self::Stream(Stream { source, pace: watch::Sender::new(Pace::new()), hold: None })
     }
 
     /// From now on what is read of it is kept, as far as it fits.
     pub(super) fn keep(&mut self) -> Replay {
-        let (body, turn, hold) = match std::mem::replace(self, Self::Empty) {
-            Self::Stream(Stream { source: Source::Once(body), turn, hold }) => (body, turn, hold),
-            Self::Stream(Stream { source: Source::Kept(reader), turn, hold }) => {
+        let (body, pace, hold) = match std::mem::replace(self, Self::Empty) {
+            Self::Stream(Stream { source: Source::Once(body), pace, hold }) => (body, pace, hold),
+            Self::Stream(Stream { source: Source::Kept(reader), pace, hold }) => {
                 let shared = Arc::clone(&reader.shared);
-                *self = Self::Stream(Stream { source: Source::Kept(reader), turn, hold });
+                *self = Self::Stream(Stream { source: Source::Kept(reader), pace, hold });
                 return Replay::Stream(shared);
             }
             Self::Empty => return Replay::Empty,
@@ -208,7 +228,7 @@ impl Upload {
         let kept = Kept { body, bytes: Vec::new(), trailers: None, whole: true, ended: false, reader: 0 };
         let shared = Arc::new(Mutex::new(kept));
         let reader = Reader { shared: Arc::clone(&shared), number: 0, at: 0, trailers_read: false };
-        *self = Self::Stream(Stream { source: Source::Kept(reader), turn, hold });
+        *self = Self::Stream(Stream { source: Source::Kept(reader), pace, hold });
         Replay::Stream(shared)
     }
 
@@ -216,10 +236,10 @@ impl Upload {
     pub(super) fn progress(&self) -> Progress {
         let started = Tick::now();
         match self {
-            Self::Empty => Progress { started, turn: None, word: None },
+            Self::Empty => Progress { started, pace: None, word: None },
             Self::Stream(stream) => {
-                stream.turn.send_replace(Turn::Upstream(started));
-                Progress { started, turn: Some(stream.turn.subscribe()), word: self.word() }
+                stream.pace.send_replace(Pace { turn: Turn::Upstream(started), client: Duration::ZERO });
+                Progress { started, pace: Some(stream.pace.subscribe()), word: self.word() }
             }
         }
     }
@@ -244,21 +264,19 @@ impl Source {
 impl Stream {
     /// Tells whose turn it is after a poll.
     fn polled(&self, frame: &Poll<Option<Result<Frame<Bytes>, BoxError>>>) {
+        let now = Tick::now();
         let turn = match frame {
-            Poll::Pending => Turn::Client,
-            Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !self.source.is_end_stream() => {
-                Turn::Upstream(Tick::now())
-            }
-            Poll::Ready(Some(Ok(_)) | None) => Turn::Ended(Tick::now()),
-            // Whoever sends it is told by the error itself.
-            Poll::Ready(Some(Err(_))) => Turn::Client,
+            Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !self.source.is_end_stream() => Turn::Upstream(now),
+            Poll::Ready(Some(Ok(_)) | None) => Turn::Ended(now),
+            // Whoever sends it is told of an error by the error itself.
+            Poll::Pending | Poll::Ready(Some(Err(_))) => Turn::Client(now),
         };
-        self.turn.send_if_modified(|before| {
-            let changes = *before != turn && !matches!(before, Turn::Ended(_));
-            if changes {
-                *before = turn;
+        self.pace.send_if_modified(|pace| {
+            let goes_on = matches!((pace.turn, turn), (Turn::Ended(_), _) | (Turn::Client(_), Turn::Client(_)));
+            if !goes_on {
+                *pace = Pace { turn, client: pace.waited_for_client(now) };
             }
-            changes
+            !goes_on
         });
     }
 }
@@ -268,7 +286,7 @@ impl Stream {
 pub struct Progress {
     started: Tick,
     /// None: there was nothing to upload.
-    turn: Option<watch::Receiver<Turn>>,
+    pace: Option<watch::Receiver<Pace>>,
     word: Option<Arc<Word>>,
 }
 
@@ -282,29 +300,39 @@ impl Progress {
 
     /// From when on the upstream's time counts: it has had the whole request. None while it has not.
     pub fn ended_at(&self) -> Option<Tick> {
-        match &self.turn {
+        match &self.pace {
             None => Some(self.started),
-            Some(turn) => match *turn.borrow() {
+            Some(pace) => match pace.borrow().turn {
                 Turn::Ended(at) => Some(at),
-                Turn::Client | Turn::Upstream(_) => None,
+                Turn::Client(_) | Turn::Upstream(_) => None,
             },
         }
     }
 
-    /// Waits until the upstream alone has kept us waiting for `patience`. While it is the client's turn
-    /// no time counts: the client's body has a bound of its own.
-    pub async fn upstream_overdue(mut self, patience: Duration) {
-        let mut since = self.started;
-        if let Some(turn) = &mut self.turn {
+    /// How long the client has been waited for.
+    pub fn waited_for_client(&self, now: Tick) -> Duration {
+        self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.borrow().waited_for_client(now))
+    }
+
+    /// Waits until the upstream alone has kept us waiting for `patience` at one time, or for `in_all`. While it
+    /// is the client's turn no time counts: the client's body has a bound of its own.
+    pub async fn upstream_overdue(mut self, patience: Duration, in_all: Option<Duration>) {
+        let (started, mut since, mut client) = (self.started, self.started, Duration::ZERO);
+        let wait = |since: Tick, client: Duration| {
+            let at_once = left(since, patience);
+            in_all.map_or(at_once, |in_all| at_once.min(left(started, in_all + client)))
+        };
+        if let Some(changes) = &mut self.pace {
             loop {
-                let now = *turn.borrow_and_update();
-                let changed = match now {
-                    Turn::Client => turn.changed().await,
+                let pace = *changes.borrow_and_update();
+                client = pace.client;
+                let changed = match pace.turn {
+                    Turn::Client(_) => changes.changed().await,
                     Turn::Ended(at) => {
                         since = at;
                         break;
                     }
-                    Turn::Upstream(at) => match tokio::time::timeout(left(at, patience), turn.changed()).await {
+                    Turn::Upstream(at) => match tokio::time::timeout(wait(at, client), changes.changed()).await {
                         Ok(changed) => changed,
                         Err(_) => return,
                     },
@@ -316,7 +344,7 @@ impl Progress {
                 }
             }
         }
-        tokio::time::sleep(left(since, patience)).await;
+        tokio::time::sleep(wait(since, client)).await;
     }
 }
 

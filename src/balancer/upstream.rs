@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::in_flight::{InFlight, Trial};
@@ -21,14 +22,15 @@ use crate::settings::balancer::BalancerSettings;
 
 #[derive(Debug)]
 pub struct Upstream {
-    pub id: String,
+    /// What it is called, which a new configuration may change: places in a list have names, and those move.
+    id: ArcSwap<String>,
     /// Its own number in this balancer, never used again: positions change, this doesn't.
     pub serial: u64,
     pub own: bool,
     pub health_path: Option<String>,
-    /// What a sticky cookie says instead of the id.
+    /// What a sticky cookie says.
     pub token: String,
-    /// The id, hashed.
+    /// Its name ([`UpstreamConfig::lasting_name`]), hashed.
     pub hash: u64,
     pub pool: Pool,
     /// Wakes the health check: what it knew no longer holds.
@@ -61,20 +63,23 @@ impl Outcome {
 
 impl Upstream {
     pub fn new(config: UpstreamConfig, serial: u64, token: String, roster: Weak<Roster>) -> Self {
-        let UpstreamConfig { id, target, own, health_path, weight } = config;
         Self {
-            health_path: health_path.or_else(|| own.then(|| "/healthz".to_owned())),
-            hash: rendezvous::hash(id.as_bytes()),
-            id,
+            health_path: config.checked_path().map(str::to_owned),
+            hash: rendezvous::hash(config.lasting_name().as_bytes()),
+            id: ArcSwap::new(Arc::new(config.id)),
             serial,
-            own,
+            own: config.own,
             token,
             pool: Pool::default(),
             news: Notify::new(),
             in_flight: AtomicU64::new(0),
             roster,
-            known: Mutex::new(Known::new(target, weight)),
+            known: Mutex::new(Known::new(config.target, config.weight)),
         }
+    }
+
+    pub fn id(&self) -> String {
+        self.id.load().as_ref().clone()
     }
 
     /// Where it is: the target and, if that is a name, what it was last resolved to.
@@ -85,6 +90,11 @@ impl Upstream {
 
     pub fn state(&self) -> State {
         self.known().state()
+    }
+
+    /// What holds in its pool; None once the balancer is gone.
+    pub fn rules(&self) -> Option<BalancerSettings> {
+        self.roster.upgrade().map(|roster| roster.rules())
     }
 
     pub fn look(&self, rules: &BalancerSettings, now: Duration) -> Look {
@@ -137,36 +147,32 @@ impl Upstream {
         }
     }
 
-    /// A request to it ended after `took`. `rtt`: the time that its answer took, if that says how fast it is.
-    pub(super) fn ended(
-        &self,
-        outcome: Outcome,
-        took: Duration,
-        rtt: Option<Duration>,
-        trial: Trial,
-        rules: &BalancerSettings,
-    ) {
+    /// The head of a good answer took so long.
+    pub(super) fn answered(&self, rtt: Duration) {
+        self.known().ewma.observe(rtt, now());
+    }
+
+    /// A request to it ended; its answer's head took so long, or its failure.
+    pub(super) fn ended(&self, outcome: Outcome, took: Duration, trial: Trial, rules: &BalancerSettings) {
         let failed = outcome != Outcome::Good;
         // One at a time, or two would eject each other for the sake of the other.
         let roster = if failed { self.roster.upgrade() } else { None };
         let _one = roster.as_ref().map(|roster| roster.ejecting.lock().unwrap_or_else(PoisonError::into_inner));
-        let may_leave = roster.as_ref().is_some_and(|roster| roster.has_another_healthy(self.serial));
+        let may_leave = roster.as_ref().is_some_and(|roster| roster.has_another_to_ask(self.serial, rules));
         self.update(
             rules,
             || outcome.words(),
             |known| {
                 let now = now();
-                match (failed, rtt) {
-                    (true, _) => known.ewma.observe_failure(took, now),
-                    (false, Some(rtt)) => known.ewma.observe(rtt, now),
-                    (false, None) => {}
+                if failed {
+                    known.ewma.observe_failure(took, now);
                 }
                 known.breaker.record(breaker::Call { failed, took, trial: trial.of_breaker }, &rules.breaker, now);
                 if !failed {
-                    if known.outlier.succeeded(now) {
+                    if known.outlier.succeeded(trial.of_ejected, now) {
                         known.comes_back(now);
                     }
-                } else if known.outlier.failed(&rules.ejection, may_leave, now).is_some() {
+                } else if known.outlier.failed(trial.of_ejected, &rules.ejection, may_leave, now).is_some() {
                     self.pool.clear();
                 }
             },
@@ -179,7 +185,7 @@ impl Upstream {
     /// No connection could be made: kept ones are as dead.
     pub(super) fn connect_failed(&self, took: Duration, reason: &str, trial: Trial, rules: &BalancerSettings) {
         self.pool.clear();
-        self.ended(Outcome::Broken, took, None, trial, rules);
+        self.ended(Outcome::Broken, took, trial, rules);
         self.update(
             rules,
             || format!("no connection could be made: {reason}"),
@@ -250,8 +256,20 @@ impl Upstream {
         self.changed();
     }
 
+    /// What a new configuration says of it. A weight that was set by hand holds until another is configured.
+    pub fn configure(&self, config: UpstreamConfig) {
+        self.id.store(Arc::new(config.id));
+        {
+            let mut known = self.known();
+            if std::mem::replace(&mut known.configured_weight, config.weight) != config.weight {
+                known.weight = config.weight;
+            }
+        }
+        self.trust(config.target);
+    }
+
     /// The same place, but what is trusted there may be new.
-    pub fn trust(&self, target: Target) {
+    fn trust(&self, target: Target) {
         let mut known = self.known();
         if let (Some(now), Some(new)) = (&known.target.tls, &target.tls)
             && !Arc::ptr_eq(&now.config, &new.config)
@@ -263,17 +281,6 @@ impl Upstream {
         }
     }
 
-    pub fn set_target(&self, target: Target) {
-        {
-            let mut known = self.known();
-            let (weight, draining) = (known.weight, known.draining);
-            *known = Known { draining, was_healthy: true, ..Known::new(target, weight) };
-        }
-        self.pool.clear();
-        self.news.notify_one();
-        self.changed();
-    }
-
     pub fn view(&self, rules: &BalancerSettings) -> InstanceView {
         let look = self.look(rules, now());
         let known = self.known();
@@ -282,7 +289,7 @@ impl Upstream {
             _ => None,
         };
         InstanceView {
-            id: self.id.clone(),
+            id: self.id(),
             target: known.target.authority(),
             address: known.addresses.first().copied(),
             state: look.state,
@@ -313,11 +320,11 @@ impl Upstream {
         };
         let Some(roster) = self.roster.upgrade() else { return };
         if before.0 != after.0 {
-            roster.events.record(&self.id, before.0.id(), after.0.id(), &reason);
+            roster.events.record(&self.id(), before.0.id(), after.0.id(), &reason);
         }
         if before.1 != after.1 {
             let breaker = |state: breaker::State| format!("breaker {}", state.id());
-            roster.events.record(&self.id, breaker(before.1), breaker(after.1), &reason);
+            roster.events.record(&self.id(), breaker(before.1), breaker(after.1), &reason);
         }
         roster.places.notify_one();
     }

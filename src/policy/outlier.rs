@@ -45,14 +45,18 @@ impl Outlier {
         self.standing
     }
 
-    /// A request failed. `may_leave`: somebody else is there to take its place. Returns for how long it is
-    /// ejected, if it is.
-    pub fn failed(&mut self, rules: &Rules, may_leave: bool, now: Duration) -> Option<Duration> {
-        self.in_a_row = self.in_a_row.saturating_add(1);
+    /// A request failed. `probe`: what [`Self::claim`] said when it began. `may_leave`: somebody else is there
+    /// to take its place. Returns for how long it is ejected, if it is.
+    pub fn failed(&mut self, probe: bool, rules: &Rules, may_leave: bool, now: Duration) -> Option<Duration> {
         let enough = match self.standing {
             Standing::Ejected { .. } => return None,
+            // Another began before the ejection, and says nothing about how it is now.
+            Standing::Probing { .. } if !probe => return None,
             Standing::Probing { .. } => true,
-            Standing::In => rules.failures > 0 && self.in_a_row >= rules.failures,
+            Standing::In => {
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                rules.failures > 0 && self.in_a_row >= rules.failures
+            }
         };
         if !enough {
             return None;
@@ -68,10 +72,10 @@ impl Outlier {
         Some(time)
     }
 
-    /// A request went well. True when it is back by that.
-    pub fn succeeded(&mut self, now: Duration) -> bool {
+    /// A request went well. True when it is back by that: only its probe brings it back.
+    pub fn succeeded(&mut self, probe: bool, now: Duration) -> bool {
         self.in_a_row = 0;
-        let back = matches!(self.standing, Standing::Probing { .. });
+        let back = probe && matches!(self.standing, Standing::Probing { .. });
         if back {
             (self.standing, self.back_since) = (Standing::In, now);
         }
@@ -124,14 +128,17 @@ mod tests {
     const RULES: Rules = Rules { failures: 5, base: Duration::from_secs(5), max: Duration::from_secs(60) };
 
     fn fail(outlier: &mut Outlier, times: usize, now: Duration) -> Option<Duration> {
-        (0..times).fold(None, |_, _| outlier.failed(&RULES, true, now))
+        (0..times).fold(None, |_, _| {
+            let probe = outlier.claim();
+            outlier.failed(probe, &RULES, true, now)
+        })
     }
 
     #[test]
     fn five_in_a_row_eject_and_a_good_one_between_starts_the_count_anew() {
         let mut outlier = Outlier::default();
         assert_eq!(fail(&mut outlier, 4, S), None);
-        outlier.succeeded(S);
+        outlier.succeeded(false, S);
         assert_eq!(fail(&mut outlier, 4, S), None);
         assert_eq!(fail(&mut outlier, 1, S), Some(S * 5));
     }
@@ -142,11 +149,11 @@ mod tests {
         fail(&mut outlier, 5, S);
         assert!(!outlier.advance(S * 5) && outlier.advance(S * 6));
         assert!(outlier.claim() && !outlier.claim(), "one probe alone");
-        assert_eq!(fail(&mut outlier, 1, S * 6), Some(S * 10));
+        assert_eq!(outlier.failed(true, &RULES, true, S * 6), Some(S * 10));
         outlier.advance(S * 16);
         outlier.claim();
         outlier.release();
-        assert!(outlier.claim() && outlier.succeeded(S * 16) && outlier.standing() == Standing::In);
+        assert!(outlier.claim() && outlier.succeeded(true, S * 16) && outlier.standing() == Standing::In);
     }
 
     #[test]
@@ -155,7 +162,8 @@ mod tests {
         for _ in 0..3 {
             fail(&mut outlier, 5, S);
             outlier.advance(S * 100);
-            outlier.succeeded(S);
+            outlier.claim();
+            outlier.succeeded(true, S);
         }
         assert_eq!(fail(&mut outlier, 5, S * 21), Some(S * 10), "two of three forgotten");
     }
@@ -165,9 +173,24 @@ mod tests {
         fn the_last_one_is_never_ejected(count in 0_usize..50) {
             let mut outlier = Outlier::default();
             for _ in 0..count {
-                prop_assert_eq!(outlier.failed(&RULES, false, S), None);
+                prop_assert_eq!(outlier.failed(false, &RULES, false, S), None);
             }
             prop_assert_eq!(outlier.standing(), Standing::In);
+        }
+
+        #[test]
+        fn while_it_is_on_trial_only_the_probe_decides(others in prop::collection::vec(any::<bool>(), 0..20), well: bool) {
+            let mut outlier = Outlier::default();
+            fail(&mut outlier, 5, S);
+            outlier.advance(S * 6);
+            prop_assert!(outlier.claim());
+            for other in others {
+                let back = if other { outlier.succeeded(false, S * 6) } else { outlier.failed(false, &RULES, true, S * 6).is_some() };
+                prop_assert!(!back);
+                prop_assert_eq!(outlier.standing(), Standing::Probing { under_way: true });
+            }
+            let decided = if well { outlier.succeeded(true, S * 6) } else { outlier.failed(true, &RULES, true, S * 6).is_some() };
+            prop_assert!(decided);
         }
 
         #[test]
@@ -179,7 +202,6 @@ mod tests {
                 last = time.unwrap_or_default();
                 now += last;
                 outlier.advance(now);
-                outlier.claim();
             }
         }
     }

@@ -15,9 +15,12 @@ impl Smooth {
         self.current
     }
 
-    /// A request to it failed: it loses a part of its weight, and gets it back pick by pick.
+    /// A request to it failed: it loses a part of its weight, and gets it back pick by pick. Without a
+    /// greatest number of failures (0) they cost nothing (nginx, `max_fails=0`).
     pub fn failed(&mut self, weight: f64, failures_max: u64) {
-        self.lost = (self.lost + weight / failures_max.max(1) as f64).min(weight);
+        if failures_max > 0 {
+            self.lost = (self.lost + weight / failures_max as f64).min(weight);
+        }
     }
 
     fn earn(&mut self, weight: f64) -> f64 {
@@ -73,6 +76,13 @@ mod tests {
         let early = picked[..6].iter().filter(|position| **position == 0).count();
         let late = picked[50..].iter().filter(|position| **position == 0).count();
         assert!(early < 3 && late == 25, "{picked:?}");
+    }
+
+    #[test]
+    fn failures_that_are_not_counted_cost_no_turns() {
+        let mut failed = Smooth::default();
+        failed.failed(4.0, 0);
+        assert_eq!(failed, Smooth::default());
     }
 
     proptest! {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use roundtrip::balancer::target::Target;
-use roundtrip::balancer::{Balancer, UpstreamConfig};
+use roundtrip::balancer::{Balancer, PoolRules, UpstreamConfig};
+use roundtrip::policy::breaker;
 use roundtrip::policy::health::State;
 use roundtrip::settings::runtime::Settings;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -15,7 +16,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::rig::{Rig, SECRET, raw_upstream, soon, status, until};
+use crate::rig::{Rig, SECRET, Upstream, raw_upstream, soon, status, until};
 use crate::{caller, detailed, request, set};
 
 /// Connections that an upstream has open.
@@ -204,4 +205,49 @@ async fn one_that_speaks_no_tls_is_told_from_one_with_a_bad_certificate() {
         let failure = soon(balancer.forward(request(), &caller(), &detailed())).await.unwrap_err();
         assert!(failure.problem().status == 503 && failure.to_string().contains("TLS handshake"), "{failure}");
     }
+}
+
+const CUT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello";
+
+#[tokio::test]
+async fn one_that_cuts_every_answer_is_ejected_and_a_cut_probe_does_not_bring_it_back() {
+    let (open, good) = (Open::default(), Upstream::saying("good").await);
+    let rig = Rig::before(&[good.address, writing(&open, CUT, "", true).await]).await;
+    set(&rig.settings, "balancer.policy", json!("round_robin"));
+    set(&rig.settings, "balancer.breaker.mode", json!("off"));
+    set(&rig.settings, "balancer.ejection.base", json!(300));
+    for _ in 0..10 {
+        rig.get("/", "").await;
+    }
+    let view = &rig.balancer.view()[1];
+    assert_eq!((view.state, view.reason.as_deref()), (State::Ejected, Some("it broke off")));
+    until(|| rig.balancer.view()[1].state == State::Probing).await;
+    for _ in 0..2 {
+        rig.get("/", "").await;
+    }
+    assert_eq!(rig.balancer.view()[1].state, State::Ejected);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_is_one_failed_call_to_the_breaker() {
+    let open = Open::default();
+    let rig = Rig::before(&[writing(&open, CUT, "", true).await]).await;
+    for (key, value) in [("window", 4), ("minimum", 4), ("failure_rate", 100)] {
+        set(&rig.settings, &format!("balancer.breaker.{key}"), json!(value));
+    }
+    for expected in [breaker::State::Closed, breaker::State::Closed, breaker::State::Closed, breaker::State::Open] {
+        rig.get("/", "").await;
+        assert_eq!(rig.balancer.view()[0].breaker, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_breaker_of_a_pool_without_one_is_not_opened_by_a_cut_answer() {
+    let open = Open::default();
+    let rig = Rig::before(&[writing(&open, CUT, "", true).await]).await;
+    rig.balancer.set_own_rules(PoolRules { without_breaker: true, ..PoolRules::default() });
+    set(&rig.settings, "balancer.breaker.minimum", json!(1));
+    rig.get("/", "").await;
+    rig.balancer.set_own_rules(PoolRules::default());
+    assert_eq!(rig.balancer.view()[0].breaker, breaker::State::Closed);
 }

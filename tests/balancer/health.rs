@@ -216,3 +216,60 @@ async fn a_name_that_leads_nowhere_is_unhealthy_and_named() {
     let problem = failure.problem();
     assert!(problem.status == 503 && problem.detail.contains("nothing.invalid"), "{problem:?}");
 }
+
+#[tokio::test]
+async fn while_one_is_on_trial_an_older_request_decides_nothing() {
+    let (release, asked) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicU16::new(0)));
+    let bad = {
+        let (release, asked) = (Arc::clone(&release), Arc::clone(&asked));
+        crate::rig::raw_upstream(move |mut stream| {
+            let (release, number) = (Arc::clone(&release), asked.fetch_add(1, Ordering::SeqCst));
+            async move {
+                if number == 0 {
+                    release.notified().await;
+                }
+                let status = if number == 0 { "200 OK" } else { "500 Internal Server Error" };
+                let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+            }
+        })
+        .await
+    };
+    let good = Upstream::saying("good").await;
+    let rig = Rig::before(&[good.address, bad]).await;
+    set(&rig.settings, "balancer.policy", json!("round_robin"));
+    set(&rig.settings, "balancer.ejection.base", json!(100));
+    rig.balancer.set_draining("i1", true);
+    let balancer = rig.balancer.clone();
+    let older = tokio::spawn(async move { balancer.forward(request(), &caller(), &detailed()).await.unwrap() });
+    until(|| asked.load(Ordering::SeqCst) == 1).await;
+    rig.balancer.set_draining("i1", false);
+    for _ in 0..10 {
+        soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    }
+    until(|| rig.balancer.view()[1].state == State::Probing).await;
+    release.notify_one();
+    assert_eq!(soon(older).await.unwrap().upstream, "i2");
+    until(|| rig.balancer.view()[1].in_flight == 0).await;
+    assert_eq!(rig.balancer.view()[1].state, State::Probing);
+}
+
+#[tokio::test]
+async fn one_that_gets_no_requests_does_not_count_as_another_when_the_last_one_fails() {
+    let ((idle, _), (bad, _)) = (of_status(500).await, of_status(500).await);
+    let rig = Rig::before(&[idle.address, bad.address]).await;
+    let ask = async || soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap().upstream;
+    set(&rig.settings, "balancer.ejection.failures", json!(1));
+    rig.balancer.set_weight("i1", 0);
+    assert_eq!(ask().await, "i2");
+    assert_eq!(rig.balancer.view()[1].state, State::Healthy, "the other has no weight");
+    rig.balancer.set_weight("i1", 1);
+    rig.balancer.set_draining("i2", true);
+    set(&rig.settings, "balancer.breaker.window", json!(1));
+    set(&rig.settings, "balancer.breaker.open", json!(60_000));
+    assert_eq!(ask().await, "i1");
+    assert_eq!(rig.balancer.view()[0].breaker, breaker::State::Open);
+    rig.balancer.set_draining("i2", false);
+    assert_eq!(ask().await, "i2");
+    assert_eq!(rig.balancer.view()[1].state, State::Healthy, "the other's breaker is open");
+}

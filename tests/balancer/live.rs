@@ -1,14 +1,18 @@
 //! Changes of the list while requests are under way.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use roundtrip::balancer::UpstreamConfig;
+use roundtrip::balancer::{Balancer, Caller, UpstreamConfig};
+use roundtrip::policy::health::State;
 use roundtrip::settings::balancer::BalancerPolicy;
+use roundtrip::settings::runtime::Settings;
 use serde_json::json;
 
-use crate::rig::{Rig, Upstream, configs, soon, status, until};
+use crate::rig::{Rig, SECRET, Upstream, configs, soon, status, until};
 use crate::{addresses, body_of, caller, detailed, request, set, three};
 
 #[tokio::test]
@@ -87,5 +91,72 @@ async fn a_list_replaced_under_load_costs_nobody_a_request() {
             client.unwrap();
         }
         until(|| rig.balancer.view().iter().all(|view| view.in_flight == 0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_health_path_that_is_gone_from_the_configuration_is_no_longer_asked() {
+    let upstream =
+        Upstream::start(|_, _| hyper::Response::builder().status(500).body(crate::rig::body("")).unwrap()).await;
+    let with = UpstreamConfig { health_path: Some("/bad".into()), ..UpstreamConfig::new("i1", upstream.address) };
+    let without = UpstreamConfig { health_path: None, ..with.clone() };
+    let balancer = Balancer::new(vec![with], Settings::default(), SECRET.to_owned());
+    soon(balancer.ready()).await;
+    assert_eq!(balancer.view()[0].state, State::Unhealthy);
+    balancer.set_upstreams(vec![without]);
+    until(|| balancer.view()[0].state == State::Healthy).await;
+}
+
+#[tokio::test]
+async fn a_weight_set_by_hand_outlives_a_reload_that_does_not_change_it() {
+    let upstream = Upstream::saying("1").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let mut configs = configs(&[upstream.address], false);
+    rig.balancer.set_weight("i1", 4);
+    rig.balancer.set_upstreams(configs.clone());
+    assert_eq!(rig.balancer.view()[0].weight, 4);
+    configs[0].weight = 2;
+    rig.balancer.set_upstreams(configs);
+    assert_eq!(rig.balancer.view()[0].weight, 2);
+}
+
+/// What each of 40 addresses is answered, by the hash of the address.
+async fn places(balancer: &Balancer) -> Vec<Bytes> {
+    let mut places = Vec::new();
+    for host in 0..40 {
+        let caller = Caller::at(IpAddr::V4(Ipv4Addr::new(192, 168, 1, host)));
+        let answer = soon(balancer.forward(request(), &caller, &detailed())).await.unwrap();
+        places.push(soon(answer.body.collect()).await.unwrap().to_bytes());
+    }
+    places
+}
+
+#[tokio::test]
+async fn one_put_before_the_others_moves_none_of_them() {
+    let upstreams = three().await;
+    let all = addresses(&upstreams);
+    let rig = Rig::before(&all[1..]).await;
+    set(&rig.settings, "balancer.policy", json!("sticky_cookie"));
+    let first = soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    let back = Caller { sticky: first.stick_to.clone(), ..caller() };
+    let said = soon(first.body.collect()).await.unwrap().to_bytes();
+    set(&rig.settings, "balancer.policy", json!("ip_hash"));
+    let (before, placed) = (rig.balancer.view(), places(&rig.balancer).await);
+    let (before, open) = (before[0].state, upstreams[1].open.load(Ordering::SeqCst));
+    let mut shifted = configs(&all, false);
+    shifted[0].weight = 0;
+    rig.balancer.set_upstreams(shifted.clone());
+    let after = rig.balancer.view();
+    assert_eq!(after.iter().map(|view| view.id.as_str()).collect::<Vec<_>>(), ["i1", "i2", "i3"]);
+    assert_eq!((after[1].state, after[2].state), (before, before), "known, and not to be looked at anew");
+    assert!(after[1].target.ends_with(&all[1].port().to_string()));
+    assert_eq!(places(&rig.balancer).await, placed);
+    assert_eq!(upstreams[1].open.load(Ordering::SeqCst), open, "their connections are kept");
+    set(&rig.settings, "balancer.policy", json!("sticky_cookie"));
+    let again = Balancer::new(shifted, rig.settings.clone(), SECRET.to_owned());
+    soon(again.ready()).await;
+    for balancer in [&rig.balancer, &again] {
+        let answer = soon(balancer.forward(request(), &back, &detailed())).await.unwrap();
+        assert_eq!(soon(answer.body.collect()).await.unwrap().to_bytes(), said, "and so does a cookie");
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use hyper::Response;
 use roundtrip::balancer::Balancer;
 use roundtrip::balancer::answer::Answer;
 use roundtrip::balancer::failure::Failure;
 use serde_json::json;
 
-use crate::rig::{Rig, Upstream, soon, status, until};
+use crate::rig::{Rig, Upstream, body, soon, status, until};
 use crate::{caller, detailed, named, request, set};
 
 /// A balancer with room for one request.
@@ -90,4 +91,21 @@ async fn another_upstream_with_room_is_used_before_anybody_waits() {
     set(&rig.settings, "balancer.concurrency", json!(1));
     let (one, other) = (ask(&rig.balancer).await.unwrap(), ask(&rig.balancer).await.unwrap());
     assert_ne!(one.upstream, other.upstream);
+}
+
+#[tokio::test]
+async fn a_second_attempt_does_not_wait_in_line_and_holds_up_nobody() {
+    let bad = Upstream::start(|_, _| Response::builder().status(503).body(body("bad")).unwrap()).await;
+    let good = Upstream::saying("good").await;
+    let rig = Rig::before(&[bad.address, good.address]).await;
+    set(&rig.settings, "balancer.concurrency", json!(1));
+    set(&rig.settings, "balancer.queue.wait", json!(60_000));
+    rig.balancer.set_draining("i1", true);
+    let busy = ask(&rig.balancer).await.unwrap();
+    rig.balancer.set_draining("i1", false);
+    for _ in 0..2 {
+        let answer = ask(&rig.balancer).await.unwrap();
+        assert_eq!((answer.upstream.as_str(), answer.head.status.as_u16()), ("i1", 503), "the answer that was there");
+    }
+    assert_eq!((busy.upstream.as_str(), rig.balancer.waiting()), ("i2", 0));
 }

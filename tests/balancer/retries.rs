@@ -1,7 +1,11 @@
 //! What is asked twice, and what never.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response};
 use roundtrip::balancer::Caller;
@@ -9,7 +13,7 @@ use roundtrip::balancer::answer::Answer;
 use roundtrip::balancer::failure::Failure;
 use roundtrip::balancer::upload::Upload;
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::rig::{Rig, Upstream, body, raw_upstream, soon, until};
 use crate::{attribute, caller, detailed, named, set};
@@ -204,4 +208,90 @@ async fn an_answer_that_has_begun_may_outlast_the_deadline() {
     set(&rig.settings, "balancer.timeout.deadline", json!(100));
     let (answer, _) = ask(&rig, asking(Method::GET, ""), &caller()).await;
     assert_eq!(soon(answer.body.collect()).await.unwrap().to_bytes(), "helloworld");
+}
+
+#[tokio::test]
+async fn once_a_byte_came_back_over_a_kept_connection_nothing_is_sent_again_on_the_side() {
+    for garbage in [
+        "SSH-2.0-OpenSSH_9.9\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Le",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ] {
+        let upstream = raw_upstream(move |mut stream| async move {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
+            let _ = stream.write_all(garbage.as_bytes()).await;
+        })
+        .await;
+        let rig = in_turn(&[upstream]).await;
+        ask(&rig, asking(Method::GET, ""), &caller()).await;
+        until(|| rig.balancer.view()[0].in_flight == 0).await;
+        let again = soon(rig.balancer.forward(asking(Method::DELETE, ""), &caller(), &detailed())).await;
+        assert!(matches!(again, Err(Failure::Broken { .. })), "{garbage}: {again:?}");
+    }
+}
+
+async fn silent() -> SocketAddr {
+    raw_upstream(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn whoever_got_only_what_the_deadline_left_is_not_blamed() {
+    let rig = in_turn(&[silent().await, silent().await]).await;
+    set(&rig.settings, "balancer.timeout.head", json!(300));
+    set(&rig.settings, "balancer.timeout.deadline", json!(500));
+    let root = detailed();
+    let failure = soon(rig.balancer.forward(asking(Method::GET, ""), &caller(), &root)).await.unwrap_err();
+    assert!(matches!(failure, Failure::TooSlow { .. }), "{failure}");
+    assert_eq!(named(&root.trace().finish(), "Forward to an instance").len(), 2);
+    let blamed: Vec<bool> = rig.balancer.view().iter().map(|view| view.ewma_us.is_some()).collect();
+    assert_eq!(blamed, [true, false]);
+}
+
+/// A body without end.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 64 * 1024])))))
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_runs_while_the_upstream_reads_slowly() {
+    let slow = raw_upstream(|mut stream| async move {
+        while stream.read(&mut vec![0; 256 * 1024]).await.is_ok_and(|read| read > 0) {
+            // The slowness is what is tested.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let rig = in_turn(&[slow]).await;
+    set(&rig.settings, "balancer.timeout.deadline", json!(200));
+    let request = Request::post("/").header("host", "a").body(Upload::stream(Endless)).unwrap();
+    let failure = soon(rig.balancer.forward(request, &caller(), &detailed())).await.unwrap_err();
+    assert!(matches!(failure, Failure::TooSlow { .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn an_error_that_is_kept_while_another_is_asked_takes_up_no_place() {
+    let (bad, asked) = (failing("bad", &[]).await, silent().await);
+    let rig = in_turn(&[bad.address, asked]).await;
+    set(&rig.settings, "balancer.timeout.head", json!(3_000));
+    let balancer = rig.balancer.clone();
+    let asking = asking(Method::GET, "");
+    let task = tokio::spawn(async move { balancer.forward(asking, &caller(), &detailed()).await.unwrap() });
+    until(|| rig.balancer.view()[1].in_flight == 1).await;
+    assert_eq!(rig.balancer.view()[0].in_flight, 0);
+    let answer = soon(task).await.unwrap();
+    assert_eq!(answer.upstream, "i1");
+    assert_eq!(soon(answer.body.collect()).await.unwrap().to_bytes(), "bad");
 }
