@@ -12,8 +12,9 @@ use crate::web::list::members;
 
 /// Statuses whose responses may be kept without being told so (RFC 9110, section 15.1). 206 is not kept here.
 const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
-/// No guess is longer (RFC 9111, section 4.2.2, leaves it to us).
-const GUESS_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// No guess is longer (RFC 9111, section 4.2.2, leaves it to us). A file that is edited, behind a server that says
+/// nothing about freshness, is to be seen within a minute.
+const GUESS_MAX: Duration = Duration::from_secs(60);
 
 /// A moment: on the clock that measures and on the one that `Date` is told by.
 #[derive(Debug, Clone, Copy)]
