@@ -159,7 +159,6 @@ impl Rules {
             enabled: plan.cache.enabled,
             default_ttl: plan.cache.default_ttl.map(Duration::from_secs),
             max_object_bytes: plan.cache.object_bytes_max,
-            ..self.cache
         };
         Ok(Self {
             cache,

@@ -131,8 +131,7 @@ impl Get<'_> {
             Ok(_) | Err(Failure::Upload) => return None,
             Err(_) => (None, By::Edge),
         };
-        let grace = self.source.rule.stale_grace.unwrap_or(self.settings.grace);
-        if !stale.head.freshness.serves_on_error(&self.control, grace, Tick::now()) {
+        if !stale.head.freshness.serves_on_error(&self.control, self.settings.grace, Tick::now()) {
             return None;
         }
         self.cache.store.count_stale();

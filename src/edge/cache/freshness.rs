@@ -265,6 +265,15 @@ mod tests {
         }
 
         #[test]
+        fn a_guess_is_a_tenth_of_the_time_without_a_change_and_at_most_a_minute(ago in 0_u64..1_000_000_000) {
+            let mut headers = HeaderMap::new();
+            let changed = i64::try_from(ago).expect("it fits");
+            headers.insert(LAST_MODIFIED, http_date(-changed).parse().expect("a value"));
+            let guessed = guess(StatusCode::OK, &headers, &Control::default(), at(0).date);
+            prop_assert_eq!(guessed, Some((Duration::from_secs(ago) / 10).min(Duration::from_secs(60))));
+        }
+
+        #[test]
         fn no_field_of_any_shape_makes_it_panic(age in "[ -~]{0,30}", expires in "[ -~]{0,40}", date in "[ -~]{0,40}") {
             let freshness = response(&[("age", age), ("expires", expires), ("date", date)]);
             freshness.ttl(tick(1));
