@@ -310,3 +310,59 @@ async fn a_cache_that_is_switched_off_keeps_and_says_nothing() {
         assert_eq!((text(&answer), header(&answer, "cache-status")), (number, None));
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_kept_pushes_nothing_out() {
+    let upstream = Upstream::start(|head, _| match head.uri.path() {
+        "/kept" => answer(200, &["cache-control: max-age=60"], vec![b'x'; 20 * 1024]),
+        _ => answer(200, &["cache-control: no-store"], "own"),
+    })
+    .await;
+    let rig = Rig::before(&[upstream.address]).await;
+    set(&rig, "http.cache.bytes", json!(64 * 1024));
+    rig.get("/kept", "").await;
+    let long = "x".repeat(1_000);
+    for number in 0..70 {
+        rig.get(&format!("/{number}/{long}"), "").await;
+    }
+    assert!(cache_status(&rig.get("/kept", "").await).starts_with("roundtrip; hit"));
+    assert_eq!(rig.edge.cache().figures().evictions, 0);
+}
+
+/// A body that never comes.
+struct Never;
+
+impl http_body::Body for Never {
+    type Data = bytes::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn an_answer_for_which_there_is_no_room_just_now_costs_its_address_nothing() {
+    let upstream = Upstream::start(|head, _| match head.uri.path() {
+        "/never" => {
+            let never = http_body_util::BodyExt::boxed_unsync(Never);
+            Response::builder().header("cache-control", "max-age=60").body(never).expect("a response")
+        }
+        // Stale from the start.
+        _ => answer(200, &["cache-control: max-age=60", "age: 70", "etag: \"v1\""], "soup"),
+    })
+    .await;
+    let rig = Rig::before(&[upstream.address]).await;
+    set(&rig, "http.cache.bytes", json!(64 * 1024));
+    set(&rig, "http.cache.object_bytes", json!(64 * 1024));
+    assert!(cache_status(&rig.get("/a", "").await).ends_with("; stored"));
+    let mut filling = rig.connect().await;
+    filling.write(&format!("GET /never HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
+    assert!(filling.read_until("\r\n\r\n").await.contains("; stored"));
+    assert_eq!(cache_status(&rig.get("/a", "").await), "roundtrip; fwd=stale");
+    assert_eq!(rig.edge.cache().figures().entries, 1);
+    drop(filling);
+}

@@ -16,7 +16,7 @@ use hyper::http::response::Parts;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rig::{Options, Rig, Upstream, body, field, raw_upstream, soon};
-use roundtrip::edge::site::{Rules, Site};
+use roundtrip::edge::site::{PathRule, Route, Rules, Site};
 use roundtrip::web::host::HostList;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -184,7 +184,9 @@ async fn short_answers_and_transparent_routes_are_left_as_they_are_and_a_setting
     set("http.compress.enabled", json!(true));
 
     let hosts = HostList::new(&[rig::NAME.to_owned()], rig.address.port(), 443);
-    rig.edge.replace(Site::of_one(hosts, rig.balancer.clone(), Rules::transparent()));
+    let path = PathRule::Prefix("/".to_owned());
+    let all = Route { host: None, path, balancer: rig.balancer.clone(), rules: Rules::transparent() };
+    rig.edge.replace(Site::new(hosts, Vec::new(), vec![all]));
     let (headers, body) = get(&rig, "br").await;
     assert_eq!(String::from_utf8(body).unwrap(), text());
     assert!(!headers.contains_key("content-encoding") && !headers.contains_key("vary"));

@@ -302,3 +302,53 @@ async fn a_refusal_is_a_journey_that_turns_at_the_edge_and_shows_what_was_counte
     assert_eq!([shown("key"), shown("left"), shown("burst")], [json!("token"), json!(0), json!(1)]);
     assert!(!serde_json::to_string(&journey.spans).unwrap().contains("secret"));
 }
+
+#[tokio::test]
+async fn no_spelling_of_a_path_slips_past_its_rule() {
+    let (_upstream, rig) = hello().await;
+    serve(&rig, &[("/", LimitRule::Off), ("/api", own(1, By::Address))]);
+    until_refused(&rig, "/api", "").await;
+    for path in
+        ["//api", "/api//x", "/./api", "/x/../api", "/x/%2e%2E/api", "/%61pi", "/../api", "/api/x%2F..%2F..%2Fy"]
+    {
+        assert_eq!(status(&rig.get(path, "").await), 429, "{path}");
+    }
+    for path in ["/apix", "/api/../x", "/x/api"] {
+        assert_eq!(status(&rig.get(path, "").await), 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_route_tells_its_upstream_changes_nothing_about_who_asks() {
+    let (upstream, rig) = hello().await;
+    let route = Route {
+        host: None,
+        path: PathRule::Prefix("/".to_owned()),
+        balancer: rig.balancer.clone(),
+        rules: Rules {
+            limit: own(1, By::Token),
+            request_headers: vec![("authorization".parse().unwrap(), "ours".parse().unwrap())],
+            ..Rules::transparent()
+        },
+    };
+    let hosts = HostList::new(&[rig::NAME.to_owned()], rig.address.port(), 443);
+    rig.edge.replace(Site::new(hosts, Vec::new(), vec![route]));
+    for token in ["one", "two"] {
+        assert_eq!(status(&rig.get("/", &format!("Authorization: {token}\r\n")).await), 200, "{token}");
+    }
+    assert!(upstream.heads().iter().all(|head| head.headers["authorization"] == "ours"));
+}
+
+#[tokio::test]
+async fn inventing_sessions_or_tokens_is_no_way_around_a_limit() {
+    for (by, field) in [(By::Session("id".to_owned()), "Cookie: id="), (By::Token, "Authorization: ")] {
+        let (_upstream, rig) = hello().await;
+        serve(&rig, &[("/", own(1, by))]);
+        let mut answered = 0;
+        while status(&rig.get("/", &format!("{field}{answered}\r\n")).await) == 200 {
+            answered += 1;
+            assert!(answered <= 100, "never refused");
+        }
+        assert!(answered > 10, "a class may share an address: {answered}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The accept loop. It never waits for a client: handshakes are spawned.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -13,6 +13,9 @@ use super::{Shared, connection};
 /// After accept(2) failed, mostly for want of file descriptors: long enough for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Refused connections are told of no more often: whoever makes too many must not fill the log as well.
+const WARN_EVERY: Duration = Duration::from_secs(1);
+
 /// Accepts until told to stop, then drains for as long as was said, then cuts.
 pub async fn run(
     listener: TcpListener,
@@ -22,13 +25,14 @@ pub async fn run(
     mut stop: watch::Receiver<Option<Duration>>,
 ) {
     let mut connections = JoinSet::new();
+    let (mut refused, mut warned) = (0_u64, None::<Instant>);
     while stop.borrow().is_none() {
         tokio::select! {
             biased;
             changed = stop.changed() => if changed.is_err() { break },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => match admission.admit(peer.ip(), &shared.limits) {
+                Ok((stream, peer)) => match admission.admit(peer.ip(), shared.site.load().trusts(peer.ip()), &shared.limits) {
                     Some(place) => {
                         let served = connection::serve(stream, peer, tls.clone(), Arc::clone(&shared), stop.clone());
                         connections.spawn(async move {
@@ -36,7 +40,13 @@ pub async fn run(
                             drop(place);
                         });
                     }
-                    None => log::debug!(target: "edge", "{peer}: too many connections"),
+                    None => {
+                        refused += 1;
+                        if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+                            log::warn!(target: "edge", "{peer}: too many connections; {refused} refused so far");
+                            warned = Some(Instant::now());
+                        }
+                    }
                 },
                 Err(error) => {
                     log::warn!(target: "edge", "accept: {error}");

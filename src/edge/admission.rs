@@ -23,11 +23,13 @@ pub struct Place {
 }
 
 impl Admission {
-    /// A place for a connection from `address`; None when there is none left.
-    pub fn admit(&self, address: IpAddr, limits: &EdgeLimits) -> Option<Place> {
+    /// A place for a connection from `address`; None when there is none left. `shared`: many clients come from
+    /// there, by a proxy that is trusted, so that only the bound on all counts.
+    pub fn admit(&self, address: IpAddr, shared: bool, limits: &EdgeLimits) -> Option<Place> {
         let mut counts = self.counts();
         let from_here = counts.by_address.get(&address).copied().unwrap_or(0);
-        if counts.total >= limits.connections_max || from_here >= limits.connections_per_address_max {
+        let here_is_full = !shared && from_here >= limits.connections_per_address_max;
+        if counts.total >= limits.connections_max || here_is_full {
             return None;
         }
         counts.total += 1;
@@ -61,11 +63,20 @@ mod tests {
     fn each_address_has_its_share_and_gives_it_back() {
         let limits = EdgeLimits { connections_max: 3, connections_per_address_max: 2, ..EdgeLimits::default() };
         let (admission, a, b) = (Admission::default(), IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
-        let (first, second) = (admission.admit(a, &limits), admission.admit(a, &limits));
-        assert!(first.is_some() && second.is_some() && admission.admit(a, &limits).is_none());
-        let third = admission.admit(b, &limits);
-        assert!(third.is_some() && admission.admit(b, &limits).is_none(), "three in all");
+        let admit = |address| admission.admit(address, false, &limits);
+        let (first, second) = (admit(a), admit(a));
+        assert!(first.is_some() && second.is_some() && admit(a).is_none());
+        let third = admit(b);
+        assert!(third.is_some() && admit(b).is_none(), "three in all");
         drop(first);
-        assert!(admission.admit(a, &limits).is_some());
+        assert!(admit(a).is_some());
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_have_as_many_connections_as_there_are_in_all() {
+        let limits = EdgeLimits { connections_max: 3, connections_per_address_max: 1, ..EdgeLimits::default() };
+        let (admission, proxy) = (Admission::default(), IpAddr::from([127, 0, 0, 1]));
+        let places: Vec<_> = (0..4).map(|_| admission.admit(proxy, true, &limits)).collect();
+        assert_eq!(places.iter().filter(|place| place.is_some()).count(), 3);
     }
 }

@@ -155,6 +155,9 @@ pub enum Broken {
     Encoder(#[from] io::Error),
 }
 
+/// What is kept goes out in pieces, so that an answer is under way until its client has taken nearly all of it.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// What the client is sent. When it has been handed over, or nobody wants it any more, the exchange is over.
 #[derive(Debug)]
 pub struct EdgeBody {
@@ -203,13 +206,20 @@ impl EdgeBody {
     }
 }
 
+fn piece(rest: &mut Option<Bytes>) -> Option<Bytes> {
+    match rest {
+        Some(bytes) if bytes.len() > PIECE_BYTES => Some(bytes.split_to(PIECE_BYTES)),
+        _ => rest.take(),
+    }
+}
+
 impl Body for Source {
     type Data = Bytes;
     type Error = Broken;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
-            Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Whole(bytes) => Poll::Ready(piece(bytes).map(|piece| Ok(Frame::data(piece)))),
             Source::Growing(reader) => {
                 Pin::new(reader).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
             }

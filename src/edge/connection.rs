@@ -23,6 +23,7 @@ use super::offer::{Offer, Streams};
 use super::origin::Origin;
 use super::serve;
 use super::tunnel::{Switch, Tunnel};
+use super::written::Written;
 use crate::observe::clock::Tick;
 
 /// How often a connection is looked at for being too slow.
@@ -50,6 +51,8 @@ pub struct ConnInfo {
     used: AtomicBool,
     /// When the last request ended (nanoseconds of [`Tick`]).
     quiet_since: AtomicU64,
+    /// When the client last took bytes, in h2, likewise; in HTTP/1.1 the gate knows.
+    wrote_at: AtomicU64,
     /// What the upstream is told of the peer.
     pub origin: Origin,
     /// The answer under way in HTTP/1.1; each stream of h2 has its own.
@@ -68,6 +71,7 @@ impl ConnInfo {
             under_way: AtomicUsize::new(0),
             used: AtomicBool::new(false),
             quiet_since: AtomicU64::new(Tick::now().as_nanos()),
+            wrote_at: AtomicU64::new(0),
             origin: Origin::new(peer.ip(), secure),
             offer: Arc::default(),
             given_up: AtomicUsize::new(0),
@@ -118,16 +122,9 @@ impl ConnInfo {
         self.under_way.fetch_sub(1, Ordering::Release);
     }
 
-    /// Whether nothing has happened for longer than `patience`.
-    fn is_idle(&self, now: Tick, patience: Duration) -> bool {
-        let since = Tick::from_nanos(self.quiet_since.load(Ordering::Relaxed));
-        self.under_way.load(Ordering::Acquire) == 0 && now.since(since) > patience
-    }
-
-    /// Whether there is nothing to wait for once the connection is to end. hyper ends an idle connection
-    /// by itself, but not one that never carried a request.
-    fn has_nothing_to_end(&self, now: Tick) -> bool {
-        !self.used.load(Ordering::Relaxed) || self.is_idle(now, FLUSH_TIMEOUT)
+    /// The client has taken bytes.
+    pub fn wrote(&self) {
+        self.wrote_at.store(Tick::now().as_nanos(), Ordering::Relaxed);
     }
 }
 
@@ -229,7 +226,7 @@ where
         .initial_connection_window_size(limits.h2_connection_window)
         .max_pending_accept_reset_streams(limits.h2_pending_resets_max)
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Written::new(stream, Arc::clone(&info))), service);
     drive(connection, |connection| connection.graceful_shutdown(), &info, Client::H2(&streams), limits, stop).await;
 }
 
@@ -269,6 +266,23 @@ impl Client<'_> {
         }
         ignored
     }
+
+    /// Whether nothing has happened for longer than `patience`. The last bytes of an answer may be on their
+    /// way when it has long been handed over.
+    fn is_idle(self, info: &ConnInfo, now: Tick, patience: Duration) -> bool {
+        let (wrote_at, coming) = match self {
+            Client::H1(watch) => (watch.wrote_at(), watch.head_since().is_some()),
+            Client::H2(_) => (Tick::from_nanos(info.wrote_at.load(Ordering::Relaxed)), false),
+        };
+        let since = Tick::from_nanos(info.quiet_since.load(Ordering::Relaxed)).max(wrote_at);
+        info.under_way.load(Ordering::Acquire) == 0 && !coming && now.since(since) > patience
+    }
+
+    /// Whether there is nothing to wait for once the connection is to end. hyper ends an idle connection
+    /// by itself, but not one that never carried a request.
+    fn has_nothing_to_end(self, info: &ConnInfo, now: Tick) -> bool {
+        !info.used.load(Ordering::Relaxed) || self.is_idle(info, now, FLUSH_TIMEOUT)
+    }
 }
 
 /// Runs a connection; ends it when told to stop or when its client is too slow.
@@ -302,12 +316,12 @@ async fn drive<C>(
             }
             _ = look.tick() => {
                 let now = Tick::now();
-                if client.is_too_slow(info, now, limits) || (ending && info.has_nothing_to_end(now)) {
+                if client.is_too_slow(info, now, limits) || (ending && client.has_nothing_to_end(info, now)) {
                     return;
                 }
                 // Requests that are begun and given up cost us work, and the client nothing (CVE-2023-44487).
                 let given_up = info.given_up.load(Ordering::Relaxed) > limits.h2_given_up_max;
-                if !ending && (given_up || info.is_idle(now, limits.idle_timeout)) {
+                if !ending && (given_up || client.is_idle(info, now, limits.idle_timeout)) {
                     ending = true;
                     graceful(connection.as_mut());
                 }

@@ -25,6 +25,7 @@ mod serve;
 pub mod site;
 mod sticky;
 mod tunnel;
+mod written;
 
 use std::io;
 use std::net::SocketAddr;

@@ -59,10 +59,10 @@ pub async fn answer(
     let version = head.version;
     let expects = version == Version::HTTP_11 && head.headers.contains_key(EXPECT);
     let mut exchange = Exchange::begin(&shared, &info, &head, started);
-    let site = shared.site.load_full();
+    let serving = Serving { generation: shared.cache.generation(), site: shared.site.load_full() };
     let mut standing = Standing::default();
     let mut promise = None;
-    let answered = match prepare(&mut head, verdict, &site, &shared, &info, &exchange, started) {
+    let answered = match prepare(&mut head, verdict, &serving, &shared, &info, &exchange, started) {
         Err(refusal) => Err(refusal),
         Ok(mut way) => {
             exchange.takes(&way.route.rules);
@@ -94,8 +94,16 @@ pub async fn answer(
     Ok(response)
 }
 
+/// What is served. The cache's generation is older than the site, or as old: an old site's answer is never
+/// kept for a new one.
+struct Serving {
+    generation: u64,
+    site: Arc<Site>,
+}
+
 /// Where a request goes, and for whom.
 struct Way<'a> {
+    generation: u64,
     route: &'a Route,
     client: IpAddr,
     promise: Option<HeaderValue>,
@@ -141,6 +149,8 @@ async fn forward<'a>(
         rule: &rules.cache,
         via: &shared.via,
         secure: info.origin.is_secure(),
+        request_headers: &rules.request_headers,
+        generation: way.generation,
         recorder: &shared.recorder,
     };
     match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
@@ -164,12 +174,13 @@ fn upload(incoming: Incoming, expects: bool, rules: &Rules) -> (Upload, Option<A
 fn prepare<'a>(
     head: &mut Parts,
     verdict: Verdict,
-    site: &'a Site,
+    serving: &'a Serving,
     shared: &Shared,
     info: &ConnInfo,
     exchange: &Exchange,
     started: Tick,
 ) -> Result<Way<'a>, Refusal> {
+    let Serving { generation, site } = serving;
     let checking = exchange.root().child_at(Hop::Http, "Check the request", started);
     let mark = if let Verdict::Marked(mark) = verdict { Some(mark) } else { None };
     let checked = check::check(head, verdict, &site.hosts, &shared.limits, &shared.via.name).and_then(|authority| {
@@ -196,7 +207,6 @@ fn prepare<'a>(
     headers::to_upstream(fields, trusted, traced);
     info.origin.tell(fields, &authority, trusted);
     fields.append(VIA, shared.via.received(head.version));
-    headers::set_all(fields, &route.rules.request_headers);
     if let Some(protocols) = protocols {
         headers::set_upgrade(fields, protocols);
     }
@@ -206,7 +216,7 @@ fn prepare<'a>(
         _ => head.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from),
     };
     head.version = Version::HTTP_11;
-    Ok(Way { route, client, promise })
+    Ok(Way { generation: *generation, route, client, promise })
 }
 
 /// A failure to forward, as the client reads it: its own fault if its body was at fault.

@@ -1,6 +1,7 @@
 //! What an edge serves: the hosts it answers to, and which pool of upstreams a request goes to by which
 //! rules. A value: a new configuration is a new site, and the old one goes with its last request.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -158,7 +159,6 @@ impl Rules {
             enabled: plan.cache.enabled,
             default_ttl: plan.cache.default_ttl.map(Duration::from_secs),
             max_object_bytes: plan.cache.object_bytes_max,
-            ..self.cache
         };
         Ok(Self {
             cache,
@@ -186,18 +186,12 @@ impl Site {
         Self { hosts, trusted_proxies, routes }
     }
 
-    /// Everything to one pool.
-    pub fn of_one(hosts: HostList, balancer: Balancer, rules: Rules) -> Self {
-        let path = PathRule::Prefix("/".to_owned());
-        Self::new(hosts, Vec::new(), vec![Route { host: None, path, balancer, rules }])
-    }
-
     /// The route of a request: `authority` as in `Host`, `path` as in the target.
     pub fn route(&self, authority: &str, path: &str) -> Option<&Route> {
         let host = host::host(authority);
-        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        let path = normal(path);
         self.routes.iter().find(|route| {
-            route.host.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(host)) && route.path.covers(&decoded)
+            route.host.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(host)) && route.path.covers(&path)
         })
     }
 
@@ -205,6 +199,28 @@ impl Site {
         let peer = peer.to_canonical();
         self.trusted_proxies.iter().any(|range| range.contains(&peer))
     }
+}
+
+/// A path as rules read it: decoded, without `.`, `..` and empty segments (RFC 3986, section 5.2.4; that `//` is
+/// `/` is what most applications think). It goes upstream as it came. A slash that was encoded parts no
+/// segments: `..` next to one leads nowhere.
+fn normal(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+        return Cow::Borrowed(path);
+    }
+    let Some(rest) = path.strip_prefix('/') else { return percent_decode_str(path).decode_utf8_lossy() };
+    let (mut kept, mut open) = (Vec::new(), false);
+    for segment in rest.split('/') {
+        let segment = percent_decode_str(segment).decode_utf8_lossy();
+        open = matches!(&*segment, "" | "." | "..");
+        match &*segment {
+            ".." => drop(kept.pop()),
+            _ if open => {}
+            _ => kept.push(segment),
+        }
+    }
+    let slash = if open && !kept.is_empty() { "/" } else { "" };
+    Cow::Owned(format!("/{}{slash}", kept.join("/")))
 }
 
 impl PathRule {
@@ -223,7 +239,37 @@ impl PathRule {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn a_path_is_read_without_detours() {
+        for (path, read) in [
+            ("/a/b", "/a/b"),
+            ("//a///b", "/a/b"),
+            ("/a/./b/../c", "/a/c"),
+            ("/a/.", "/a/"),
+            ("/a/b/..", "/a/"),
+            ("/..", "/"),
+            ("/%2e%2E/%61", "/a"),
+            ("/a/x%2F..%2F..%2Fb", "/a/x/../../b"),
+            ("/.a/..b", "/.a/..b"),
+            ("*", "*"),
+        ] {
+            assert_eq!(normal(path), read, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_detour_is_left_in_a_path_without_encoded_ones(path in "/[a./]{0,20}") {
+            let read = normal(&path).into_owned();
+            prop_assert!(read.starts_with('/') && !read.contains("//"));
+            prop_assert!(read.split('/').all(|segment| segment != "." && segment != ".."));
+            prop_assert_eq!(&*normal(&read), &read);
+        }
+    }
 
     #[test]
     fn a_prefix_ends_at_a_slash_and_the_root_covers_everything() {

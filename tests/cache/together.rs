@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use roundtrip::edge::site::{PathRule, Route, Rules, Site};
+use roundtrip::web::host::HostList;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -239,4 +241,71 @@ async fn a_change_elsewhere_keeps_no_answer_out() {
     rig.edge.cache().purge_url(&format!("http://{}/b", rig.host));
     let_go.add_permits(1);
     assert_eq!((text(&alone.rest().await), rig.edge.cache().figures().entries), ("ok", 1));
+}
+
+#[tokio::test]
+async fn who_waited_for_an_old_configurations_answer_keeps_nothing_for_the_new_one() {
+    let (old, count, let_go) =
+        holding("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\nConnection: close\r\n\r\nold")
+            .await;
+    let new = super::counting(&["cache-control: max-age=60"]).await;
+    let rig = Rig::before(&[old]).await;
+    let other = Rig::before(&[new.address]).await;
+    let first = ask(&rig).await;
+    until(|| count.load(Ordering::SeqCst) == 1).await;
+    let mut second = ask(&rig).await;
+    until(|| waiting(&rig) == 1).await;
+    let route = Route {
+        host: None,
+        path: PathRule::Prefix("/".to_owned()),
+        balancer: other.balancer.clone(),
+        rules: Rules::transparent(),
+    };
+    let hosts = HostList::new(&[super::rig::NAME.to_owned()], rig.address.port(), 443);
+    rig.edge.replace(Site::new(hosts, Vec::new(), vec![route]));
+    rig.edge.cache().clear();
+    drop(first);
+    until(|| count.load(Ordering::SeqCst) == 2).await;
+    let_go.add_permits(2);
+    assert_eq!(text(&second.rest().await), "old");
+    let answer = rig.get("/a", "").await;
+    assert_eq!((text(&answer), cache_status(&answer)), ("1", "roundtrip; fwd=uri-miss; stored"));
+}
+
+#[tokio::test]
+async fn where_one_has_waited_too_long_nobody_waits_after_it() {
+    let (upstream, count, let_go) =
+        holding("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok").await;
+    let rig = Rig::before(&[upstream]).await;
+    set(&rig, "http.cache.wait", json!(20));
+    let mut clients = Vec::new();
+    for requests in 1..=4 {
+        clients.push(ask(&rig).await);
+        until(|| count.load(Ordering::SeqCst) == requests).await;
+    }
+    assert_eq!(waiting(&rig), 1);
+    let_go.add_permits(4);
+    for mut client in clients {
+        assert_eq!(text(&client.rest().await), "ok");
+    }
+}
+
+#[tokio::test]
+async fn who_has_a_cookie_waits_for_nobody_where_nothing_was_ever_kept() {
+    let (upstream, count, let_go) =
+        holding("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok").await;
+    let rig = Rig::before(&[upstream]).await;
+    let mut clients = Vec::new();
+    for requests in 1..=2 {
+        let mut client = rig.connect().await;
+        let head = format!("GET /a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: x=1\r\n\r\n", rig.host);
+        client.write(&head).await;
+        clients.push(client);
+        until(|| count.load(Ordering::SeqCst) == requests).await;
+    }
+    assert_eq!(waiting(&rig), 0);
+    let_go.add_permits(2);
+    for mut client in clients {
+        assert_eq!(text(&client.rest().await), "ok");
+    }
 }

@@ -186,3 +186,41 @@ async fn a_body_that_crawls_is_cut_though_it_never_stalls() {
     assert_eq!((status(&answer), problem(&answer).kind.as_str()), (408, "/problems/body-too-slow"), "{answer}");
     assert_eq!(rig.balancer.view()[0].ewma_us, None, "the upstream is not blamed");
 }
+
+#[tokio::test]
+async fn a_kept_answer_is_under_way_until_its_client_has_taken_it() {
+    // More than all the buffers on the way hold.
+    let large =
+        |_: &_, _| Response::builder().header("cache-control", "max-age=60").body(body(vec![b'x'; 32 << 20])).unwrap();
+    let upstream = Upstream::start(large).await;
+    let limits = EdgeLimits { take_timeout: SHORT * 100, ..EdgeLimits::default() };
+    let rig = rig(upstream.address, timeouts(), limits).await;
+    rig.settings.change([("http.cache.object_bytes", &serde_json::json!(32 << 20))]).unwrap();
+    rig.get("/", "").await;
+    let mut journeys = rig.recorder.subscribe();
+    let mut client = rig.connect().await;
+    client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
+    assert!(client.read_until("\r\n\r\n").await.contains("roundtrip; hit"));
+    assert_eq!(soon(journeys.recv()).await.unwrap().summary.status, 499);
+    assert_eq!(upstream.heads().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_a_head_is_coming_in_is_not_idle() {
+    let upstream = Upstream::saying("hello").await;
+    let limits = EdgeLimits { head_timeout: Duration::from_secs(3_600), idle_timeout: SHORT, ..EdgeLimits::default() };
+    let rig = Rig::with(&[upstream.address], Options { limits, ..Options::default() });
+    soon(rig.balancer.ready()).await;
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host);
+    let (begin, end) = request.split_at(20);
+    let mut client = rig.connect().await;
+    client.write(begin).await;
+    // Others that are idle show that there was time enough to close it.
+    for _ in 0..3 {
+        let mut idle = rig.connect().await;
+        idle.write(&request).await;
+        assert_eq!(status(&idle.rest().await), 200);
+    }
+    client.write(end).await;
+    assert_eq!(status(&client.read_until("hello").await), 200);
+}

@@ -160,7 +160,11 @@ impl Get<'_> {
                             None => patient = false,
                         },
                         Waited::Over => {}
-                        Waited::TooLong => patient = false,
+                        Waited::TooLong => {
+                            patient = false;
+                            // A long poll: whoever comes after need not wait as well.
+                            self.cache.store.nobody_waits(&self.key, Tick::now() + self.settings.hit_for_miss);
+                        }
                     }
                 }
                 Look::Fetch { ticket, stale, why } => return self.fetch(ticket, stale, why).await,
@@ -179,8 +183,8 @@ impl Get<'_> {
             && !headers.contains_key(AUTHORIZATION)
             && !self.is_partial();
         let may_lead = may_join && self.head.method == Method::GET && !validate::is_conditional(headers);
-        let now = Tick::now();
-        let ask = Ask { key: &self.key, headers, control: &self.control, now, may_join, may_lead };
+        let (now, generation) = (Tick::now(), self.source.generation);
+        let ask = Ask { key: &self.key, headers, control: &self.control, now, generation, may_join, may_lead };
         let looked = self.cache.store.look(&ask);
         tell(&looking, &self.key, Some((&looked, now)));
         looked

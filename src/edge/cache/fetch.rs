@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::header::{AUTHORIZATION, VIA};
+use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue, VIA};
 use hyper::http::response;
 use hyper::{HeaderMap, Method, Request, StatusCode, Version};
 
@@ -40,13 +40,18 @@ pub struct Source<'a> {
     pub via: &'a Via,
     /// Whether the client came by TLS: a part of the address.
     pub secure: bool,
+    /// Set on what is sent, and unknown to the store: they are the route's, and not what the client asked.
+    pub request_headers: &'a [(HeaderName, HeaderValue)],
+    /// The store's, from before the route was looked up.
+    pub generation: u64,
     /// For what is fetched without a client.
     pub recorder: &'a Recorder,
 }
 
 impl Source<'_> {
     /// An upstream's answer as the client may have it: only Via is added.
-    pub async fn fetch(&self, request: Request<Upload>, parent: &Span) -> Result<Answer, Failure> {
+    pub async fn fetch(&self, mut request: Request<Upload>, parent: &Span) -> Result<Answer, Failure> {
+        headers::set_all(request.headers_mut(), self.request_headers);
         let mut answer = self.balancer.forward(request, self.caller, parent).await?;
         let passing = parent.child_at(Hop::Balancer, "Pass the answer on", answer.head_at);
         passing.direction(Direction::Back);
@@ -126,8 +131,7 @@ impl Get<'_> {
             Ok(_) | Err(Failure::Upload) => return None,
             Err(_) => (None, By::Edge),
         };
-        let grace = self.source.rule.stale_grace.unwrap_or(self.settings.grace);
-        if !stale.head.freshness.serves_on_error(&self.control, grace, Tick::now()) {
+        if !stale.head.freshness.serves_on_error(&self.control, self.settings.grace, Tick::now()) {
             return None;
         }
         self.cache.store.count_stale();
@@ -183,12 +187,14 @@ impl Get<'_> {
         let object_bytes = self.source.rule.max_object_bytes.unwrap_or(self.settings.object_bytes);
         let length = answer.body.size_hint().exact();
         let fits = length.is_none_or(|length| length <= object_bytes);
-        let kept = self.keepable(&answer.head, at).filter(|_| fits);
-        let room = |ticket: &mut Ticket| ticket.promise(length.unwrap_or(object_bytes), self.settings.bytes);
-        let Some(kept) = kept.filter(|_| room(&mut ticket)) else {
+        let Some(kept) = self.keepable(&answer.head, at).filter(|_| fits) else {
             self.give_up(ticket, stale);
             return Found::passed(answer, Some(why), self.source.via);
         };
+        if !ticket.promise(length.unwrap_or(object_bytes), self.settings.bytes) {
+            // No room just now says nothing about the answer: the next one may be kept.
+            return Found::passed(answer, Some(why), self.source.via);
+        }
         let by = By::of(&answer);
         let Answer { mut head, body, stick_to, .. } = answer;
         let status = Forwarded { stored: true, ..Forwarded::because(why) };
@@ -215,7 +221,7 @@ impl Get<'_> {
             && !validate::is_conditional(&self.head.headers)
             && !self.head.headers.contains_key(AUTHORIZATION);
         if ordinary || (stale.is_some() && self.head.method == Method::HEAD) {
-            ticket.give_up(stale, Tick::now() + self.settings.hit_for_miss, self.settings.bytes);
+            ticket.give_up(stale, Tick::now() + self.settings.hit_for_miss);
         }
     }
 }
@@ -234,7 +240,7 @@ async fn fill(ticket: Ticket, head: Arc<Head>, growing: Arc<Growing>, mut body: 
                 let Ok(chunk) = frame.into_data() else { continue };
                 length += chunk.len() as u64;
                 if length > settings.object_bytes {
-                    ticket.give_up(None, Tick::now() + settings.hit_for_miss, settings.bytes);
+                    ticket.give_up(None, Tick::now() + settings.hit_for_miss);
                     growing.push(chunk);
                     return growing.overflow(body);
                 }

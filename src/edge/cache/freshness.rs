@@ -12,8 +12,9 @@ use crate::web::list::members;
 
 /// Statuses whose responses may be kept without being told so (RFC 9110, section 15.1). 206 is not kept here.
 const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
-/// No guess is longer (RFC 9111, section 4.2.2, leaves it to us).
-const GUESS_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// No guess is longer (RFC 9111, section 4.2.2, leaves it to us). A file that is edited, behind a server that says
+/// nothing about freshness, is to be seen within a minute.
+const GUESS_MAX: Duration = Duration::from_secs(60);
 
 /// A moment: on the clock that measures and on the one that `Date` is told by.
 #[derive(Debug, Clone, Copy)]
@@ -261,6 +262,15 @@ mod tests {
             prop_assert!(freshness.is_fresh(early) || !freshness.is_fresh(late));
             prop_assert_eq!(freshness.is_fresh(early), freshness.ttl(early) > 0);
             prop_assert!(freshness.age(early) >= Duration::from_secs(age.max(offset.min(0).unsigned_abs())));
+        }
+
+        #[test]
+        fn a_guess_is_a_tenth_of_the_time_without_a_change_and_at_most_a_minute(ago in 0_u64..1_000_000_000) {
+            let mut headers = HeaderMap::new();
+            let changed = i64::try_from(ago).expect("it fits");
+            headers.insert(LAST_MODIFIED, http_date(-changed).parse().expect("a value"));
+            let guessed = guess(StatusCode::OK, &headers, &Control::default(), at(0).date);
+            prop_assert_eq!(guessed, Some((Duration::from_secs(ago) / 10).min(Duration::from_secs(60))));
         }
 
         #[test]

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
@@ -94,12 +94,17 @@ impl Growing {
 
     /// All chunks and `last` in one piece; copies only where there are several.
     pub fn whole(&self, last: Option<&Bytes>) -> Bytes {
-        let state = self.state();
-        let mut chunks = state.chunks.iter().chain(last);
-        match (chunks.next(), chunks.next()) {
-            (None, _) => Bytes::new(),
-            (Some(only), None) => only.clone(),
-            _ => state.chunks.iter().chain(last).flat_map(|chunk| chunk.iter().copied()).collect(),
+        // The readers go on while it is copied.
+        let mut chunks = self.state().chunks.clone();
+        chunks.extend(last.cloned());
+        match chunks.as_slice() {
+            [] => Bytes::new(),
+            [only] => only.clone(),
+            chunks => {
+                let mut whole = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
+                chunks.iter().for_each(|chunk| whole.extend_from_slice(chunk));
+                whole.freeze()
+            }
         }
     }
 

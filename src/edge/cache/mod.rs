@@ -49,7 +49,12 @@ impl SharedCache {
     }
 
     pub fn clear(&self) -> usize {
-        self.store.remove_all("")
+        self.store.clear()
+    }
+
+    /// Which clearing it has been since. Read before the configuration is, by which something is fetched.
+    pub fn generation(&self) -> u64 {
+        self.store.generation()
     }
 
     pub fn figures(&self) -> Figures {

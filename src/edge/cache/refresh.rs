@@ -27,13 +27,22 @@ impl Get<'_> {
         let (balancer, caller) = (self.source.balancer.clone(), self.source.caller.clone());
         let (rule, via) = (self.source.rule.clone(), self.source.via.clone());
         let (secure, recorder) = (self.source.secure, self.source.recorder.clone());
+        let (request_headers, generation) = (self.source.request_headers.to_vec(), self.source.generation);
         tokio::spawn(async move {
             let context = Context::new_root();
             let started_at = OffsetDateTime::now_utc();
             let root = Trace::start(context, context.key, Hop::Http, "Refresh a kept answer", Tick::now());
             let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
-            let source =
-                Source { balancer: &balancer, caller: &caller, rule: &rule, via: &via, secure, recorder: &recorder };
+            let source = Source {
+                balancer: &balancer,
+                caller: &caller,
+                rule: &rule,
+                via: &via,
+                secure,
+                request_headers: &request_headers,
+                generation,
+                recorder: &recorder,
+            };
             let get = Get { cache: &cache, settings, source: &source, root: &root, head, control, key };
             let (mut status, mut by, mut response_bytes) = (0, By::Edge, 0);
             if let Ok(found) = get.fetch(ticket, Some(stale), Why::Stale).await {

@@ -10,13 +10,10 @@ pub struct CacheRule {
     pub default_ttl: Option<Duration>,
     /// Larger bodies are not kept. None: as `http.cache.object_bytes` says.
     pub max_object_bytes: Option<u64>,
-    /// How long a stale response may stand in for an upstream that fails, where the response doesn't say.
-    /// None: as `http.cache.grace` says.
-    pub stale_grace: Option<Duration>,
 }
 
 impl Default for CacheRule {
     fn default() -> Self {
-        Self { enabled: true, default_ttl: None, max_object_bytes: None, stale_grace: None }
+        Self { enabled: true, default_ttl: None, max_object_bytes: None }
     }
 }

@@ -2,9 +2,13 @@
 //! lock, never held while anything is waited for.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::HeaderMap;
+use hyper::header::COOKIE;
 use lru::LruCache;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -20,6 +24,9 @@ use crate::observe::clock::Tick;
 const VARIANTS_MAX: usize = 32;
 /// What an address takes in memory besides its responses, roughly.
 const ENTRY_BYTES: u64 = 256;
+
+/// Addresses that are known not to be worth waiting for; the least recently used goes.
+const ALONE_MAX: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
 /// How a cache is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -50,6 +57,8 @@ pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
     pub control: &'a Control,
     pub now: Tick,
+    /// The store's when the request came.
+    pub generation: u64,
     /// Whether another's answer would do for it.
     pub may_join: bool,
     /// Whether its answer would do for others when nothing is stored (a condition of its own would not).
@@ -74,7 +83,12 @@ pub enum Look {
 
 /// Cheap to clone; all clones are the same store.
 #[derive(Debug, Clone)]
-pub struct Store(Arc<Mutex<Shelf>>);
+pub struct Store {
+    shelf: Arc<Mutex<Shelf>>,
+    /// Goes up when all is taken out. What was asked for before, of upstreams that may be others', is not put in
+    /// after.
+    generation: Arc<AtomicU64>,
+}
 
 #[derive(Debug)]
 struct Shelf {
@@ -83,6 +97,10 @@ struct Shelf {
     /// What is taken out on purpose is taken out here, too: an answer that was asked for before is not put
     /// in after.
     fetches: HashMap<Arc<str>, Vec<Fetch>>,
+    /// Until when nobody waits for anybody at an address, by its hash: the last answer was of no use to others,
+    /// or too long in coming (Varnish's hit-for-miss). Apart from what is stored, so that it pushes nothing out.
+    alone: LruCache<u64, Tick>,
+    hasher: RandomState,
     /// Room promised to bodies on their way.
     promised: u64,
     next_fetch: u64,
@@ -94,8 +112,6 @@ struct Entry {
     /// The latest first.
     variants: Vec<Stored>,
     bytes: u64,
-    /// Until then nobody waits for anybody here: the last answer was of no use to others.
-    alone_until: Option<Tick>,
 }
 
 #[derive(Debug)]
@@ -109,14 +125,17 @@ struct Fetch {
 
 impl Default for Store {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Shelf {
+        let shelf = Shelf {
             entries: LruCache::unbounded(),
             bytes: 0,
             fetches: HashMap::new(),
+            alone: LruCache::new(ALONE_MAX),
+            hasher: RandomState::new(),
             promised: 0,
             next_fetch: 0,
             figures: Figures::default(),
-        })))
+        };
+        Self { shelf: Arc::new(Mutex::new(shelf)), generation: Arc::default() }
     }
 }
 
@@ -130,7 +149,8 @@ impl Store {
             shelf.figures.hits += 1;
             return Look::Fresh(stored);
         }
-        let alone = entry.is_some_and(|entry| entry.alone_until.is_some_and(|until| ask.now < until));
+        // What comes to somebody with a cookie is often their own; where something was kept it was not.
+        let personal = entry.is_none() && ask.headers.contains_key(COOKIE);
         let selection =
             entry.and_then(|entry| entry.variants.first()).map(|first| first.head.selection.of(ask.headers));
         let why = match (&stored, entry) {
@@ -139,6 +159,7 @@ impl Store {
             (None, Some(entry)) if !entry.variants.is_empty() => Why::VaryMiss,
             (None, _) => Why::UriMiss,
         };
+        let alone = personal || shelf.is_alone(ask.key, ask.now);
         let under_way = shelf.under_way(ask);
         let asks_nothing = !ask.control.no_cache && ask.control.max_age.is_none() && ask.control.min_fresh.is_none();
         if let Some(stored) =
@@ -169,7 +190,9 @@ impl Store {
         shelf.next_fetch += 1;
         let (id, (waiting, arriving)) = (shelf.next_fetch, watch::channel(None));
         let fetch = Fetch { id, selection, arriving: leads.then_some(arriving) };
-        shelf.fetches.entry(Arc::clone(ask.key)).or_default().push(fetch);
+        if ask.generation == self.generation() {
+            shelf.fetches.entry(Arc::clone(ask.key)).or_default().push(fetch);
+        }
         Ticket { store: self.clone(), key: Arc::clone(ask.key), id, waiting, promised: 0 }
     }
 
@@ -182,16 +205,29 @@ impl Store {
     pub fn remove(&self, key: &str) -> usize {
         let mut shelf = self.shelf();
         shelf.fetches.remove(key);
+        shelf.is_worth_waiting_for(key);
         shelf.take_out(key)
     }
 
     /// Takes out what begins with `prefix`.
     pub fn remove_all(&self, prefix: &str) -> usize {
+        self.shelf().remove_all(prefix)
+    }
+
+    /// Takes out everything, also what has yet to be asked for by requests that are here already.
+    pub fn clear(&self) -> usize {
         let mut shelf = self.shelf();
-        shelf.fetches.retain(|key, _| !key.starts_with(prefix));
-        let keys: Vec<Arc<str>> =
-            shelf.entries.iter().map(|(key, _)| Arc::clone(key)).filter(|key| key.starts_with(prefix)).collect();
-        keys.iter().map(|key| shelf.take_out(key)).sum()
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        shelf.remove_all("")
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Until then nobody waits for anybody at this address.
+    pub fn nobody_waits(&self, key: &str, until: Tick) {
+        self.shelf().is_not_worth_waiting_for(key, until);
     }
 
     pub fn figures(&self) -> Figures {
@@ -202,7 +238,7 @@ impl Store {
 
     /// A panic elsewhere never costs the store: what is in it is whole.
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -222,6 +258,39 @@ impl Shelf {
     fn under_way(&self, ask: &Ask<'_>) -> Option<watch::Receiver<Option<Arriving>>> {
         let suits = |fetch: &&Fetch| fetch.selection.as_ref().is_none_or(|selection| selection.matches(ask.headers));
         self.fetches.get(ask.key)?.iter().filter(suits).find_map(|fetch| fetch.arriving.clone())
+    }
+
+    fn is_alone(&mut self, key: &str, now: Tick) -> bool {
+        let hash = self.hasher.hash_one(key);
+        self.alone.get(&hash).is_some_and(|until| now < *until)
+    }
+
+    fn is_not_worth_waiting_for(&mut self, key: &str, until: Tick) {
+        self.alone.put(self.hasher.hash_one(key), until);
+    }
+
+    fn is_worth_waiting_for(&mut self, key: &str) {
+        self.alone.pop(&self.hasher.hash_one(key));
+    }
+
+    fn remove_all(&mut self, prefix: &str) -> usize {
+        self.fetches.retain(|key, _| !key.starts_with(prefix));
+        self.alone.clear();
+        let keys: Vec<Arc<str>> =
+            self.entries.iter().map(|(key, _)| Arc::clone(key)).filter(|key| key.starts_with(prefix)).collect();
+        keys.iter().map(|key| self.take_out(key)).sum()
+    }
+
+    /// Takes out one variant.
+    fn take_out_one(&mut self, key: &str, gone: &Stored) {
+        let Some(entry) = self.entries.peek_mut(key) else { return };
+        let before = entry.bytes;
+        entry.variants.retain(|other| !Arc::ptr_eq(&gone.head, &other.head));
+        if entry.variants.is_empty() {
+            self.take_out(key);
+            return;
+        }
+        self.bytes = self.bytes - before + entry.weigh(key);
     }
 
     fn take_out(&mut self, key: &str) -> usize {
@@ -290,8 +359,8 @@ impl Ticket {
     /// was taken out in the meantime: it may be what was meant to go.
     pub fn keep(self, stored: Stored, bytes_max: u64) {
         self.settle(|shelf, key| {
+            shelf.is_worth_waiting_for(key);
             shelf.change(key, bytes_max, |entry| {
-                entry.alone_until = None;
                 entry.variants.retain(|other| other.head.selection != stored.head.selection);
                 entry.variants.insert(0, stored);
                 entry.variants.truncate(VARIANTS_MAX);
@@ -299,15 +368,13 @@ impl Ticket {
         });
     }
 
-    /// The answer is of no use to others: for a while nobody waits here (Varnish's hit-for-miss), and what it
-    /// takes the place of goes.
-    pub fn give_up(self, instead_of: Option<&Stored>, until: Tick, bytes_max: u64) {
+    /// The answer is of no use to others: for a while nobody waits here, and what it takes the place of goes.
+    pub fn give_up(self, instead_of: Option<&Stored>, until: Tick) {
         self.settle(|shelf, key| {
-            shelf.change(key, bytes_max, |entry| {
-                entry.alone_until = Some(until);
-                let gone = |other: &Stored| instead_of.is_some_and(|gone| Arc::ptr_eq(&gone.head, &other.head));
-                entry.variants.retain(|other| !gone(other));
-            });
+            shelf.is_not_worth_waiting_for(key, until);
+            if let Some(gone) = instead_of {
+                shelf.take_out_one(key, gone);
+            }
         });
     }
 

@@ -22,6 +22,9 @@ use standing::Count;
 pub use standing::{Standing, TooMany};
 use table::{Key, Table};
 
+/// Sessions or tokens that may be busy behind one address: as many as in the limits of the house.
+const SHARING_MAX: u64 = 20;
+
 /// How the requests of a route are limited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LimitRule {
@@ -97,9 +100,8 @@ impl Limiter {
             LimitRule::House | LimitRule::SignIn if house => (span(), self.house(asker, settings, now)),
             LimitRule::Off | LimitRule::House | LimitRule::SignIn => return Ok(Standing::default()),
             LimitRule::Own { requests, window, by } => {
-                let (name, key) = own(route, by, asker);
                 let quota = Quota { tokens: *requests, window: *window, burst: *requests };
-                (span(), vec![self.own.count(name, key, quota, now)])
+                (span(), self.own(route, by, asker, quota, now))
             }
         };
         let standing = Standing::of(counts);
@@ -107,6 +109,21 @@ impl Limiter {
         standing.admitted().inspect_err(|_| {
             span.status(Status::Error);
         })
+    }
+
+    /// By a route's own rule. Who invents sessions or tokens has a full bucket each time: their address is
+    /// counted, too.
+    fn own(&self, route: &Route, by: &By, asker: Asker<'_>, quota: Quota, now: Instant) -> Vec<Count> {
+        let (name, key) = own(route, by, asker);
+        let mut counts = vec![self.own.count(name, key, quota, now)];
+        if matches!(name, "session" | "token") && counts.iter().all(|count| count.outcome.admitted) {
+            let all = |count: u64| count.saturating_mul(SHARING_MAX);
+            let quota = Quota { tokens: all(quota.tokens), burst: all(quota.burst), ..quota };
+            let network = client_network(asker.address).to_string();
+            let key = key_of(route, "behind", network.as_bytes());
+            counts.push(self.addresses.count("address", key, quota, now));
+        }
+        counts
     }
 
     /// The session first: what it is refused does not count against the others behind its address.
@@ -136,10 +153,15 @@ fn own(route: &Route, by: &By, asker: Asker<'_>) -> (&'static str, Key) {
         By::Address => None,
     }
     .unwrap_or(("address", network.as_bytes()));
+    (name, key_of(route, name, value))
+}
+
+/// Of `value`, at this route alone.
+fn key_of(route: &Route, name: &str, value: &[u8]) -> Key {
     let (exact, path) = match &route.path {
         PathRule::Exact(path) => (&b"exact"[..], path),
         PathRule::Prefix(path) => (&b"prefix"[..], path),
     };
     let host = route.host.as_deref().unwrap_or_default();
-    (name, Key::of(&[name.as_bytes(), host.as_bytes(), exact, path.as_bytes(), value]))
+    Key::of(&[name.as_bytes(), host.as_bytes(), exact, path.as_bytes(), value])
 }
