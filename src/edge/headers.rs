@@ -68,11 +68,15 @@ pub fn set_upgrade(headers: &mut HeaderMap, protocols: HeaderValue) {
     headers.insert(UPGRADE, protocols);
 }
 
+/// Fields that an upstream is told besides the client's own: made room for at once.
+const TOLD_UPSTREAM: usize = 8;
+
 /// Makes a client's head an upstream's, but for what it is told of the client. `trusted`: a proxy of ours
 /// sent it, whose word about the client stays.
 pub fn to_upstream(headers: &mut HeaderMap, trusted: bool, traced: bool) {
     let trailers = headers.get_all(TE).iter().flat_map(tokens).any(|coding| coding.eq_ignore_ascii_case("trailers"));
     strip_hop_by_hop(headers);
+    headers.reserve(TOLD_UPSTREAM);
     if trailers {
         // RFC 9110, section 10.1.4: TE is for the next hop, which Connection has to say.
         headers.insert(TE, HeaderValue::from_static("trailers"));

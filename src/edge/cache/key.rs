@@ -16,7 +16,8 @@ pub fn of_request(headers: &HeaderMap, uri: &Uri, secure: bool) -> Arc<str> {
 fn of(secure: bool, authority: &str, target: &str) -> Arc<str> {
     let mut key = String::with_capacity(8 + authority.len() + target.len());
     key.push_str(if secure { "https://" } else { "http://" });
-    key.extend(authority.chars().map(|c| c.to_ascii_lowercase()));
+    key.push_str(authority);
+    key.make_ascii_lowercase();
     key.push_str(target);
     key.into()
 }
