@@ -169,6 +169,21 @@ async fn an_answer_that_says_it_is_private_whole_or_compressed_already_is_left_a
 }
 
 #[tokio::test]
+async fn a_part_says_that_its_whole_depends_on_the_coding_asked_for() {
+    for (media_type, vary) in [("text/plain", Some("accept-encoding".to_owned())), ("image/png", None)] {
+        let upstream = Upstream::start(move |_, _| {
+            let part = Response::builder().status(206).header("content-range", "bytes 0-1/5000");
+            part.header("content-type", media_type).body(body("ab")).unwrap()
+        })
+        .await;
+        let rig = Rig::before(&[upstream.address]).await;
+        let (head, bytes) = ask(&rig, "GET", &[("accept-encoding", "br"), ("range", "bytes=0-1")]).await;
+        assert_eq!((head.status.as_u16(), &bytes[..]), (206, &b"ab"[..]));
+        assert_eq!((one(&head.headers, "vary"), one(&head.headers, "content-encoding")), (vary, None), "{media_type}");
+    }
+}
+
+#[tokio::test]
 async fn short_answers_and_transparent_routes_are_left_as_they_are_and_a_setting_turns_it_off() {
     let upstream = upstream(&[]).await;
     let rig = Rig::before(&[upstream.address]).await;

@@ -11,6 +11,10 @@ pub fn doubt(headers: &HeaderMap) -> Option<&'static str> {
     if second.is_some() {
         return Some("it gave more than one Content-Length");
     }
+    // A list of equal ones (RFC 9112, section 6.3) may be taken for one, or not: so it is none.
+    if length.is_some_and(|length| length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit)) {
+        return Some("its Content-Length is no number");
+    }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let (coding, second) = (codings.next()?, codings.next());
     if length.is_some() {

@@ -17,6 +17,7 @@ use super::compress::{Encoded, Encoder};
 use super::offer::Offer;
 use super::record::Exchange;
 use super::site::Rules;
+use super::trailers;
 use crate::balancer::answer::{AnswerBody, Cut};
 use crate::balancer::upload::BoxError;
 
@@ -134,7 +135,7 @@ impl Body for UploadBody {
                 return body.progress.fail(Trouble::TooLarge);
             }
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame.and_then(|frame| frame.map_err(Into::into).map(trailers::pass).transpose()))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -218,15 +219,12 @@ impl Body for Source {
     type Error = Broken;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match self.get_mut() {
-            Source::Whole(bytes) => Poll::Ready(piece(bytes).map(|piece| Ok(Frame::data(piece)))),
-            Source::Growing(reader) => {
-                Pin::new(reader).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
-            }
-            Source::Stream(stream) => {
-                Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
-            }
-        }
+        let frame = match self.get_mut() {
+            Source::Whole(bytes) => return Poll::Ready(piece(bytes).map(|piece| Ok(Frame::data(piece)))),
+            Source::Growing(reader) => ready!(Pin::new(reader).poll_frame(cx)),
+            Source::Stream(stream) => ready!(Pin::new(stream).poll_frame(cx)),
+        };
+        Poll::Ready(frame.and_then(|frame| frame.map_err(Broken::from).map(trailers::pass).transpose()))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,6 +6,7 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Version};
 
 use super::gate::Verdict;
+use super::head;
 use super::headers::passed_through;
 use super::limits::EdgeLimits;
 use super::refusal::Refusal;
@@ -62,6 +63,22 @@ fn head_of_h2(request: &Parts, limits: &EdgeLimits) -> Result<(), Refusal> {
     // RFC 9113, section 8.3.1.
     if request.uri.path() == "*" && request.method != Method::OPTIONS {
         return Err(Refusal::malformed("Only OPTIONS is for the server as a whole."));
+    }
+    if !head::is_method(request.method.as_str().as_bytes()) {
+        return Err(head::no_method());
+    }
+    // Section 8.2.1; HTTP/1.1 would drop them on the way.
+    let padded = |value: &HeaderValue| value.as_bytes().trim_ascii().len() < value.len();
+    if request.headers.values().any(padded) {
+        return Err(Refusal::malformed("The value of a field begins or ends with a space."));
+    }
+    // The library compares one of them with what comes, and they would all go on.
+    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
+    if let Some(only) = lengths.next() {
+        head::length(only.as_bytes())?;
+    }
+    if lengths.next().is_some() {
+        return Err(Refusal::ambiguous("There is more than one Content-Length."));
     }
     Ok(())
 }

@@ -47,6 +47,8 @@ pub struct ConnInfo {
     /// Taken by the connection's first request.
     handshake: Mutex<Option<Handshake>>,
     under_way: AtomicUsize,
+    /// Requests that have ended.
+    ended: Arc<AtomicUsize>,
     /// Whether there was a request.
     used: AtomicBool,
     /// When the last request ended (nanoseconds of [`Tick`]).
@@ -69,6 +71,7 @@ impl ConnInfo {
             peer,
             handshake: Mutex::new(handshake),
             under_way: AtomicUsize::new(0),
+            ended: Arc::default(),
             used: AtomicBool::new(false),
             quiet_since: AtomicU64::new(Tick::now().as_nanos()),
             wrote_at: AtomicU64::new(0),
@@ -120,6 +123,7 @@ impl ConnInfo {
     pub fn end(&self) {
         self.quiet_since.store(Tick::now().as_nanos(), Ordering::Relaxed);
         self.under_way.fetch_sub(1, Ordering::Release);
+        self.ended.fetch_add(1, Ordering::Release);
     }
 
     /// The client has taken bytes.
@@ -186,7 +190,7 @@ async fn serve_h1<S>(stream: S, info: Arc<ConnInfo>, shared: Arc<Shared>, stop: 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, watch) = Gate::new(stream, shared.limits.clone());
+    let (stream, watch) = Gate::new(stream, shared.limits.clone(), Arc::clone(&info.ended));
     let service = {
         let (info, shared, watch) = (Arc::clone(&info), Arc::clone(&shared), watch.clone());
         service_fn(move |request| {

@@ -11,15 +11,15 @@ enum Place {
     /// In a body, so many bytes before its end.
     Body(u64),
     Chunk(ChunkLine),
-    /// In a chunk's data and the line end after it.
     ChunkData(u64),
-    /// In a line of the trailers; whether it is empty so far.
-    Trailers {
-        empty: bool,
+    /// At the CRLF after a chunk's data; whether CR has come.
+    ChunkEnd {
+        cr: bool,
     },
+    Trailers(Trailers),
     /// After a head that asks for another protocol: what follows may be no HTTP.
     Undecided,
-    /// A chunk's size could not be read: nobody knows where the next head begins.
+    /// A line of the body's framing is none: nobody knows where the next head begins.
     Lost,
     /// Another protocol's.
     Switched,
@@ -32,6 +32,28 @@ enum ChunkLine {
     Extension { size: u64 },
     Lf { size: u64 },
 }
+
+/// RFC 9112, section 7.1.2, bounded as heads are. Strict about line ends: a reader that takes LF alone for
+/// one, and a reader that does not, find different requests behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trailers {
+    line: TrailerLine,
+    fields: usize,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TrailerLine {
+    Begins,
+    /// After the CR of the empty line that ends them.
+    LastLf,
+    Field,
+    FieldLf,
+}
+
+/// What hyper reads in the place of what follows a line that is none. In all of a body's framing LF alone
+/// may follow CR, so whatever it has read, it takes the body for broken.
+pub const BROKEN: &[u8] = b"\r\r";
 
 const CHUNK: Place = Place::Chunk(ChunkLine::Size { digits: false, size: 0 });
 
@@ -73,21 +95,24 @@ impl Default for Framing {
 
 impl Framing {
     /// Follows `bytes`: those that did not pass before, and more.
-    pub fn follow(&mut self, bytes: &[u8], limits: &EdgeLimits) -> Followed {
+    ///
+    /// At most one head is begun, and none unless `next`.
+    pub fn follow(&mut self, bytes: &[u8], next: bool, limits: &EdgeLimits) -> Followed {
         let mut followed = Followed { passes: 0, heads: 0, marks: Vec::new(), refused: None };
         let at = &mut followed.passes;
         while *at < bytes.len() {
             let rest = &bytes[*at..];
             match self.place {
-                Place::Undecided => break,
-                Place::Lost | Place::Switched => *at = bytes.len(),
+                Place::Undecided | Place::Lost => break,
+                Place::Head if !next || followed.heads > 0 => break,
+                Place::Switched => *at = bytes.len(),
                 Place::Body(left) | Place::ChunkData(left) => {
                     let taken = left.min(rest.len() as u64);
                     *at += taken as usize;
                     self.place = match (self.place, left - taken) {
                         (Place::Body(_), 0) => Place::Head,
                         (Place::Body(_), left) => Place::Body(left),
-                        (_, 0) => CHUNK,
+                        (_, 0) => Place::ChunkEnd { cr: false },
                         (_, left) => Place::ChunkData(left),
                     };
                 }
@@ -95,13 +120,16 @@ impl Framing {
                     self.place = chunk_line(line, rest[0]);
                     *at += 1;
                 }
-                Place::Trailers { empty } => {
-                    self.place = match rest[0] {
-                        b'\n' if empty => Place::Head,
-                        b'\n' => Place::Trailers { empty: true },
-                        b'\r' => Place::Trailers { empty },
-                        _ => Place::Trailers { empty: false },
+                Place::ChunkEnd { cr } => {
+                    self.place = match (cr, rest[0]) {
+                        (false, b'\r') => Place::ChunkEnd { cr: true },
+                        (true, b'\n') => CHUNK,
+                        _ => Place::Lost,
                     };
+                    *at += 1;
+                }
+                Place::Trailers(trailers) => {
+                    self.place = trailers.next(rest[0], limits);
                     *at += 1;
                 }
                 Place::Head => match self.judge.go_on(rest, limits) {
@@ -151,12 +179,39 @@ impl Framing {
         !matches!(self.place, Place::Head | Place::Undecided | Place::Switched)
     }
 
+    /// Whether a body's framing broke.
+    pub fn is_lost(&self) -> bool {
+        self.place == Place::Lost
+    }
+
     pub fn expects_head(&self) -> bool {
         self.place == Place::Head
     }
 }
 
-/// As strict as hyper, which is the one to refuse the body.
+impl Trailers {
+    const NONE: Self = Self { line: TrailerLine::Begins, fields: 0, bytes: 0 };
+
+    fn next(mut self, byte: u8, limits: &EdgeLimits) -> Place {
+        self.bytes += 1;
+        self.line = match (self.line, byte) {
+            (TrailerLine::LastLf, b'\n') => return Place::Head,
+            (TrailerLine::FieldLf, b'\n') => TrailerLine::Begins,
+            (TrailerLine::LastLf | TrailerLine::FieldLf, _) | (_, b'\n') => return Place::Lost,
+            (TrailerLine::Begins, b'\r') => TrailerLine::LastLf,
+            (TrailerLine::Field, b'\r') => TrailerLine::FieldLf,
+            (TrailerLine::Begins, _) => {
+                self.fields += 1;
+                TrailerLine::Field
+            }
+            (TrailerLine::Field, _) => TrailerLine::Field,
+        };
+        let fits = self.fields <= limits.fields_max && self.bytes <= limits.head_bytes_max;
+        if fits { Place::Trailers(self) } else { Place::Lost }
+    }
+}
+
+/// As strict as hyper.
 fn chunk_line(line: ChunkLine, byte: u8) -> Place {
     match (line, byte) {
         (ChunkLine::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
@@ -172,9 +227,8 @@ fn chunk_line(line: ChunkLine, byte: u8) -> Place {
         }
         (ChunkLine::Size { .. }, _) | (ChunkLine::Extension { .. }, b'\n') => Place::Lost,
         (ChunkLine::Extension { size }, _) => Place::Chunk(ChunkLine::Extension { size }),
-        (ChunkLine::Lf { size: 0 }, b'\n') => Place::Trailers { empty: true },
-        // The data and the CRLF after it.
-        (ChunkLine::Lf { size }, b'\n') => Place::ChunkData(size.saturating_add(2)),
+        (ChunkLine::Lf { size: 0 }, b'\n') => Place::Trailers(Trailers::NONE),
+        (ChunkLine::Lf { size }, b'\n') => Place::ChunkData(size),
         (ChunkLine::Lf { .. }, _) => Place::Lost,
     }
 }
@@ -195,11 +249,16 @@ mod tests {
         let (mut heads, mut passed) = (0, 0);
         for piece in pieces {
             held.extend_from_slice(piece);
-            let followed = framing.follow(&held, &limits);
-            held.drain(..followed.passes);
-            (heads, passed) = (heads + followed.heads, passed + followed.passes);
-            if followed.refused.is_some() {
-                return (heads, passed, true);
+            loop {
+                let followed = framing.follow(&held, true, &limits);
+                held.drain(..followed.passes);
+                (heads, passed) = (heads + followed.heads, passed + followed.passes);
+                if followed.refused.is_some() {
+                    return (heads, passed, true);
+                }
+                if followed.passes == 0 {
+                    break;
+                }
             }
         }
         (heads, passed, false)
@@ -212,14 +271,110 @@ mod tests {
     }
 
     #[test]
-    fn after_a_chunk_size_that_cannot_be_read_no_head_is_known() {
-        for size in ["0x5", "+5", "", " 5", "5;a\n", "11111111111111111", "5\n"] {
-            let text = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\nGET / HTTP/1.1\r\n\r\n");
-            assert_eq!(follow(&[text.as_bytes()]), (1, text.len(), false), "{size}");
+    fn after_a_line_of_a_body_that_is_none_no_head_is_known_and_nothing_passes() {
+        for (good, bad) in [
+            ("0", "x5\r\n"),
+            ("", "+5\r\n"),
+            ("", "\r\n"),
+            ("", " 5\r\n"),
+            ("5;a", "\n\r\n"),
+            ("1111111111111111", "1\r\n"),
+            ("5", "\n"),
+            ("2\r\nhi", "\n0\r\n\r\n"),
+            ("2\r\nhi", "0\r\n\r\n"),
+            ("2\r\nhi\r", "\r\n0\r\n\r\n"),
+            ("0\r\nX: a", "\n\r\n"),
+            ("0\r\nX: a\r\n", "\n"),
+            ("0\r\n\r", "\r\n"),
+            ("0\r\nX: a\r", "b\r\n\r\n"),
+        ] {
+            let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let text = format!("{head}{good}{bad}GET / HTTP/1.1\r\n\r\n");
+            assert_eq!(follow(&[text.as_bytes()]), (1, head.len() + good.len() + 1, false), "{good:?} {bad:?}");
         }
     }
 
+    #[test]
+    fn trailers_are_bounded_as_heads_are() {
+        let limits = EdgeLimits::default();
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+        let heads = |trailers: String| follow(&[format!("{head}{trailers}\r\nGET / HTTP/1.1\r\n\r\n").as_bytes()]).0;
+        assert_eq!(heads("X: a\r\n".repeat(limits.fields_max)), 2);
+        assert_eq!(heads("X: a\r\n".repeat(limits.fields_max + 1)), 1);
+        assert_eq!(heads(format!("X: {}\r\n", "a".repeat(limits.head_bytes_max - 6))), 2);
+        assert_eq!(heads(format!("X: {}\r\n", "a".repeat(limits.head_bytes_max - 5))), 1);
+    }
+
+    /// What an upload may begin to consist of.
+    const PIECES: [&str; 16] = [
+        "0",
+        "2",
+        "hi",
+        "\r\n",
+        "\n",
+        "\r",
+        ";",
+        "; x",
+        "X: a",
+        " ",
+        "0\r\n",
+        "2\r\nhi\r\n",
+        "\r\n\r\n",
+        ":",
+        "_",
+        GET,
+    ];
+    const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    /// Requests that hyper finds in `bytes`, and the bodies among them that it could read to their end.
+    fn hyper_finds(bytes: &[u8]) -> (usize, usize) {
+        use http_body_util::{BodyExt, Empty};
+        use hyper::service::service_fn;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let (heads, whole) = (&AtomicUsize::new(0), &AtomicUsize::new(0));
+        let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+            heads.fetch_add(1, Ordering::Relaxed);
+            let read = request.into_body().collect();
+            async move {
+                let read = read.await;
+                whole.fetch_add(usize::from(read.is_ok()), Ordering::Relaxed);
+                read.map(|_| hyper::Response::new(Empty::<bytes::Bytes>::new()))
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let sent = stream_of(bytes);
+            let served = hyper::server::conn::http1::Builder::new().half_close(true).serve_connection(sent, service);
+            // It ends in an error where it should.
+            let _ = served.await;
+        });
+        (heads.load(Ordering::Relaxed), whole.load(Ordering::Relaxed))
+    }
+
+    /// A stream from which `bytes` come, and where what is written goes nowhere.
+    fn stream_of(bytes: &[u8]) -> hyper_util::rt::TokioIo<impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> {
+        hyper_util::rt::TokioIo::new(tokio::io::join(std::io::Cursor::new(bytes.to_vec()), tokio::io::sink()))
+    }
+
     proptest! {
+        /// Else requests would reach hyper that nobody judged.
+        #[test]
+        fn requests_begin_where_hyper_finds_them(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..12)) {
+            let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let text = format!("{post}{}{GET}", pieces.concat());
+            let (heads, passed, refused) = follow(&[text.as_bytes()]);
+            let (found, whole) = hyper_finds(&text.as_bytes()[..passed]);
+            // Where hyper refuses a body for more than its framing, it looks for no more requests.
+            prop_assert!(found == heads || (found < heads && whole < found), "{found} of {heads}, {whole} whole");
+            if passed < text.len() && !refused {
+                // The framing broke: what hyper is given then is the end for it.
+                let broken = [&text.as_bytes()[..passed], BROKEN].concat();
+                prop_assert_eq!(hyper_finds(&broken), (found, whole));
+                prop_assert!(whole < found);
+            }
+        }
+
         #[test]
         fn it_matters_not_how_the_bytes_arrive(cuts in prop::collection::vec(0..PIPELINED.len(), 0..20)) {
             let mut cuts = cuts;

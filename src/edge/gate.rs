@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::framing::{Followed, Framing, Mark};
+use super::framing::{BROKEN, Followed, Framing, Mark};
 use super::limits::EdgeLimits;
 use super::refusal::Refusal;
 use crate::observe::clock::Tick;
@@ -26,8 +26,9 @@ const LINGER_FOR: Duration = Duration::from_secs(2);
 const LINGER_READS_MAX: usize = 16;
 /// Bytes read at once while a head is held back.
 const READ_BYTES: usize = 4096;
-/// Bytes of another protocol that may come before that was agreed on.
-const UNDECIDED_BYTES_MAX: usize = 16 * 1024;
+/// Bytes that may come before what is before them has been answered: later requests, or another protocol
+/// that has yet to be agreed on. They are read ahead so that the client's end is noticed behind them.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// What hyper reads in the place of a refused head whose own first line cannot be repeated.
 const NAMELESS: &str = "- *";
 
@@ -155,11 +156,13 @@ pub struct Gate<S> {
     watch: Watch,
     limits: EdgeLimits,
     framing: Framing,
+    /// Exchanges of this connection that are over.
+    ended: Arc<AtomicUsize>,
     /// Bytes to be given to hyper, up to `passed`, and after them those that are held back.
     held: Vec<u8>,
     given: usize,
     passed: usize,
-    /// A head was refused: nothing gets in any more.
+    /// A head was refused, or a body's framing broke: nothing gets in any more.
     shut: bool,
     closing: Closing,
 }
@@ -172,13 +175,15 @@ enum Closing {
 }
 
 impl<S> Gate<S> {
-    pub fn new(inner: S, limits: EdgeLimits) -> (Self, Watch) {
+    /// `ended` counts the connection's exchanges that are over.
+    pub fn new(inner: S, limits: EdgeLimits, ended: Arc<AtomicUsize>) -> (Self, Watch) {
         let watch = Watch::new();
         let gate = Self {
             inner,
             watch: watch.clone(),
             limits,
             framing: Framing::default(),
+            ended,
             held: Vec::new(),
             given: 0,
             passed: 0,
@@ -186,6 +191,17 @@ impl<S> Gate<S> {
             closing: Closing::No,
         };
         (gate, watch)
+    }
+
+    /// Whether all that was let in has been answered, and the next head may be. Before that hyper would
+    /// only keep it, and with bytes in hand it does not look for the client's end.
+    fn next_may_begin(&self) -> bool {
+        self.ended.load(Ordering::Acquire) >= self.watch.0.heads.load(Ordering::Relaxed)
+    }
+
+    /// Whether what is held back waits for an answer.
+    fn waits_its_turn(&self) -> bool {
+        self.framing.expects_head() && self.held.len() > self.passed && self.watch.head_since().is_none() && !self.shut
     }
 
     /// Gives what may be given. False: there is nothing.
@@ -212,7 +228,7 @@ impl<S> Gate<S> {
         for (number, mark) in marks {
             self.watch.note(before + number, Verdict::Marked(mark));
         }
-        let coming = pending && self.framing.expects_head();
+        let coming = pending && self.framing.expects_head() && self.next_may_begin();
         if coming && (heads > 0 || self.watch.head_since().is_none()) {
             self.watch.0.head_since.store(Tick::now().as_nanos(), Ordering::Relaxed);
         } else if !coming && self.watch.head_since().is_some() {
@@ -220,6 +236,8 @@ impl<S> Gate<S> {
         }
         if let Some(refusal) = refused {
             self.refuse(refusal, line);
+        } else if self.framing.is_lost() {
+            self.shut_with(BROKEN);
         }
     }
 
@@ -228,15 +246,21 @@ impl<S> Gate<S> {
         let number = self.watch.0.heads.fetch_add(1, Ordering::Relaxed) + 1;
         self.watch.note(number, Verdict::Refused(refusal));
         self.watch.0.head_since.store(0, Ordering::Relaxed);
+        self.shut_with(format!("{line} HTTP/1.1\r\n\r\n").as_bytes());
+    }
+
+    /// The last that hyper reads.
+    fn shut_with(&mut self, bytes: &[u8]) {
         self.held.truncate(self.passed);
-        self.held.extend_from_slice(format!("{line} HTTP/1.1\r\n\r\n").as_bytes());
+        self.held.extend_from_slice(bytes);
         self.passed = self.held.len();
         self.shut = true;
     }
 
     /// Looks again at what is held back, with more behind it or with more known.
     fn review(&mut self) {
-        let followed = self.framing.follow(&self.held[self.passed..], &self.limits);
+        let next = self.next_may_begin();
+        let followed = self.framing.follow(&self.held[self.passed..], next, &self.limits);
         self.passed += followed.passes;
         let pending = &self.held[self.passed..];
         let line = if followed.refused.is_some() { repeatable(pending) } else { String::new() };
@@ -251,6 +275,9 @@ impl<S> Gate<S> {
                 self.framing.decide(decision == Decision::Switches as u8);
                 self.review();
             }
+        }
+        if self.waits_its_turn() && self.next_may_begin() {
+            self.review();
         }
         let late = self.watch.0.late.load(Ordering::Relaxed) && self.watch.0.late.swap(false, Ordering::Relaxed);
         // The head may have ended, or been refused, in the meantime.
@@ -284,8 +311,9 @@ const LINE_KEPT_MAX: usize = 1024;
 impl<S: AsyncRead + Unpin> Gate<S> {
     /// Reads on into what is held back. Ready(false) at the end of the stream.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.framing.is_undecided() && self.held.len() >= UNDECIDED_BYTES_MAX {
-            // The decision is this task's own: it polls again when it has been made.
+        let waits = self.framing.is_undecided() || self.waits_its_turn();
+        if waits && self.held.len() >= AHEAD_BYTES_MAX {
+            // What is waited for is this task's own: it polls again when that is there.
             return Poll::Pending;
         }
         let mut space = [0; READ_BYTES];
@@ -307,7 +335,8 @@ impl<S: AsyncRead + Unpin> Gate<S> {
         if fresh.is_empty() {
             return Poll::Ready(Ok(false));
         }
-        let followed = self.framing.follow(fresh, &self.limits);
+        let next = self.next_may_begin();
+        let followed = self.framing.follow(fresh, next, &self.limits);
         let (passes, pending) = (followed.passes, &fresh[followed.passes..]);
         if followed.refused.is_some() {
             let line = repeatable(pending);
@@ -381,6 +410,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.waits_its_turn() && self.next_may_begin() {
+            // hyper was told to wait for more to come; what has come already wakes it.
+            self.review();
+            cx.waker().wake_by_ref();
+        }
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 

@@ -90,10 +90,8 @@ impl Judge {
         else {
             return Err(Refusal::malformed("The request line is not a method, a target and a version."));
         };
-        // Methods are case-sensitive (RFC 9110, section 9.1), and every registered one is in capitals; a
-        // server that forgives would read `get` as GET where we did not.
-        if !is_token(method) || method.iter().any(u8::is_ascii_lowercase) {
-            return Err(Refusal::malformed("The method is no token in capitals."));
+        if !is_method(method) {
+            return Err(no_method());
         }
         if target.len() > limits.target_bytes_max {
             return Err(Refusal::target_too_long(limits.target_bytes_max));
@@ -148,13 +146,7 @@ impl Judge {
             Some(_) => return Err(both()),
             None => {}
         }
-        // u64::from_str would take `+5`.
-        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let length = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|value| value.parse::<u64>().ok());
-        match length {
-            Some(length) if length <= CONTENT_LENGTH_MAX => self.length = Some(Length::Sized(length)),
-            _ => return Err(Refusal::ambiguous("Content-Length is no number, or no possible one.")),
-        }
+        self.length = Some(Length::Sized(length(value)?));
         Ok(())
     }
 
@@ -183,6 +175,16 @@ impl Judge {
         let upgrades = self.upgrades && !self.http_10 && !self.asterisk && length == Length::None;
         Ok(Sound { bytes: self.at, length, upgrades, asterisk: self.asterisk })
     }
+}
+
+/// What a Content-Length says.
+pub fn length(value: &[u8]) -> Result<u64, Refusal> {
+    // u64::from_str would take `+5`.
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    let length = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|value| value.parse::<u64>().ok());
+    length
+        .filter(|length| *length <= CONTENT_LENGTH_MAX)
+        .ok_or_else(|| Refusal::ambiguous("Content-Length is no number, or no possible one."))
 }
 
 fn both() -> Refusal {
@@ -231,6 +233,16 @@ const fn table(more: &[u8]) -> [bool; 256] {
         at += 1;
     }
     table
+}
+
+/// Methods are case-sensitive (RFC 9110, section 9.1), and every registered one is in capitals; a server
+/// that forgives would read `get` as GET where we did not.
+pub fn is_method(bytes: &[u8]) -> bool {
+    is_token(bytes) && !bytes.iter().any(u8::is_ascii_lowercase)
+}
+
+pub fn no_method() -> Refusal {
+    Refusal::malformed("The method is no token in capitals.")
 }
 
 fn is_token(bytes: &[u8]) -> bool {

@@ -32,9 +32,11 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let mut named = Vec::new();
     for token in headers.get_all(CONNECTION).iter().flat_map(tokens) {
         // The two that nearly every Connection says name no field of weight.
-        let weighty = !["close", "keep-alive"].iter().any(|plain| token.eq_ignore_ascii_case(plain));
-        if weighty && !NEVER_NAMED.iter().any(|never| token.eq_ignore_ascii_case(never)) {
-            named.extend(HeaderName::from_bytes(token.as_bytes()));
+        let weighty = ![&b"close"[..], b"keep-alive"].iter().any(|plain| token.eq_ignore_ascii_case(plain));
+        // A parameter makes it no token, but who wrote it meant the field.
+        let name = token.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if weighty && !NEVER_NAMED.iter().any(|never| name.eq_ignore_ascii_case(never.as_bytes())) {
+            named.extend(HeaderName::from_bytes(name));
         }
     }
     for name in named.iter().chain(&HOP_BY_HOP) {
@@ -42,9 +44,9 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// The elements of a list.
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
-    value.to_str().unwrap_or_default().split(',').map(str::trim)
+/// The elements of a list. Bytes: one that is no ASCII hides no other.
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// HTTP by another name would carry requests past all the rules of a proxy ("h2c smuggling").
@@ -52,12 +54,14 @@ const NEVER_SWITCHED_TO: [&str; 3] = ["h2c", "http", "tls"];
 
 /// The protocols that a head asks for or grants; RFC 9110, section 7.8: only if `Connection` says so too.
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    let named = headers.get_all(CONNECTION).iter().flat_map(tokens).any(|token| token.eq_ignore_ascii_case("upgrade"));
+    let named = headers.get_all(CONNECTION).iter().flat_map(tokens).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
     let mut protocols = headers.get_all(UPGRADE).iter();
     let (only, second) = (protocols.next()?, protocols.next());
-    let fits = |protocol: &str| {
-        let name = protocol.split('/').next().unwrap_or_default();
-        !name.is_empty() && !NEVER_SWITCHED_TO.iter().any(|never| name.eq_ignore_ascii_case(never))
+    let fits = |protocol: &[u8]| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        protocol.is_ascii()
+            && !name.is_empty()
+            && !NEVER_SWITCHED_TO.iter().any(|never| name.eq_ignore_ascii_case(never.as_bytes()))
     };
     (named && second.is_none() && tokens(only).all(fits)).then(|| only.clone())
 }
@@ -74,7 +78,7 @@ const TOLD_UPSTREAM: usize = 8;
 /// Makes a client's head an upstream's, but for what it is told of the client. `trusted`: a proxy of ours
 /// sent it, whose word about the client stays.
 pub fn to_upstream(headers: &mut HeaderMap, trusted: bool, traced: bool) {
-    let trailers = headers.get_all(TE).iter().flat_map(tokens).any(|coding| coding.eq_ignore_ascii_case("trailers"));
+    let trailers = headers.get_all(TE).iter().flat_map(tokens).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
     strip_hop_by_hop(headers);
     headers.reserve(TOLD_UPSTREAM);
     if trailers {
@@ -134,8 +138,11 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Whether the message has been here before.
 pub fn passed_through(headers: &HeaderMap, via: &str) -> bool {
-    let received_by = |hop: &str| hop.split_whitespace().nth(1).is_some_and(|by| by.eq_ignore_ascii_case(via));
-    headers.get_all(VIA).iter().any(|value| value.to_str().is_ok_and(|value| value.split(',').any(received_by)))
+    let received_by = |hop: &[u8]| {
+        let mut words = hop.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.nth(1).is_some_and(|by| by.eq_ignore_ascii_case(via.as_bytes()))
+    };
+    headers.get_all(VIA).iter().flat_map(tokens).any(received_by)
 }
 
 /// Puts our times in front of what the upstream said about its own.

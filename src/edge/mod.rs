@@ -24,6 +24,7 @@ mod refusal;
 mod serve;
 pub mod site;
 mod sticky;
+mod trailers;
 mod tunnel;
 mod written;
 

@@ -207,3 +207,76 @@ async fn trailers_that_nobody_announced_are_dropped() {
     let answer = rig.get("/", "TE: trailers\r\n").await;
     assert!(answer.ends_with("2\r\nhi\r\n0\r\n\r\n"), "{answer}");
 }
+
+/// RFC 9110, section 6.5.1; the rules for heads would be worth nothing if trailers could say the same.
+const NOT_IN_TRAILERS: [&str; 33] = [
+    "x-forwarded-for",
+    "x-forwarded-any",
+    "forwarded",
+    "via",
+    "roundtrip-hop",
+    "roundtrip-any",
+    "x_sum",
+    "connection",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "upgrade",
+    "cookie",
+    "set-cookie",
+    "cache-status",
+    "cache-control",
+    "host",
+    "content-type",
+    "content-encoding",
+    "authorization",
+    "www-authenticate",
+    "traceparent",
+    "tracestate",
+    "expect",
+    "range",
+    "if-match",
+    "age",
+    "date",
+    "vary",
+    "server-timing",
+    "location",
+    "strict-transport-security",
+    "max-forwards",
+];
+
+#[tokio::test]
+async fn trailers_say_nothing_that_is_for_a_head_to_say() {
+    let lies: String = NOT_IN_TRAILERS.map(|name| format!("{name}: lie\r\n")).concat();
+    let all = format!("{}, x-sum, grpc-status, content-digest", NOT_IN_TRAILERS.join(", "));
+    let trailers = format!("{lies}x-sum: 7\r\ngrpc-status: 0\r\ncontent-digest: d\r\n\r\n");
+    let (announced, answered) = (all.clone(), trailers.clone());
+    let (sent, mut sents) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = raw_upstream(move |mut stream| {
+        let (announced, answered, told) = (announced.clone(), answered.clone(), sent.clone());
+        async move {
+            let mut sent = Vec::new();
+            while !sent.ends_with(b"\r\n\r\n") {
+                assert!(stream.read_buf(&mut sent).await.is_ok_and(|count| count > 0));
+            }
+            told.send(String::from_utf8(sent).unwrap()).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: {announced}\r\n\r\n");
+            stream.write_all(format!("{head}2\r\nhi\r\n0\r\n{answered}").as_bytes()).await.unwrap();
+            let _ = stream.read(&mut [0]).await;
+        }
+    })
+    .await;
+    let rig = Rig::before(&[upstream]).await;
+    let post = format!(
+        "POST / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nTE: trailers\r\nTrailer: {all}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n{trailers}"
+    );
+    let answer = rig.exchange(&post).await;
+    let sent = soon(sents.recv()).await.unwrap();
+    for message in [sent, answer] {
+        let (_, trailers) = message.split_once("\r\n0\r\n").unwrap_or_else(|| panic!("{message}"));
+        let mut names: Vec<&str> = trailers.lines().filter_map(|line| Some(line.split_once(':')?.0)).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-digest", "grpc-status", "x-sum"], "{message}");
+    }
+}

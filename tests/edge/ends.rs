@@ -106,6 +106,9 @@ async fn an_answer_whose_end_is_in_doubt_is_a_502_and_its_connection_is_not_used
     for head in [
         "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5\r\nContent-Length: 5\r\n",
+        "Content-Length: 5, 5\r\n",
+        "Content-Length:\r\n",
         "Content-Length: +5\r\n",
         "Transfer-Encoding: gzip, chunked\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
@@ -249,4 +252,50 @@ async fn interim_answers_for_ever_are_no_answer() {
     assert_eq!((status(&answer), problem(&answer).hop), (504, Some(Hop::Balancer)));
     soon(closed.notified()).await;
     until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_noticed_behind_requests_that_it_sent_ahead() {
+    let (asked, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let upstream = {
+        let (asked, closed) = (Arc::clone(&asked), Arc::clone(&closed));
+        raw_upstream(move |mut stream| {
+            let (asked, closed) = (Arc::clone(&asked), Arc::clone(&closed));
+            async move {
+                asked.notify_one();
+                assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
+                closed.notify_one();
+            }
+        })
+        .await
+    };
+    let rig = Rig::before(&[upstream]).await;
+    let get = format!("GET /slow HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host);
+    for text in [get.repeat(3), format!("{get}GET /half"), format!("{get}{}", "x".repeat(32 * 1024))] {
+        for later in [false, true] {
+            let mut client = rig.connect().await;
+            client.write(if later { &get } else { &text }).await;
+            soon(asked.notified()).await;
+            if later {
+                client.write(&text[get.len()..]).await;
+            }
+            drop(client);
+            soon(closed.notified()).await;
+            until(|| rig.balancer.view()[0].in_flight == 0).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_requests_than_are_read_ahead_are_answered_all_the_same() {
+    let upstream = crate::rig::Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Long: {}\r\n", rig.host, "x".repeat(8 * 1024));
+    let (mut read, mut write) = rig.connect().await.stream.into_split();
+    let text = format!("{}{get}Connection: close\r\n\r\n", format!("{get}\r\n").repeat(39));
+    let sending = tokio::spawn(async move { write.write_all(text.as_bytes()).await.map(|()| write) });
+    let mut answers = String::new();
+    soon(read.read_to_string(&mut answers)).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 40);
+    soon(sending).await.unwrap().unwrap();
 }

@@ -56,6 +56,7 @@ async fn a_request_that_has_been_here_before_goes_in_a_circle() {
     let upstream = Upstream::saying("hello").await;
     let rig = Rig::before(&[upstream.address]).await;
     assert_eq!(status(&rig.get("/", "Via: 1.1 fred, 1.1 roundtrip\r\n").await), 508);
+    assert_eq!(status(&rig.get("/", "Via: 1.1 fred (caf\u{e9}), 1.1 roundtrip\r\n").await), 508);
 }
 
 #[tokio::test]
@@ -98,4 +99,19 @@ async fn what_a_trusted_proxy_said_about_the_origin_stays_and_ours_is_added() {
     assert_eq!(field(head, "forwarded"), [ours]);
     assert_eq!(status(&rig.get("/", "roundtrip-hop: x\r\n").await), 200);
     assert!(!upstream.heads()[1].headers.contains_key("roundtrip-hop"), "our own fields are nobody's to send");
+}
+
+#[tokio::test]
+async fn what_connection_names_is_removed_whatever_else_stands_in_its_line() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let named = "Connection: caf\u{e9}, x-one\r\nConnection: X-Two;q=1 , \tx-three\r\n";
+    let fields = format!("{named}X-One: 1\r\nX-Two: 2\r\nX-Three: 3\r\nX-Kept: 4\r\n");
+    assert_eq!(status(&rig.get("/", &fields).await), 200);
+    let head = &upstream.heads()[0].headers;
+    let left: Vec<&str> = head.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-")).collect();
+    assert!(
+        left.contains(&"x-kept") && !left.iter().any(|name| ["x-one", "x-two", "x-three"].contains(name)),
+        "{left:?}"
+    );
 }

@@ -159,3 +159,33 @@ async fn heads_have_bounds() {
     assert!(upstream.heads().is_empty());
     assert_eq!(status(&rig.get("/", &"X-A: b\r\n".repeat(62)).await), 200);
 }
+
+#[tokio::test]
+async fn a_trailer_line_that_does_not_end_with_crlf_hides_no_request() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let post = "POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
+    let bad = "POST /bad HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let middle = format!("GET /mid HTTP/1.1\r\nHost: HOST\r\nContent-Length: {}\r\n\r\n{bad}", bad.len());
+    for trailers in ["X: a\n\r\n", "\n", "X: a\r\n\n", "X\n: a\r\n\r\n", "X: a\r\r\n\r\n", "\r\r\n", "\nX: a\r\n\r\n"] {
+        refused(&rig, &format!("{post}{trailers}{middle}"), 400).await;
+        // Nor is what would end it waited for.
+        refused(&rig, &format!("{post}{trailers}"), 400).await;
+    }
+    for trailers in ["X-A: b\r\n".repeat(65), format!("X-A: {}\r\n", "b".repeat(17 * 1024))] {
+        refused(&rig, &format!("{post}{trailers}\r\n{middle}"), 400).await;
+    }
+    assert!(upstream.heads().is_empty());
+}
+
+#[tokio::test]
+async fn a_head_that_is_refused_after_trailers_is_answered() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let post = "POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    for trailers in ["\r\n", "X-A: b\r\n\r\n"] {
+        let answer = rig.exchange(&format!("{post}{trailers}GET / HTTP/1.1\r\nX-Bare: lf\n\r\n")).await;
+        let statuses: Vec<u16> = answer.split("HTTP/1.1 ").skip(1).map(|rest| rest[..3].parse().unwrap()).collect();
+        assert_eq!(statuses, [200, 400], "{answer}");
+    }
+}

@@ -400,3 +400,27 @@ async fn a_head_that_does_not_end_holds_a_connection_no_longer_than_silence_woul
     }
     assert!(upstream.heads().is_empty());
 }
+
+#[tokio::test]
+async fn what_http_1_1_refuses_h2_refuses_too() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    for (method, more) in [
+        ("get", &[][..]),
+        ("Get", &[]),
+        ("POST", &[("content-length", "2"), ("content-length", "2")]),
+        ("POST", &[("content-length", "")]),
+        ("POST", &[("content-length", "2, 2")]),
+        ("POST", &[("content-length", "+2")]),
+        ("GET", &[("x-a", " b")]),
+        ("GET", &[("x-a", "b\t")]),
+    ] {
+        let mut client = Frames::connect(&rig).await;
+        let fields = client.fields(method, "/", more);
+        client.send(HEADERS, END_HEADERS, 1, &fields).await;
+        client.send(DATA, END_STREAM, 1, b"hi").await;
+        let answer = client.next_of(&[HEADERS, RST_STREAM]).await.unwrap();
+        assert!(answer.kind == RST_STREAM || answer.status() == Some(400), "{method} {more:?}: {answer:?}");
+    }
+    assert!(upstream.heads().is_empty());
+}

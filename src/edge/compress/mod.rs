@@ -69,6 +69,13 @@ impl Wish {
             self.repeat_tag(&mut head.headers);
             return None;
         }
+        if head.status == StatusCode::PARTIAL_CONTENT {
+            // RFC 9110, section 15.3.7: what its 200 would say.
+            if is_as_it_is(&head.headers) {
+                vary(&mut head.headers);
+            }
+            return None;
+        }
         let bytes = if self.head_only { announced(&head.headers) } else { bytes };
         if !is_worth_it(head) || bytes.is_some_and(|bytes| bytes < settings.min_bytes) {
             return None;
@@ -107,17 +114,15 @@ fn is_public(headers: &HeaderMap) -> bool {
 }
 
 fn is_worth_it(head: &response::Parts) -> bool {
-    let headers = &head.headers;
-    let whole = !matches!(
-        head.status,
-        StatusCode::NO_CONTENT
-            | StatusCode::RESET_CONTENT
-            | StatusCode::PARTIAL_CONTENT
-            | StatusCode::SWITCHING_PROTOCOLS
-    );
-    let as_it_is = ![CONTENT_ENCODING, CONTENT_RANGE].iter().chain(&DIGESTS).any(|name| headers.contains_key(name));
+    let bodiless = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::SWITCHING_PROTOCOLS];
+    !bodiless.contains(&head.status) && !head.headers.contains_key(CONTENT_RANGE) && is_as_it_is(&head.headers)
+}
+
+/// Whether its bytes are those of a text, and nothing says that they have to stay so.
+fn is_as_it_is(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    whole && as_it_is && is_compressible(media_type)
+    !std::iter::once(&CONTENT_ENCODING).chain(&DIGESTS).any(|name| headers.contains_key(name))
+        && is_compressible(media_type)
 }
 
 /// Media types that are text, or nearly. Events are not held back for a better ratio.
