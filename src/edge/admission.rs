@@ -28,8 +28,12 @@ impl Admission {
     pub fn admit(&self, address: IpAddr, shared: bool, limits: &EdgeLimits) -> Option<Place> {
         let mut counts = self.counts();
         let from_here = counts.by_address.get(&address).copied().unwrap_or(0);
-        let here_is_full = !shared && from_here >= limits.connections_per_address_max;
-        if counts.total >= limits.connections_max || here_is_full {
+        let most = match address.to_canonical() {
+            _ if shared => limits.connections_max,
+            address if address.is_loopback() => limits.connections_of_loopback_max,
+            _ => limits.connections_per_address_max,
+        };
+        if counts.total >= limits.connections_max || from_here >= most {
             return None;
         }
         counts.total += 1;
@@ -62,7 +66,7 @@ mod tests {
     #[test]
     fn each_address_has_its_share_and_gives_it_back() {
         let limits = EdgeLimits { connections_max: 3, connections_per_address_max: 2, ..EdgeLimits::default() };
-        let (admission, a, b) = (Admission::default(), IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let (admission, a, b) = (Admission::default(), IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let admit = |address| admission.admit(address, false, &limits);
         let (first, second) = (admit(a), admit(a));
         assert!(first.is_some() && second.is_some() && admit(a).is_none());
@@ -70,6 +74,20 @@ mod tests {
         assert!(third.is_some() && admit(b).is_none(), "three in all");
         drop(first);
         assert!(admit(a).is_some());
+    }
+
+    #[test]
+    fn this_machine_may_send_itself_more_load_than_another() {
+        let limits =
+            EdgeLimits { connections_of_loopback_max: 3, connections_per_address_max: 2, ..EdgeLimits::default() };
+        let admission = Admission::default();
+        let admitted = |address: IpAddr| {
+            let places: Vec<_> = (0..5).filter_map(|_| admission.admit(address, false, &limits)).collect();
+            places.len()
+        };
+        assert_eq!(admitted(IpAddr::from([127, 0, 0, 1])), 3);
+        assert_eq!(admitted(IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1])), 3);
+        assert_eq!(admitted(IpAddr::from([10, 0, 0, 1])), 2);
     }
 
     #[test]

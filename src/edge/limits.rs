@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct EdgeLimits {
     pub connections_max: usize,
     pub connections_per_address_max: usize,
+    /// From one address of this machine: load is sent from here, and nobody else is kept out by it.
+    pub connections_of_loopback_max: usize,
     pub handshake_timeout: Duration,
     /// From the first byte of a request's head to its last.
     pub head_timeout: Duration,
@@ -38,6 +40,7 @@ impl Default for EdgeLimits {
         Self {
             connections_max: 1_024,
             connections_per_address_max: 64,
+            connections_of_loopback_max: 512,
             handshake_timeout: Duration::from_secs(3),
             head_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),

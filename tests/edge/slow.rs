@@ -132,7 +132,7 @@ async fn a_client_that_takes_nothing_of_its_answer_is_cut() {
 #[tokio::test]
 async fn one_address_has_a_bounded_number_of_connections() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { connections_per_address_max: 1, ..EdgeLimits::default() };
+    let limits = EdgeLimits { connections_of_loopback_max: 1, ..EdgeLimits::default() };
     let rig = Rig::with(&[upstream.address], Options { limits, ..Options::default() });
     let mut first = rig.connect().await;
     let mut second = rig.connect().await;

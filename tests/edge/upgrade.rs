@@ -171,7 +171,7 @@ async fn a_silent_tunnel_is_ended() {
 
 #[tokio::test]
 async fn a_tunnel_holds_its_place_among_the_connections_and_outlives_a_new_configuration() {
-    let rig = rig_with(echo().await, EdgeLimits { connections_per_address_max: 1, ..Default::default() }).await;
+    let rig = rig_with(echo().await, EdgeLimits { connections_of_loopback_max: 1, ..Default::default() }).await;
     let mut client = open(&rig).await;
     say(&mut client, "one").await;
     assert_eq!(rig.connect().await.rest().await, "", "no place for another");

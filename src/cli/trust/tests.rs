@@ -144,7 +144,7 @@ fn want_of_rights_ends_in_the_exact_command_that_has_them() {
     let ca = place.ca.path.display();
     assert!(advice.contains("run: sudo /"), "{advice}");
     assert!(advice.ends_with(&format!("trust install --store system --ca {ca}")), "{advice}");
-    assert_eq!(plan::quoted("/home/a b/it's.pem"), r"'/home/a b/it'\''s.pem'");
+    assert_eq!(plan::quoted("/some place/it's.pem"), r"'/some place/it'\''s.pem'");
 }
 
 /// A database of one name, as certutil(1) of NSS keeps it.
