@@ -28,8 +28,10 @@ use crate::observe::clock::Tick;
 
 /// How often a connection is looked at for being too slow.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A client that sends its first three bytes in three packets is asked again this soon.
+/// A client that sends its first three bytes in three packets is asked again this soon, then after twice
+/// as long, and so on: about a second in all.
 const PEEK_AGAIN_AFTER: Duration = Duration::from_millis(10);
+const PEEK_PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How long the last bytes of the last answer may take to leave once the connection is to end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// What hyper may hold of one connection; the gate's own bounds are smaller.
@@ -172,6 +174,7 @@ pub async fn serve(
 /// with `PRI`.
 async fn begins_with_h2(stream: &TcpStream) -> io::Result<bool> {
     const PREFACE: &[u8] = b"PRI";
+    let mut pause = PEEK_AGAIN_AFTER;
     loop {
         let mut seen = [0; PREFACE.len()];
         let count = stream.peek(&mut seen).await?;
@@ -181,8 +184,13 @@ async fn begins_with_h2(stream: &TcpStream) -> io::Result<bool> {
         if count == PREFACE.len() {
             return Ok(true);
         }
+        if pause > PEEK_PAUSE_MAX {
+            // HTTP/1.1 has a bound and an answer for a head that does not come.
+            return Ok(false);
+        }
         // Bytes that were peeked at stay readable, so there is no event for one more.
-        tokio::time::sleep(PEEK_AGAIN_AFTER).await;
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
 }
 

@@ -224,3 +224,15 @@ async fn a_connection_on_which_a_head_is_coming_in_is_not_idle() {
     client.write(end).await;
     assert_eq!(status(&client.read_until("hello").await), 200);
 }
+
+#[tokio::test]
+async fn a_client_that_stops_within_its_first_bytes_is_told_so_as_any_other() {
+    let upstream = Upstream::saying("hello").await;
+    let limits = EdgeLimits { head_timeout: SHORT, ..EdgeLimits::default() };
+    let rig = rig(upstream.address, timeouts(), limits).await;
+    for begun in ["P", "PR"] {
+        let mut client = rig.connect().await;
+        client.write(begun).await;
+        assert_eq!(status(&client.rest().await), 408, "{begun} may be POST, PROPFIND or the beginning of h2");
+    }
+}
