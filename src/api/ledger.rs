@@ -31,7 +31,9 @@ pub struct BalanceView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EntryView {
     id: i64,
-    order_id: String,
+    kind: &'static str,
+    /// Null for a supplier's delivery.
+    order_id: Option<String>,
     account: &'static str,
     /// Debits positive, credits negative.
     amount_cents: i64,
@@ -66,7 +68,8 @@ pub async fn read(call: Call) -> Result<HttpResponse, Problem> {
             .iter()
             .map(|entry| EntryView {
                 id: entry.id,
-                order_id: entry.order_id.as_str().to_owned(),
+                kind: entry.kind.id(),
+                order_id: entry.order_id.as_ref().map(|id| id.as_str().to_owned()),
                 account: entry.account.id(),
                 amount_cents: entry.amount.cents(),
                 at: entry.at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default(),

@@ -4,15 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, SET_COOKIE};
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::answer;
 use super::body::{self, Body};
 use super::call::Call;
 use crate::domain::money::CURRENCY;
-use crate::domain::order::{
-    LINES_MAX, LineRequest, Order, OrderId, OrderRequest, OrderState, QUANTITY_MAX, TABLES, TicketState,
-};
+use crate::domain::order::{LINES_MAX, LineRequest, Order, OrderId, OrderRequest, QUANTITY_MAX, TABLES};
 use crate::domain::permission::Permission;
 use crate::domain::session::ABSOLUTE_MAX;
 use crate::observe::hop::Hop;
@@ -51,12 +50,18 @@ pub struct OrderView {
     id: String,
     table: u16,
     state: &'static str,
+    /// Counts the order's changes; also its entity tag.
+    version: i64,
     lines: Vec<LineView>,
     total_cents: i64,
     currency: &'static str,
-    /// RFC 3339.
-    placed_at: String,
-    ticket: TicketView,
+    /// RFC 3339, as all times.
+    created_at: String,
+    /// Null for a draft.
+    placed_at: Option<String>,
+    changed_at: String,
+    /// Null for a draft.
+    ticket: Option<TicketView>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,21 +96,21 @@ impl From<&Order> for OrderView {
         Self {
             id: order.id.as_str().to_owned(),
             table: order.table,
-            state: match order.state {
-                OrderState::Placed => "placed",
-            },
+            state: order.state.id(),
+            version: order.version,
             lines: order.lines.iter().map(line).collect(),
             total_cents: order.total.cents(),
             currency: CURRENCY,
-            placed_at: order.placed_at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default(),
-            ticket: TicketView {
-                id: order.ticket.id,
-                state: match order.ticket.state {
-                    TicketState::Waiting => "waiting",
-                },
-            },
+            created_at: rfc3339(order.created_at),
+            placed_at: order.placed_at.map(rfc3339),
+            changed_at: rfc3339(order.changed_at),
+            ticket: order.ticket.map(|ticket| TicketView { id: ticket.id, state: ticket.state.id() }),
         }
     }
+}
+
+fn rfc3339(at: OffsetDateTime) -> String {
+    at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
 /// Place an order at a table. A guest needs no account: the answer's cookie makes the order theirs.

@@ -9,19 +9,32 @@ use super::money::Money;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Account {
+    /// In the till.
+    Cash,
+    /// Owed to suppliers for what they delivered.
+    Payable,
     /// Owed by guests for what they ordered.
     Receivable,
+    /// Given back to guests.
+    Refunds,
     /// Earned by selling dishes.
     Sales,
+    /// Spent on what dishes are made of.
+    Supplies,
 }
 
 impl Account {
-    pub const ALL: [Account; 2] = [Account::Receivable, Account::Sales];
+    pub const ALL: [Account; 6] =
+        [Account::Cash, Account::Payable, Account::Receivable, Account::Refunds, Account::Sales, Account::Supplies];
 
     pub const fn id(self) -> &'static str {
         match self {
+            Account::Cash => "cash",
+            Account::Payable => "payable",
             Account::Receivable => "receivable",
+            Account::Refunds => "refunds",
             Account::Sales => "sales",
+            Account::Supplies => "supplies",
         }
     }
 
@@ -30,11 +43,54 @@ impl Account {
     }
 }
 
+/// Why money moves. Each kind happens to an order (a delivery: to a purchase) once at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Sale,
+    Payment,
+    Cancellation,
+    Refund,
+    Delivery,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 5] = [Kind::Sale, Kind::Payment, Kind::Cancellation, Kind::Refund, Kind::Delivery];
+
+    pub const fn id(self) -> &'static str {
+        match self {
+            Kind::Sale => "sale",
+            Kind::Payment => "payment",
+            Kind::Cancellation => "cancellation",
+            Kind::Refund => "refund",
+            Kind::Delivery => "delivery",
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.id() == id)
+    }
+
+    /// The two entries of such a transaction: what is debited and what is credited.
+    pub fn entries(self, amount: Money) -> [(Account, Money); 2] {
+        let (debit, credit) = match self {
+            Kind::Sale => (Account::Receivable, Account::Sales),
+            Kind::Payment => (Account::Cash, Account::Receivable),
+            Kind::Cancellation => (Account::Sales, Account::Receivable),
+            Kind::Refund => (Account::Refunds, Account::Cash),
+            Kind::Delivery => (Account::Supplies, Account::Payable),
+        };
+        [(debit, amount), (credit, -amount)]
+    }
+}
+
 /// One side of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub id: i64,
-    pub order_id: super::order::OrderId,
+    pub kind: Kind,
+    /// None: a delivery's.
+    pub order_id: Option<super::order::OrderId>,
     pub account: Account,
     /// Debits positive, credits negative.
     pub amount: Money,
@@ -54,11 +110,6 @@ pub struct Ledger {
     pub balances: Vec<(Account, Money)>,
 }
 
-/// The entries of a sale.
-pub fn sale(total: Money) -> [(Account, Money); 2] {
-    [(Account::Receivable, total), (Account::Sales, -total)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,9 +117,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sale_sums_to_zero(cents in 0..1_000_000_000_i64) {
-            let sum: Money = sale(Money::from_cents(cents)).into_iter().map(|(_, amount)| amount).sum();
-            prop_assert_eq!(sum, Money::ZERO);
+        fn every_transaction_sums_to_zero(cents in 0..1_000_000_000_i64) {
+            for kind in Kind::ALL {
+                let sum: Money = kind.entries(Money::from_cents(cents)).into_iter().map(|(_, amount)| amount).sum();
+                prop_assert_eq!(sum, Money::ZERO);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod ledger;
 pub mod menu;
 pub mod money;
 pub mod order;
+pub mod order_life;
 pub mod order_rule;
 pub mod pantry;
 pub mod permission;

@@ -46,22 +46,49 @@ impl OrderId {
     }
 }
 
-/// Where an order is in its life. Only `Placed` is reached so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where an order is in its life; [`super::order_life`] says what leads from one to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderState {
+    /// Being put together: nobody cooks it, nothing is taken or booked for it.
+    Draft,
+    /// Its ticket waits, what it needs is set aside.
     Placed,
+    Cooking,
+    Ready,
+    Served,
+    Paid,
+    Cancelled,
+    Refunded,
 }
 
 impl OrderState {
+    pub const ALL: [OrderState; 8] = [
+        OrderState::Draft,
+        OrderState::Placed,
+        OrderState::Cooking,
+        OrderState::Ready,
+        OrderState::Served,
+        OrderState::Paid,
+        OrderState::Cancelled,
+        OrderState::Refunded,
+    ];
+
     pub const fn id(self) -> &'static str {
         match self {
+            OrderState::Draft => "draft",
             OrderState::Placed => "placed",
+            OrderState::Cooking => "cooking",
+            OrderState::Ready => "ready",
+            OrderState::Served => "served",
+            OrderState::Paid => "paid",
+            OrderState::Cancelled => "cancelled",
+            OrderState::Refunded => "refunded",
         }
     }
 
     pub fn from_id(id: &str) -> Option<OrderState> {
-        (id == OrderState::Placed.id()).then_some(OrderState::Placed)
+        OrderState::ALL.into_iter().find(|state| state.id() == id)
     }
 }
 
@@ -79,16 +106,22 @@ pub struct LineRequest {
     pub quantity: u32,
 }
 
-/// A placed order.
+/// An order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     pub id: OrderId,
     pub table: u16,
     pub state: OrderState,
+    /// Counts its changes, from 1.
+    pub version: i64,
     pub lines: Vec<OrderLine>,
     pub total: Money,
-    pub placed_at: OffsetDateTime,
-    pub ticket: Ticket,
+    pub created_at: OffsetDateTime,
+    /// None: not placed yet, or cancelled before.
+    pub placed_at: Option<OffsetDateTime>,
+    pub changed_at: OffsetDateTime,
+    /// From when it is placed.
+    pub ticket: Option<Ticket>,
     /// Whose it is.
     pub owner: super::session::PersonId,
 }
@@ -122,23 +155,37 @@ pub struct Ticket {
     pub state: TicketState,
 }
 
+/// Where a ticket is. It ends in exactly one of the last three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TicketState {
+    Waiting,
+    /// A worker holds its lease.
+    Cooking,
+    Done,
+    /// Every attempt failed; a chef may queue it again.
+    Dead,
+    /// Its order was.
+    Cancelled,
+}
+
 impl TicketState {
+    pub const ALL: [TicketState; 5] =
+        [TicketState::Waiting, TicketState::Cooking, TicketState::Done, TicketState::Dead, TicketState::Cancelled];
+
     pub const fn id(self) -> &'static str {
         match self {
             TicketState::Waiting => "waiting",
+            TicketState::Cooking => "cooking",
+            TicketState::Done => "done",
+            TicketState::Dead => "dead",
+            TicketState::Cancelled => "cancelled",
         }
     }
 
     pub fn from_id(id: &str) -> Option<TicketState> {
-        (id == TicketState::Waiting.id()).then_some(TicketState::Waiting)
+        TicketState::ALL.into_iter().find(|state| state.id() == id)
     }
-}
-
-/// Where a ticket is. The kitchen's workers come with the queue; until then tickets wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TicketState {
-    Waiting,
 }
 
 #[cfg(test)]

@@ -45,7 +45,15 @@ pub enum Permission {
     OrderPlace,
     OrderReadOwn,
     OrderReadAny,
+    /// Place, serve, take payment for and cancel anybody's.
+    OrderServe,
+    OrderRefund,
+    KitchenRead,
+    /// Pause it, queue again, let something go first.
+    KitchenDirect,
+    PantryRead,
     LedgerRead,
+    LedgerClose,
     StackRead,
     StackChange,
     JourneySend,
@@ -53,12 +61,18 @@ pub enum Permission {
 }
 
 impl Permission {
-    pub const ALL: [Permission; 9] = [
+    pub const ALL: [Permission; 15] = [
         Permission::MenuRead,
         Permission::OrderPlace,
         Permission::OrderReadOwn,
         Permission::OrderReadAny,
+        Permission::OrderServe,
+        Permission::OrderRefund,
+        Permission::KitchenRead,
+        Permission::KitchenDirect,
+        Permission::PantryRead,
         Permission::LedgerRead,
+        Permission::LedgerClose,
         Permission::StackRead,
         Permission::StackChange,
         Permission::JourneySend,
@@ -72,7 +86,13 @@ impl Permission {
             Permission::OrderPlace => "order:place",
             Permission::OrderReadOwn => "order:read-own",
             Permission::OrderReadAny => "order:read-any",
+            Permission::OrderServe => "order:serve",
+            Permission::OrderRefund => "order:refund",
+            Permission::KitchenRead => "kitchen:read",
+            Permission::KitchenDirect => "kitchen:direct",
+            Permission::PantryRead => "pantry:read",
             Permission::LedgerRead => "ledger:read",
+            Permission::LedgerClose => "ledger:close",
             Permission::StackRead => "stack:read",
             Permission::StackChange => "stack:change",
             Permission::JourneySend => "journey:send",
@@ -88,7 +108,10 @@ impl Permission {
             Permission::OrderPlace => &[Guest, Waiter, Manager],
             Permission::OrderReadOwn => &[Guest, Waiter, Chef, Manager],
             Permission::OrderReadAny => &[Waiter, Chef, Manager],
-            Permission::LedgerRead => &[Manager],
+            Permission::OrderServe => &[Waiter, Manager],
+            Permission::KitchenRead => &[Waiter, Chef, Manager],
+            Permission::KitchenDirect | Permission::PantryRead => &[Chef, Manager],
+            Permission::OrderRefund | Permission::LedgerRead | Permission::LedgerClose => &[Manager],
             Permission::StackRead | Permission::StackChange | Permission::JourneySend | Permission::StaffManage => {
                 &[Owner]
             }

@@ -42,7 +42,7 @@ impl Service {
             let placed =
                 self.bistro.place_order(span, NewOrder { person: visitor.person, request, idempotency }).await?;
             if !placed.replayed {
-                span.attribute(QUEUE_TICKET, || placed.order.ticket.id)
+                span.attribute(QUEUE_TICKET, || placed.order.ticket.map(|ticket| ticket.id))
                     .attribute(QUEUE_WAITING, || placed.queue_waiting);
             }
             Ok(placed)

@@ -1,6 +1,8 @@
 //! The restaurant's database, one file a stack: menu, pantry, orders, ledger, people and their sessions.
 
+mod booking;
 mod ledger;
+mod life;
 mod menu;
 mod orders;
 mod people;
@@ -16,6 +18,7 @@ use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 pub use ledger::Audit;
+pub use life::AdvanceError;
 pub use orders::LIST_MAX;
 pub use people::Credentials;
 pub use place::{Idempotency, NewOrder, PlaceError};
@@ -23,7 +26,10 @@ pub use place::{Idempotency, NewOrder, PlaceError};
 const SCHEMA: Schema = Schema {
     // "rtBI".
     application_id: 0x7274_4249,
-    migrations: &[Migration { sql: include_str!("../../../data/migrations/bistro/001_restaurant.sql") }],
+    migrations: &[
+        Migration { sql: include_str!("../../../data/migrations/bistro/001_restaurant.sql") },
+        Migration { sql: include_str!("../../../data/migrations/bistro/002_order_life.sql") },
+    ],
     seed: Some(include_str!("../../../data/seed/bistro.sql")),
 };
 

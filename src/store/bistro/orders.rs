@@ -17,11 +17,12 @@ pub const LIST_MAX: usize = 100;
 macro_rules! orders {
     ($chosen:literal) => {
         concat!(
-            "SELECT chosen.id, table_number, chosen.state, total_cents, placed_at_ms, person_id, ",
-            "ticket.id, ticket.state, menu_item_id, name, quantity, unit_price_cents, line_total_cents ",
+            "SELECT chosen.id, table_number, chosen.state, version, total_cents, created_at_ms, placed_at_ms, ",
+            "changed_at_ms, person_id, ticket.id, ticket.state, ",
+            "menu_item_id, name, quantity, unit_price_cents, line_total_cents ",
             "FROM (SELECT * FROM orders WHERE ",
             $chosen,
-            ") AS chosen JOIN ticket ON ticket.order_seq = chosen.seq ",
+            ") AS chosen LEFT JOIN ticket ON ticket.order_seq = chosen.seq ",
             "JOIN order_line ON order_line.order_seq = chosen.seq ORDER BY chosen.seq DESC, line"
         )
     };
@@ -83,25 +84,33 @@ pub(super) fn select(
 }
 
 fn order(row: &Row<'_>) -> rusqlite::Result<Order> {
+    let ticket = match row.get(9)? {
+        Some(id) => Some(Ticket { id, state: parsed(row, 10, TicketState::from_id)? }),
+        None => None,
+    };
+    let placed: Option<i64> = row.get(6)?;
     Ok(Order {
         id: parsed(row, 0, OrderId::parse)?,
         table: row.get(1)?,
         state: parsed(row, 2, OrderState::from_id)?,
+        version: row.get(3)?,
         lines: Vec::new(),
-        total: money(row, 3)?,
-        placed_at: moment(row, 4)?,
-        owner: PersonId(row.get(5)?),
-        ticket: Ticket { id: row.get(6)?, state: parsed(row, 7, TicketState::from_id)? },
+        total: money(row, 4)?,
+        created_at: moment(row, 5)?,
+        placed_at: placed.map(|_| moment(row, 6)).transpose()?,
+        changed_at: moment(row, 7)?,
+        owner: PersonId(row.get(8)?),
+        ticket,
     })
 }
 
 fn line(row: &Row<'_>) -> rusqlite::Result<OrderLine> {
     Ok(OrderLine {
-        menu_item_id: row.get(8)?,
-        name: row.get(9)?,
-        quantity: row.get(10)?,
-        unit_price: money(row, 11)?,
-        line_total: money(row, 12)?,
+        menu_item_id: row.get(11)?,
+        name: row.get(12)?,
+        quantity: row.get(13)?,
+        unit_price: money(row, 14)?,
+        line_total: money(row, 15)?,
     })
 }
 

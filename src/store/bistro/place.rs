@@ -9,8 +9,9 @@ use super::super::cache::Invalidation;
 use super::super::engine::{JobError, Touched, Transaction};
 use super::super::rows::{millis, money};
 use super::super::{StoreError, new_secret};
+use super::booking::{self, Cause};
 use super::{Bistro, orders, sessions};
-use crate::domain::ledger::sale;
+use crate::domain::ledger::Kind;
 use crate::domain::menu::MenuItemId;
 use crate::domain::order::{Order, OrderId, OrderRequest, OrderState, Placed, Ticket, TicketState};
 use crate::domain::order_rule::{self, DishFact, Facts, PantryFact, Plan, Refusal};
@@ -37,14 +38,12 @@ const RECIPE: &str = "SELECT pantry_item_id, quantity, stock FROM recipe_line \
 const TAKE: &str = "UPDATE pantry_item SET used = used + ?2 WHERE id = ?1 RETURNING portion_max";
 const RUNS_OUT: &str = "SELECT EXISTS (SELECT 1 FROM recipe_line WHERE pantry_item_id = ?1 \
                         AND quantity > ?2 AND quantity <= ?3)";
-const INSERT_ORDER: &str = "INSERT INTO orders (id, person_id, table_number, state, total_cents, placed_at_ms) \
-                            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT_ORDER: &str = "INSERT INTO orders (id, person_id, table_number, state, total_cents, \
+                            created_at_ms, placed_at_ms, changed_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6)";
 const INSERT_LINE: &str = "INSERT INTO order_line (order_seq, line, menu_item_id, name, quantity, \
                            unit_price_cents, line_total_cents) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const INSERT_TICKET: &str = "INSERT INTO ticket (order_seq, state, queued_at_ms) VALUES (?1, ?2, ?3)";
+const INSERT_TICKET: &str = "INSERT INTO ticket (order_seq, state, queued_at_ms, due_at_ms) VALUES (?1, ?2, ?3, ?3)";
 const LENGTHEN_QUEUE: &str = "UPDATE kitchen SET waiting = waiting + 1 WHERE only_row = 1 RETURNING waiting";
-const INSERT_ENTRY: &str = "INSERT INTO entry (order_seq, account, amount_cents, at_ms) VALUES (?1, ?2, ?3, ?4)";
-const BALANCE: &str = "UPDATE account SET balance_cents = balance_cents + ?2, entries = entries + 1 WHERE id = ?1";
 const INSERT_KEY: &str = "INSERT OR REPLACE INTO idempotency_key \
                           (person_id, route, key, fingerprint, order_seq, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const DELETE_OLD_KEYS: &str = "DELETE FROM idempotency_key WHERE (person_id, route, key) IN \
@@ -136,15 +135,18 @@ impl Job {
         }
         let seq = self.write_order(transaction, person, &plan)?;
         let (ticket, queue_waiting) = self.queue_ticket(transaction, seq)?;
-        self.book(transaction, seq, &plan)?;
+        booking::book(&mut transaction.db, Kind::Sale, Cause::Order(seq), plan.total, self.now)?;
         let order = Order {
             id: self.id,
             table: request.table,
             state: OrderState::Placed,
+            version: 1,
             lines: plan.lines,
             total: plan.total,
-            placed_at: self.now,
-            ticket,
+            created_at: self.now,
+            placed_at: Some(self.now),
+            changed_at: self.now,
+            ticket: Some(ticket),
             owner: person,
         };
         Ok(Placed { order, replayed: false, new_session, queue_waiting })
@@ -236,19 +238,6 @@ impl Job {
             let id = connection.prepare_cached(INSERT_TICKET)?.insert(params![seq, state.id(), millis(self.now)])?;
             let waiting = connection.prepare_cached(LENGTHEN_QUEUE)?.query_row([], |row| row.get(0))?;
             Ok(((Ticket { id, state }, waiting), Touched::Changed(2)))
-        })
-    }
-
-    fn book(&self, transaction: &mut Transaction<'_>, seq: i64, plan: &Plan) -> Result<(), StoreError> {
-        transaction.db.step("Book the ledger", &[INSERT_ENTRY, BALANCE], |connection| {
-            let mut entry = connection.prepare_cached(INSERT_ENTRY)?;
-            let mut balance = connection.prepare_cached(BALANCE)?;
-            let mut changed = 0;
-            for (account, amount) in sale(plan.total) {
-                changed += entry.execute(params![seq, account.id(), amount.cents(), millis(self.now)])?;
-                changed += balance.execute(params![account.id(), amount.cents()])?;
-            }
-            Ok(((), Touched::Changed(changed)))
         })
     }
 }

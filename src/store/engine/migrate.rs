@@ -54,6 +54,9 @@ pub fn run(path: &Path, connection: &mut Connection, schema: Schema, found: i64)
         log::info!("store: {} copied to {} before its migration", path.display(), copy.display());
     }
     let migrate = |connection: &mut Connection| {
+        // A table that others refer to is made anew with the references switched off, and they are
+        // checked before the commit (sqlite.org/lang_altertable.html, section 7).
+        connection.execute_batch("PRAGMA foreign_keys = OFF")?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for migration in missing {
             transaction.execute_batch(migration.sql)?;
@@ -66,9 +69,19 @@ pub fn run(path: &Path, connection: &mut Connection, schema: Schema, found: i64)
             schema.application_id,
             schema.migrations.len()
         ))?;
-        transaction.commit()
+        let dangling = transaction.prepare("PRAGMA foreign_key_check")?.exists([])?;
+        if dangling {
+            return Ok(false);
+        }
+        transaction.commit()?;
+        connection.execute_batch("PRAGMA foreign_keys = ON")?;
+        Ok(true)
     };
-    migrate(connection).map_err(|error| OpenError::Sqlite(path.to_owned(), error))
+    match migrate(connection) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OpenError::Damaged(path.to_owned(), "a row refers to one that is not there".to_owned())),
+        Err(error) => Err(OpenError::Sqlite(path.to_owned(), error)),
+    }
 }
 
 /// A checked copy beside the file, named after the version it holds (sqlite.org/backup.html).
