@@ -10,6 +10,7 @@ use super::super::engine::{JobError, Touched, Transaction};
 use super::super::rows::{millis, money};
 use super::super::{StoreError, new_secret};
 use super::booking::{self, Cause};
+use super::bus::{Bus, Topic};
 use super::{Bistro, orders, sessions};
 use crate::domain::ledger::Kind;
 use crate::domain::menu::MenuItemId;
@@ -95,6 +96,7 @@ struct Job {
     secret: Option<SessionSecret>,
     now: OffsetDateTime,
     invalidation: Invalidation,
+    bus: Bus,
 }
 
 impl Bistro {
@@ -104,7 +106,7 @@ impl Bistro {
         let id = OrderId::from_bits(u128::from_be_bytes(random_bytes::<16>().map_err(StoreError::from)?));
         let secret = if new.person.is_none() { Some(new_secret()?) } else { None };
         draw.end();
-        let job = Job { new, id, secret, now: self.clock.now(), invalidation: self.invalidation() };
+        let job = Job { new, id, secret, now: self.clock.now(), invalidation: self.invalidation(), bus: self.bus() };
         self.engine.write(span, "Commit the order", move |transaction| job.run(transaction)).await
     }
 }
@@ -135,6 +137,8 @@ impl Job {
         }
         let seq = self.write_order(transaction, person, &plan)?;
         let (ticket, queue_waiting) = self.queue_ticket(transaction, seq)?;
+        let bus = self.bus.clone();
+        transaction.after_commit(move || bus.fire(Topic::Tickets));
         booking::book(&mut transaction.db, Kind::Sale, Cause::Order(seq), plan.total, self.now)?;
         let order = Order {
             id: self.id,
