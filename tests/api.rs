@@ -62,7 +62,7 @@ async fn a_guest_orders_and_finds_the_order_again() {
         assert!(cookie.contains(attribute), "{attribute} in {cookie}");
     }
     assert_eq!(guest.get(placed.header("location")).await.json(), order);
-    assert_eq!(guest.get("/api/v1/orders").await.json(), json!({ "orders": [order] }));
+    assert_eq!(guest.get("/api/v1/orders").await.json(), json!({ "orders": [order], "next": null }));
     // The second one is for the same person, who needs no new cookie.
     let again = guest.post("/api/v1/orders", &order_of(12, 1)).await;
     assert_eq!((again.status, again.all("set-cookie").len()), (201, 0));

@@ -1,6 +1,8 @@
 //! The business: what the restaurant does, step by step, whoever asks. No HTTP above, no SQL below.
 
 mod error;
+mod keys;
+mod ledger;
 mod menu;
 mod orders;
 mod people;

@@ -1,6 +1,9 @@
 //! The restaurant's database, one file a stack: menu, pantry, orders, ledger, people and their sessions.
 
 mod booking;
+mod change;
+mod day;
+mod keys;
 mod ledger;
 mod life;
 mod menu;
@@ -8,6 +11,7 @@ mod orders;
 mod people;
 mod place;
 mod sessions;
+mod stock;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,11 +21,13 @@ use super::cache::Invalidation;
 use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched, unwatched};
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
+pub use change::{Change, ChangeError};
+pub use day::CloseError;
+pub use keys::Idempotency;
 pub use ledger::Audit;
 pub use life::AdvanceError;
-pub use orders::LIST_MAX;
 pub use people::Credentials;
-pub use place::{Idempotency, NewOrder, PlaceError};
+pub use place::{NewOrder, PlaceError};
 
 const SCHEMA: Schema = Schema {
     // "rtBI".
