@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::answer;
 use super::call::Call;
-use super::{changes, days, ledger, menu, orders, session};
+use super::{changes, days, kitchen, kitchen_events, ledger, menu, orders, session};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,11 @@ use super::{changes, days, ledger, menu, orders, session};
         orders::events,
         changes::edit,
         changes::act,
+        kitchen::read,
+        kitchen_events::stream,
+        kitchen::pause,
+        kitchen::resume,
+        kitchen::direct,
         ledger::read,
         days::list,
         days::close,

@@ -40,6 +40,11 @@ pub fn of_service(error: &ServiceError) -> Problem {
             let detail = format!("The order is {}: {why}. Nothing was changed.", why.state.id());
             rule(409, "wrong-state", "The order's state does not allow it", detail)
         }
+        ServiceError::TicketState(state) => {
+            let what = format!("The ticket is {}; nothing was changed.", state.id());
+            let detail = format!("{what} A waiting one can go first or last, a dead one be queued again.");
+            rule(409, "wrong-state", "Not in this state", detail)
+        }
         ServiceError::Stale { version } => {
             let what = format!("It is at version {version}, which is not the one that If-Match names.");
             let detail = format!("{what} Read it again, then decide.");

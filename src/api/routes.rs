@@ -4,7 +4,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, Resource, web};
 
 use super::call::Call;
-use super::{changes, days, front, ledger, menu, openapi, orders, session};
+use super::{changes, days, front, kitchen, kitchen_events, ledger, menu, openapi, orders, session};
 use crate::observe::hop::Hop;
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -25,6 +25,11 @@ pub fn configure(app: &mut web::ServiceConfig) {
         )
         .service(resource("/api/v1/orders/{id}/events", "GET, HEAD").route(get().to(orders::events)))
         .service(resource("/api/v1/orders/{id}/{action}", "POST").route(web::post().to(changes::act)))
+        .service(resource("/api/v1/kitchen", "GET, HEAD").route(get().to(kitchen::read)))
+        .service(resource("/api/v1/kitchen/events", "GET").route(web::get().to(kitchen_events::stream)))
+        .service(resource("/api/v1/kitchen/pause", "POST").route(web::post().to(kitchen::pause)))
+        .service(resource("/api/v1/kitchen/resume", "POST").route(web::post().to(kitchen::resume)))
+        .service(resource("/api/v1/kitchen/tickets/{id}/{direction}", "POST").route(web::post().to(kitchen::direct)))
         .service(resource("/api/v1/ledger", "GET, HEAD").route(get().to(ledger::read)))
         .service(
             resource("/api/v1/ledger/days", "GET, HEAD, POST")
@@ -42,6 +47,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(front::asset)))
         .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(front::icon)))
+        .service(resource("/kitchen", "GET, HEAD").route(get().to(front::kitchen)))
         .service(resource("/", "GET, HEAD").route(get().to(front::page)))
         .default_service(web::to(not_found));
 }

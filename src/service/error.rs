@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::domain::menu::MenuItemId;
-use crate::domain::order::DRAFTS_MAX;
+use crate::domain::order::{DRAFTS_MAX, TicketState};
 use crate::domain::order_life::Impossible;
 use crate::domain::order_rule::Refusal;
 use crate::store::StoreError;
-use crate::store::bistro::{ChangeError, CloseError, PlaceError};
+use crate::store::bistro::{ChangeError, CloseError, DirectError, PlaceError};
 use crate::store::hasher::HasherError;
 
 /// After so long the hasher's queue has moved on.
@@ -26,6 +26,9 @@ pub enum ServiceError {
     /// `pointer` is a JSON pointer into the request (RFC 6901), or `idempotency-key`.
     #[error("{pointer}: {detail}")]
     Invalid { pointer: String, detail: String },
+    /// A ticket that is elsewhere than the wish needs it.
+    #[error("the ticket is {}", .0.id())]
+    TicketState(TicketState),
     #[error("the idempotency key belongs to another request")]
     IdempotencyConflict,
     #[error("{DRAFTS_MAX} drafts are open already")]
@@ -91,6 +94,16 @@ impl From<CloseError> for ServiceError {
             CloseError::Nothing => ServiceError::NothingToClose,
             CloseError::IdempotencyConflict => ServiceError::IdempotencyConflict,
             CloseError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DirectError> for ServiceError {
+    fn from(error: DirectError) -> Self {
+        match error {
+            DirectError::NoTicket => ServiceError::NotFound { what: "ticket" },
+            DirectError::State(state) => ServiceError::TicketState(state),
+            DirectError::Store(error) => error.into(),
         }
     }
 }

@@ -5,13 +5,13 @@ use rusqlite::{OptionalExtension, params};
 use time::OffsetDateTime;
 
 use super::super::StoreError;
-use super::super::cache::Invalidation;
 use super::super::engine::{Db, JobError, Touched, Transaction};
 use super::super::rows::{millis, parsed};
 use super::booking::{self, Cause};
 use super::keys::{self, Idempotency, KeyError};
 use super::life::{self, AdvanceError};
 use super::place::{INSERT_LINE, PlaceError, send_to_kitchen, write_lines};
+use super::wakes::Wakes;
 use super::{Bistro, orders, stock};
 use crate::domain::ledger::Kind;
 use crate::domain::money::Money;
@@ -89,7 +89,7 @@ impl JobError for ChangeError {
 struct Job {
     change: Change,
     now: OffsetDateTime,
-    invalidation: Invalidation,
+    wakes: Wakes,
 }
 
 /// What the order is before.
@@ -104,7 +104,7 @@ struct Before {
 impl Bistro {
     /// Does something to an order, or finds what the same idempotency key has done.
     pub async fn change_order(&self, span: &Span, change: Change) -> Result<Changed, ChangeError> {
-        let job = Job { change, now: self.clock.now(), invalidation: self.invalidation() };
+        let job = Job { change, now: self.clock.now(), wakes: self.wakes() };
         self.engine.write(span, "Commit the change", move |transaction| job.run(transaction)).await
     }
 }
@@ -169,7 +169,8 @@ impl Job {
             Deed::Refund => book(transaction, Kind::Refund)?,
             Deed::Cancel => {
                 if end_ticket(&mut transaction.db, seq, now)? {
-                    stock::give_back(transaction, seq, &self.invalidation)?;
+                    stock::give_back(transaction, seq, &self.wakes)?;
+                    self.wakes.tickets(transaction);
                     book(transaction, Kind::Cancellation)?;
                 }
             }
@@ -181,7 +182,7 @@ impl Job {
                 let request = OrderRequest { table: before.table, lines: wanted(&mut transaction.db, seq)? };
                 let plan = stock::plan(&mut transaction.db, &request)?;
                 rewrite(&mut transaction.db, seq, request.table, &plan.lines, plan.total)?;
-                let (_, waiting) = send_to_kitchen(transaction, seq, &plan, &self.invalidation, now)?;
+                let (_, waiting) = send_to_kitchen(transaction, seq, &plan, &self.wakes, now)?;
                 return Ok(Some(waiting));
             }
         }

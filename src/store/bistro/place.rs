@@ -3,12 +3,12 @@
 use rusqlite::{Connection, params};
 use time::OffsetDateTime;
 
-use super::super::cache::Invalidation;
 use super::super::engine::{Db, JobError, Touched, Transaction};
 use super::super::rows::millis;
 use super::super::{StoreError, new_secret};
 use super::booking::{self, Cause};
 use super::keys::{self, Idempotency, KeyError};
+use super::wakes::Wakes;
 use super::{Bistro, life, sessions, stock};
 use crate::domain::ledger::Kind;
 use crate::domain::money::Money;
@@ -77,7 +77,7 @@ struct Job {
     /// For a guest without a session.
     secret: Option<SessionSecret>,
     now: OffsetDateTime,
-    invalidation: Invalidation,
+    wakes: Wakes,
 }
 
 impl Bistro {
@@ -97,7 +97,7 @@ impl Bistro {
         let _draw = span.child(Hop::Data, "Draw an id");
         let id = OrderId::from_bits(u128::from_be_bytes(random_bytes::<16>()?));
         let secret = if new.person.is_none() { Some(new_secret()?) } else { None };
-        Ok(Job { new, id, secret, now: self.clock.now(), invalidation: self.invalidation() })
+        Ok(Job { new, id, secret, now: self.clock.now(), wakes: self.wakes() })
     }
 }
 
@@ -121,7 +121,7 @@ impl Job {
         let (person, new_session) = self.person(transaction)?;
         let order = self.order(OrderState::Placed, person, &plan.lines, plan.total);
         let seq = write_order(&mut transaction.db, &order)?;
-        let (ticket, waiting) = send_to_kitchen(transaction, seq, &plan, &self.invalidation, self.now)?;
+        let (ticket, waiting) = send_to_kitchen(transaction, seq, &plan, &self.wakes, self.now)?;
         let order = Order { ticket: Some(ticket), ..order };
         Ok((seq, Placed { order, replayed: false, new_session, queue_waiting: Some(waiting) }))
     }
@@ -223,11 +223,12 @@ pub(super) fn send_to_kitchen(
     transaction: &mut Transaction<'_>,
     seq: i64,
     plan: &Plan,
-    invalidation: &Invalidation,
+    wakes: &Wakes,
     now: OffsetDateTime,
 ) -> Result<(Ticket, i64), StoreError> {
-    stock::take(transaction, &plan.takes, invalidation)?;
+    stock::take(transaction, &plan.takes, wakes)?;
     let queued = queue_ticket(&mut transaction.db, seq, now)?;
+    wakes.tickets(transaction);
     booking::book(&mut transaction.db, Kind::Sale, Cause::Order(seq), plan.total, now)?;
     Ok(queued)
 }

@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::super::StoreError;
-use super::super::cache::Invalidation;
 use super::super::engine::{Db, Touched, Transaction};
 use super::super::rows::money;
 use super::place::PlaceError;
+use super::wakes::Wakes;
 use crate::domain::menu::MenuItemId;
 use crate::domain::money::Money;
 use crate::domain::order::{OrderLine, OrderRequest};
@@ -44,7 +44,7 @@ pub fn price(db: &mut Db<'_>, request: &OrderRequest) -> Result<(Vec<OrderLine>,
 }
 
 /// Takes what was planned. The menu changes when a dish can't be had any more that could before.
-pub fn take(transaction: &mut Transaction<'_>, takes: &[Take], invalidation: &Invalidation) -> Result<(), StoreError> {
+pub fn take(transaction: &mut Transaction<'_>, takes: &[Take], wakes: &Wakes) -> Result<(), StoreError> {
     let runs_out = transaction.db.step("Take stock from the pantry", &[TAKE, TURNS], |connection| {
         let mut update = connection.prepare_cached(TAKE)?;
         let mut runs_out = false;
@@ -58,13 +58,13 @@ pub fn take(transaction: &mut Transaction<'_>, takes: &[Take], invalidation: &In
         Ok((runs_out, Touched::Changed(takes.len())))
     })?;
     if runs_out {
-        bump(transaction, invalidation);
+        wakes.menu(transaction);
     }
     Ok(())
 }
 
 /// Gives back what the order of that number has taken. The menu changes when a dish can be had again.
-pub fn give_back(transaction: &mut Transaction<'_>, seq: i64, invalidation: &Invalidation) -> Result<(), StoreError> {
+pub fn give_back(transaction: &mut Transaction<'_>, seq: i64, wakes: &Wakes) -> Result<(), StoreError> {
     let statements = [TAKEN, GIVE_BACK, TURNS];
     let returns = transaction.db.step("Give stock back to the pantry", &statements, |connection| {
         let mut taken = connection.prepare_cached(TAKEN)?;
@@ -80,18 +80,13 @@ pub fn give_back(transaction: &mut Transaction<'_>, seq: i64, invalidation: &Inv
         Ok((returns, Touched::Changed(changed)))
     })?;
     if returns {
-        bump(transaction, invalidation);
+        wakes.menu(transaction);
     }
     Ok(())
 }
 
 fn turns(connection: &Connection, item: i64, less: i64, more: i64) -> rusqlite::Result<bool> {
     connection.prepare_cached(TURNS)?.query_row([item, less, more], |row| row.get(0))
-}
-
-fn bump(transaction: &mut Transaction<'_>, invalidation: &Invalidation) {
-    let invalidation = invalidation.clone();
-    transaction.after_commit(move || invalidation.bump());
 }
 
 fn read_facts(db: &mut Db<'_>, request: &OrderRequest) -> Result<Facts, StoreError> {
