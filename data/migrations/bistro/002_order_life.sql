@@ -135,6 +135,9 @@ CREATE TRIGGER entry_is_never_changed BEFORE UPDATE ON entry
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+-- REPLACE deletes without the trigger above (sqlite.org/lang_conflict.html).
+CREATE TRIGGER entry_is_never_replaced BEFORE INSERT ON entry WHEN EXISTS (SELECT 1 FROM entry WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 INSERT INTO account VALUES ('cash', 0, 0), ('refunds', 0, 0), ('supplies', 0, 0), ('payable', 0, 0);
 
 -- A business day ends when the manager closes it; what is booked afterwards belongs to the next.
