@@ -1,6 +1,8 @@
 //! Several workers, any of whom may die, sleep through its lease or report twice: each ticket has one outcome.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -8,6 +10,10 @@ use roundtrip::domain::kitchen::{Claim, Direction};
 use roundtrip::domain::order::TicketState;
 use roundtrip::store::bistro::LeaseError;
 
+use serde_json::json;
+
+use super::harness::{House, audit, order_of};
+use super::live::Listening;
 use super::queue::{Kitchen, LEASE, span};
 
 /// What may happen next. A worker is one of three; it keeps every claim that it ever had, and may use any of
@@ -169,4 +175,65 @@ proptest! {
             run.end().await;
         });
     }
+}
+
+/// Orders a client of the load places; there are four of them.
+const EACH: usize = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_killed_amid_the_load_lose_no_ticket_and_double_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let house = Arc::new(House::on(folder.path(), 3).await);
+    for (key, value) in [("cook_time", 50), ("workers", 2), ("lease", 300), ("attempts", 100)] {
+        house.stack.settings().change([(format!("service.kitchen.{key}").as_str(), &json!(value))]).expect("fits");
+    }
+    let chef = house.staff("chef").await;
+    let placed = Arc::new(AtomicUsize::new(0));
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (person, placed) = (house.visitor(), Arc::clone(&placed));
+        clients.spawn(async move {
+            let mut acknowledged = Vec::new();
+            for _ in 0..EACH {
+                // Without a key it is not sent twice: an order whose instance dies is not acknowledged.
+                let reply = person.post("/api/v1/orders", &order_of(12, 1)).await;
+                placed.fetch_add(1, Ordering::SeqCst);
+                match reply.status {
+                    201 => acknowledged.push(reply.json()["id"].as_str().expect("an id").to_owned()),
+                    status => assert!((502..=504).contains(&status), "{}", reply.text()),
+                }
+            }
+            acknowledged
+        });
+    }
+    for (victim, share) in [("i1", 3), ("i3", 2)] {
+        while placed.load(Ordering::SeqCst) < 4 * EACH / share {
+            tokio::task::yield_now().await;
+        }
+        assert!(house.stack.kill_instance(victim).await);
+    }
+    let acknowledged: Vec<String> = clients.join_all().await.into_iter().flatten().collect();
+    assert!(!acknowledged.is_empty());
+
+    let mut page = Listening::over_h1(&house, &chef).await;
+    while page.queue["waiting"] != 0 || page.queue["cooking"] != 0 {
+        assert!(page.next().await.expect("a stream").is_some(), "it goes on");
+    }
+    assert_eq!(page.queue["dead"], 0);
+    drop(page);
+    Arc::into_inner(house).expect("nobody else holds it").stop().await;
+
+    let orders = audit(folder.path()).await;
+    let database = rusqlite::Connection::open(folder.path().join("bistro.db")).expect("the database");
+    let finished = "SELECT orders.id FROM orders JOIN order_event ON order_seq = seq WHERE action = 'finish' \
+                    ORDER BY orders.id";
+    let mut finished = database.prepare(finished).expect("a statement");
+    let finished: Vec<String> =
+        finished.query_map([], |row| row.get(0)).expect("rows").map(|row| row.expect("a row")).collect();
+    assert_eq!(finished.len() as i64, orders, "each order was finished");
+    assert!(finished.windows(2).all(|pair| pair[0] != pair[1]), "and once");
+    let count = "SELECT count(*) FROM order_event WHERE action = 'put-back'";
+    let put_back: i64 = database.query_row(count, [], |row| row.get(0)).expect("a count");
+    assert!(put_back > 0, "the killed had tickets in their hands");
+    assert!(acknowledged.iter().all(|id| finished.binary_search(id).is_ok()), "none that was acknowledged is lost");
 }
