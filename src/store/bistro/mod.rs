@@ -2,6 +2,9 @@
 
 mod booking;
 pub mod bus;
+mod change;
+mod day;
+mod keys;
 mod kitchen;
 mod ledger;
 mod life;
@@ -10,6 +13,8 @@ mod orders;
 mod people;
 mod place;
 mod sessions;
+mod stock;
+mod wakes;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,12 +27,14 @@ use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 use bus::Bus;
+pub use change::{Change, ChangeError};
+pub use day::CloseError;
+pub use keys::Idempotency;
 pub use kitchen::{DirectError, LeaseError};
 pub use ledger::Audit;
 pub use life::AdvanceError;
-pub use orders::LIST_MAX;
 pub use people::Credentials;
-pub use place::{Idempotency, NewOrder, PlaceError};
+pub use place::{NewOrder, PlaceError};
 
 const SCHEMA: Schema = Schema {
     // "rtBI".
