@@ -8,13 +8,15 @@ mod orders;
 mod people;
 mod place;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::cache::Invalidation;
-use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched, unwatched};
+use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Slow, Touched, unwatched};
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 pub use ledger::Audit;
@@ -31,6 +33,8 @@ const SCHEMA: Schema = Schema {
         Migration { sql: include_str!("../../../data/migrations/bistro/002_order_life.sql") },
     ],
     seed: Some(include_str!("../../../data/seed/bistro.sql")),
+    // The menu and what it is cooked from, the accounts, the one row of the kitchen. The seed makes them.
+    fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen"],
 };
 
 /// How a restaurant's database is opened.
@@ -83,6 +87,11 @@ impl Bistro {
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
         self.engine.figures()
+    }
+
+    /// The latest steps that were slow (`data.slow_query`), the newest last.
+    pub fn slow(&self) -> Vec<Slow> {
+        self.engine.slow()
     }
 
     /// For the start's greeting and the overview.
