@@ -35,7 +35,7 @@ struct Guest {
 
 impl Guest {
     fn key(&self) -> String {
-        format!("guest {}, order {}", self.number, self.keys)
+        format!("guest-{}-order-{}", self.number, self.keys)
     }
 
     /// Orders until the house is gone.
