@@ -4,9 +4,16 @@
 //! The counts are small here; `POWER_CUTS=10000 cargo test --test disk` and the like make them large.
 #![cfg(target_os = "linux")] // The layer is glibc's LD_PRELOAD.
 
+mod harness;
+
+/// The whole program, for what it answers.
+#[path = "cli/rig.rs"]
+mod program;
+
 mod disk {
     pub mod fails;
     pub mod power;
     pub mod rig;
+    pub mod server;
     pub mod till;
 }

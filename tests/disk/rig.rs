@@ -17,8 +17,6 @@ use super::till;
 pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// The numbers of disk/disk.c, by their place.
-const WRITES: u64 = 0;
-const SYNCS: u64 = 1;
 const FAIL_WRITE: u64 = 2;
 const FAIL_SYNC: u64 = 3;
 const ERROR: u64 = 4;
@@ -68,7 +66,7 @@ impl Disk {
     }
 
     pub fn database(&self) -> PathBuf {
-        self.folder.path().join("files/bistro.db")
+        self.files().join("bistro.db")
     }
 
     pub fn till(&self, durability: &str) -> Outcome<Till> {
@@ -76,10 +74,7 @@ impl Disk {
             .args(["--ignored", "--exact", "disk::till::till", "--nocapture", "--quiet"])
             .env(till::DATABASE, self.database())
             .env(till::DURABILITY, durability)
-            .env("LD_PRELOAD", layer())
-            .env("DISK_ROOT", self.folder.path().join("files"))
-            .env("DISK_DURABLE", self.folder.path().join("durable"))
-            .env("DISK_CONTROL", self.folder.path().join("control"))
+            .envs(self.environment())
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -90,6 +85,20 @@ impl Disk {
         // The test runner has its say first.
         while !till.next_line()?.ok_or("it does not open")?.ends_with(till::OPEN) {}
         Ok(till)
+    }
+
+    pub fn files(&self) -> PathBuf {
+        self.folder.path().join("files")
+    }
+
+    /// What puts a program on this disk.
+    pub fn environment(&self) -> [(&'static str, PathBuf); 4] {
+        [
+            ("LD_PRELOAD", layer().to_owned()),
+            ("DISK_ROOT", self.files()),
+            ("DISK_DURABLE", self.folder.path().join("durable")),
+            ("DISK_CONTROL", self.folder.path().join("control")),
+        ]
     }
 
     fn set(&self, field: u64, value: i64) -> Outcome {
@@ -118,15 +127,9 @@ impl Disk {
         self.get(FAILED)
     }
 
-    /// Writes and syncs so far.
-    pub fn operations(&self) -> Outcome<(i64, i64)> {
-        Ok((self.get(WRITES)?, self.get(SYNCS)?))
-    }
-
     /// The power goes: what was not synced is gone, or some of it. The till must be dead.
     pub fn cut_power(&self, leaves: Leaves, chance: &mut Chance) -> Outcome {
-        let files = self.folder.path().join("files");
-        for entry in fs::read_dir(&files)? {
+        for entry in fs::read_dir(self.files())? {
             let path = entry?.path();
             let durable = self.folder.path().join("durable").join(path.file_name().ok_or("a file has a name")?);
             match durable.exists() {

@@ -17,7 +17,7 @@ INSERT INTO session (secret_sha256, person_id, minted, created_at_ms, expires_at
 
 -- Order n is of 1 to 3 soups; the last ten have a truffle soup each as well.
 INSERT INTO orders (seq, id, person_id, table_number, state, total_cents, placed_at_ms)
-    SELECT n, printf('%032x', n), 3 + n % 30, 1 + n % 20, 'placed', 550 * (1 + n % 3) + 1950 * (n > 290), 1000 + n
+    SELECT n, printf('ord_%026d', n), 3 + n % 30, 1 + n % 20, 'placed', 550 * (1 + n % 3) + 1950 * (n > 290), 1000 + n
     FROM number;
 INSERT INTO order_line (order_seq, line, menu_item_id, name, quantity, unit_price_cents, line_total_cents)
     SELECT n, 1, 1, 'Tomato Soup', 1 + n % 3, 550, 550 * (1 + n % 3) FROM number
