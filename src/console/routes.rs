@@ -43,6 +43,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/upstreams/{id}", "PATCH").route(web::patch().to(upstreams::change)))
         .service(resource("/api/cache", "GET, HEAD").route(get().to(cache::figures)))
         .service(resource("/api/cache/purge", "POST").route(web::post().to(cache::purge)))
+        .service(resource("/api/data/slow", "GET, HEAD").route(get().to(stack::slow)))
         .service(resource("/api/configuration/reload", "POST").route(web::post().to(configuration::reload)))
         .service(resource("/api/staff", "GET, HEAD").route(get().to(account::staff)))
         .service(resource("/api/staff/{name}/password", "PUT").route(web::put().to(account::set_password)))

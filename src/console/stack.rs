@@ -42,6 +42,12 @@ fn upstreams(pool: &PoolView) -> Vec<Value> {
     pool.upstreams.iter().map(value).map(with_pool).collect()
 }
 
+/// The latest steps of the database that took longer than `data.slow_query`, the newest last.
+pub async fn slow(call: Call) -> Answer {
+    call.owner(Permission::StackRead)?;
+    Ok(json_answer(&json!({ "slow": call.state.stack.slow() })))
+}
+
 pub async fn settings(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
     Ok(json_answer(&json!({ "settings": call.state.stack.settings().list() })))

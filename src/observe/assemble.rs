@@ -12,13 +12,13 @@ use time::OffsetDateTime;
 use super::clock::{Tick, micros};
 use super::hop::Hop;
 use super::ids::SpanId;
-use super::join;
 use super::journey::{CacheSide, Candidate, HopTimes, Journey, JourneySpan, QueueSide, Sides, Summary};
 use super::part::{
     CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE, CANDIDATES, ClientPart, DnsPart, EdgePart, InstancePart,
     QUEUE_TICKET, QUEUE_WAITING,
 };
 use super::span::{Direction, Record, Status};
+use super::{join, repeated};
 
 /// The client's span that stands for everything between its last byte out and its first byte in. Where
 /// the server's own parts are known, they take its place.
@@ -56,7 +56,8 @@ pub fn journey(parts: Parts) -> Journey {
     let your_service = parts.edge.as_ref().and_then(|edge| edge.your_service.clone());
     let mut spans = join::join(parts);
     spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
-    let spans = parents_first(spans);
+    let mut spans = parents_first(spans);
+    repeated::mark(&mut spans);
     let origin = spans.first().map_or(Tick::default(), |root| root.start);
     let total_us = spans.first().map_or(0.0, |root| micros(root.end.since(root.start)));
     let hops = time_by_hop(&spans);

@@ -13,5 +13,6 @@ pub mod part;
 pub mod rcode;
 pub mod recorder;
 pub mod redact;
+mod repeated;
 pub mod span;
 pub mod tap;

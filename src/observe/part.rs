@@ -10,6 +10,11 @@ use super::clock::Tick;
 use super::ids::{SpanId, TraceId};
 use super::span::Record;
 
+/// The statements that a step of the data hop ran, each with how often.
+pub const STATEMENT_RUNS: &str = "roundtrip.data.runs";
+/// On a step and on the root: reads that this request ran so often that one statement should do (N+1).
+pub const REPEATED_READS: &str = "roundtrip.data.repeated";
+
 /// The client's part. Its first span is the journey's root.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClientPart {

@@ -27,7 +27,7 @@ use crate::settings::runtime::Settings;
 use crate::settings::site::SitePlan;
 use crate::store::StoreError;
 use crate::store::bistro::{Bistro, Counts};
-use crate::store::engine::OpenError;
+use crate::store::engine::{OpenError, Slow};
 use crate::store::hasher::Hasher;
 use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
@@ -274,6 +274,11 @@ impl Stack {
             Some(bistro) => bistro.counts().await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The latest steps of its database that were slow, the newest last; none without the restaurant.
+    pub fn slow(&self) -> Vec<Slow> {
+        self.bistro.as_ref().map(Bistro::slow).unwrap_or_default()
     }
 
     /// Nobody without the restaurant.

@@ -17,6 +17,7 @@ use crate::observe::recorder::Recorder;
 use crate::service::Service;
 use crate::store::bistro::{self, Bistro};
 use crate::store::cache::MenuCache;
+use crate::store::engine;
 use crate::tls::UpstreamTrust;
 use crate::web::host::HostList;
 use crate::web::probe::ProbeKey;
@@ -32,7 +33,11 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let hop_secret = secret::random_hex_256()?;
     let probe_key = ProbeKey::new(&config.control_key);
     let bistro = match config.site.has_restaurant() {
-        true => Some(Bistro::open(&config.data_dir.join(BISTRO_FILE), bistro::Options::default())?),
+        true => {
+            let engine = engine::Options { settings: config.settings.clone(), ..engine::Options::default() };
+            let options = bistro::Options { engine, ..bistro::Options::default() };
+            Some(Bistro::open(&config.data_dir.join(BISTRO_FILE), options)?)
+        }
         false => None,
     };
     let instances = match &bistro {

@@ -62,10 +62,11 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{
             CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
-            NotADatabase, OutOfMemory, ReadOnly, SystemIoFailure,
+            NotADatabase, OperationInterrupted, OutOfMemory, ReadOnly, SystemIoFailure,
         };
         match error.sqlite_error_code() {
-            Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed | OutOfMemory) => {
+            // Only a read is ever interrupted, when it took too long.
+            Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed | OutOfMemory | OperationInterrupted) => {
                 StoreError::unavailable(Cause::Busy)
             }
             Some(DiskFull) => StoreError::unavailable(Cause::Full),

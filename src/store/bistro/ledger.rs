@@ -120,7 +120,7 @@ impl Bistro {
 
     /// Checks every invariant against every row. Slow by nature: for tests and drills.
     pub async fn audit(&self) -> Result<Audit, StoreError> {
-        self.engine.read(&unwatched("Audit"), |db| {
+        self.engine.survey(&unwatched("Audit"), |db| {
             db.step("Audit", &[], |connection| {
                 let transaction = connection.unchecked_transaction()?;
                 Ok((audit(&transaction)?, Touched::Returned(1)))

@@ -15,6 +15,8 @@ mod place;
 mod sessions;
 mod stock;
 mod wakes;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +25,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use super::cache::Invalidation;
-use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched, unwatched};
+use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Slow, Touched, unwatched};
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 use bus::Bus;
@@ -44,6 +46,8 @@ const SCHEMA: Schema = Schema {
         Migration { sql: include_str!("../../../data/migrations/bistro/002_order_life.sql") },
     ],
     seed: Some(include_str!("../../../data/seed/bistro.sql")),
+    // The menu and what it is cooked from, the accounts, the one row of the kitchen. The seed makes them.
+    fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen"],
 };
 
 /// How a restaurant's database is opened.
@@ -108,6 +112,11 @@ impl Bistro {
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
         self.engine.figures()
+    }
+
+    /// The latest steps that were slow (`data.slow_query`), the newest last.
+    pub fn slow(&self) -> Vec<Slow> {
+        self.engine.slow()
     }
 
     /// For the start's greeting and the overview.

@@ -10,7 +10,9 @@ use crate::domain::permission::Role;
 use crate::domain::session::{PersonId, Staff};
 use crate::observe::span::Span;
 
-const STAFF: &str = "SELECT id, role, name, password_phc IS NOT NULL FROM person WHERE name IS NOT NULL ORDER BY id";
+/// By the index of names, in which guests, who have none, don't stand: `+` keeps SQLite from going through all
+/// people by their ids.
+const STAFF: &str = "SELECT id, role, name, password_phc IS NOT NULL FROM person WHERE name > '' ORDER BY +id";
 const BY_NAME: &str = "SELECT id, role, password_phc FROM person WHERE name = ?1";
 const SET_PASSWORD: &str = "UPDATE person SET password_phc = ?2 WHERE name = ?1";
 const END_SESSIONS: &str = "DELETE FROM session WHERE person_id = (SELECT id FROM person WHERE name = ?1)";

@@ -33,7 +33,8 @@ const DELETE_OLDEST: &str = "DELETE FROM session WHERE secret_sha256 IN (SELECT 
 const INSERT: &str = "INSERT INTO session (secret_sha256, person_id, minted, created_at_ms, expires_at_ms, \
                       last_seen_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?4)";
 const INSERT_GUEST: &str = "INSERT INTO person (role, created_at_ms) VALUES ('guest', ?1)";
-const OF_ROLE: &str = "SELECT id FROM person WHERE role = ?1 AND name IS NOT NULL ORDER BY id LIMIT 1";
+/// By the index of names: guests have none.
+const OF_ROLE: &str = "SELECT id FROM person WHERE role = ?1 AND name > '' ORDER BY +id LIMIT 1";
 
 /// The statements of [`insert`], for the trace.
 pub(super) const INSERT_ALL: [&str; 4] = [DELETE_EXPIRED, DELETE_IDLE, DELETE_OLDEST, INSERT];

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::options::OpenError;
+use super::options::{Durability, OpenError};
 use super::{Schema, migrate};
 
 /// The first version without the WAL-reset corruption (sqlite.org/wal.html, "The WAL-Reset Bug").
 const VERSION_MIN: i32 = 3_051_003;
 /// How long SQLite itself waits for a lock. With one writer, only a foreign process makes it wait.
 const BUSY_MAX: Duration = Duration::from_secs(5);
-/// Prepared statements kept a connection; the store has about 60.
-const STATEMENTS_MAX: usize = 96;
+/// Prepared statements kept a connection: more than the store has, so that none is prepared twice.
+const STATEMENTS_MAX: usize = 256;
 
 /// SQLite's own limit (sqlite.org/limits.html).
 const PAGES_MAX: u32 = u32::MAX - 1;
@@ -25,12 +25,14 @@ const PAGES_MAX: u32 = u32::MAX - 1;
 const PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \
                        PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;";
 
-/// For the writer: a commit is on the disk when it returns, on macOS too (fullfsync).
-const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; \
-                              PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864;";
+/// For the writer: with `synchronous = FULL` a commit is on the disk when it returns, on macOS too (fullfsync).
+/// Checkpoints are the writer's own work, once it has answered: SQLite's would come within a COMMIT, and its
+/// failure would go unseen.
+const WRITER_PRAGMAS: &str = "PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; \
+                              PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;";
 
 /// Opens, checks and migrates; the connection returned is the writer's.
-pub fn prepare(path: &Path, schema: Schema) -> Result<Connection, OpenError> {
+pub fn prepare(path: &Path, schema: Schema, durability: Durability) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < VERSION_MIN {
         return Err(OpenError::OldEngine(rusqlite::version()));
     }
@@ -42,15 +44,15 @@ pub fn prepare(path: &Path, schema: Schema) -> Result<Connection, OpenError> {
     if version > 0 {
         check(&connection).map_err(|report| OpenError::Damaged(path.to_owned(), report))?;
     }
-    configure_writer(&connection).map_err(failed)?;
+    configure_writer(&connection, durability).map_err(failed)?;
     migrate::run(path, &mut connection, schema, version)?;
     Ok(connection)
 }
 
 /// The writer's connection, anew, after the old one was given up: recovers the log and checks the file.
-pub fn reopen(path: &Path) -> Result<Connection, String> {
+pub fn reopen(path: &Path, durability: Durability) -> Result<Connection, String> {
     let connection = open(path).map_err(|error| error.to_string())?;
-    configure_writer(&connection).map_err(|error| error.to_string())?;
+    configure_writer(&connection, durability).map_err(|error| error.to_string())?;
     checkpoint(&connection).map_err(|error| error.to_string())?;
     check(&connection)?;
     Ok(connection)
@@ -59,6 +61,16 @@ pub fn reopen(path: &Path) -> Result<Connection, String> {
 /// Moves the write-ahead log into the file and empties it.
 pub fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Moves as much of the log as readers allow into the file; `truncate` also cuts it to nothing once they
+/// allow all of it, and waits for them that long. Whoever reads never waits for this.
+pub fn checkpoint_within(connection: &Connection, truncate: bool, wait: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(wait)?;
+    let mode = if truncate { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
+    let done = connection.query_row(mode, [], |_| Ok(()));
+    connection.busy_timeout(BUSY_MAX)?;
+    done
 }
 
 /// Pragmas of a reader: r2d2 calls this for each connection it opens, so that none goes without.
@@ -109,9 +121,14 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(PRAGMAS)
 }
 
-fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
+fn configure_writer(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    connection.execute_batch(match durability {
+        Durability::Full => "PRAGMA synchronous = FULL",
+        Durability::Normal => "PRAGMA synchronous = NORMAL",
+    })?;
     connection.execute_batch(WRITER_PRAGMAS)?;
+    connection.wal_hook(Some(super::log_size::note));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::super::{Cause, StoreError};
-use super::db::Db;
+use super::db::{Common, Db, Extent};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
@@ -54,7 +54,7 @@ pub trait Job: Send {
     fn queued(&self) -> Tick;
     /// Ends the step under way at `end` and gives it a name.
     fn lap(&mut self, name: &'static str, end: Tick) -> Span;
-    fn run(&mut self, connection: &Connection) -> Ran;
+    fn run(&mut self, connection: &Connection, common: &Common) -> Ran;
     /// Committed: carries out what was to follow.
     fn committed(&mut self);
     /// Gives the caller the outcome.
@@ -138,10 +138,10 @@ where
         span
     }
 
-    fn run(&mut self, connection: &Connection) -> Ran {
+    fn run(&mut self, connection: &Connection, common: &Common) -> Ran {
         let Some(work) = self.work.take() else { return Ran::Undone };
-        let mut transaction =
-            Transaction { db: Db::since(connection, &self.span, self.at), after_commit: &mut self.after_commit };
+        let db = Db::new(connection, common, &self.span, Extent::Part, self.at);
+        let mut transaction = Transaction { db, after_commit: &mut self.after_commit };
         // A fault in one job must not take the writer, and with it the store, from all others. What it
         // left behind is undone with its savepoint.
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut transaction)))

@@ -22,17 +22,18 @@ pub fn version(path: &Path, connection: &Connection, schema: Schema) -> Result<i
         Ok::<_, rusqlite::Error>((
             number("PRAGMA user_version")?,
             number("PRAGMA application_id")?,
-            number("PRAGMA page_count")?,
+            number("SELECT count(*) FROM sqlite_schema")?,
         ))
     };
-    let (found, application, pages) = match read() {
+    let (found, application, things) = match read() {
         Ok(read) => read,
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
             return Err(OpenError::Foreign(path.to_owned()));
         }
         Err(error) => return Err(OpenError::Sqlite(path.to_owned(), error)),
     };
-    let new = pages == 0 && found == 0;
+    // Nothing is in a new one, though it may have a first page: its making may have been cut off before.
+    let new = things == 0 && found == 0 && application == 0;
     if !new && application != i64::from(schema.application_id) {
         return Err(OpenError::Foreign(path.to_owned()));
     }

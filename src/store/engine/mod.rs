@@ -7,9 +7,13 @@
 mod connection;
 mod db;
 mod job;
+mod log_size;
 mod migrate;
 mod options;
+mod plan;
 mod readers;
+mod slow;
+mod watch;
 mod writer;
 
 #[cfg(test)]
@@ -27,11 +31,14 @@ use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
 use crate::observe::span::{Context, Direction, Span, Status, Trace};
+use db::{Common, Extent};
 pub use db::{Db, Touched};
 pub use job::{JobError, Transaction};
 pub use migrate::Migration;
-pub use options::{OpenError, Options, PageLimit, PoolThreads};
+pub use options::{Durability, OpenError, Options, PageLimit, PoolThreads};
 use readers::Readers;
+pub use slow::Slow;
+use slow::SlowLog;
 pub use writer::Figures;
 use writer::{Counters, Message, Writer};
 
@@ -47,6 +54,8 @@ pub struct Schema {
     pub migrations: &'static [Migration],
     /// Carried out in a new database, in the transaction that makes it.
     pub seed: Option<&'static str>,
+    /// Tables that no request makes longer: to read one of them whole costs the same for ever.
+    pub fixed: &'static [&'static str],
 }
 
 /// A database file under management. Cheap to clone; without [`close`](Engine::close) the writer still
@@ -57,6 +66,7 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     readers: Arc<Readers>,
+    common: Arc<Common>,
     inbox: mpsc::Sender<Message>,
     counters: Arc<Counters>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -66,24 +76,52 @@ impl Engine {
     /// Opens the file, makes it when there is none, checks it, brings it up to date and starts the writer.
     /// Blocks: for the start only.
     pub fn open(path: &Path, schema: Schema, options: Options) -> Result<Self, OpenError> {
-        let connection = connection::prepare(path, schema)?;
+        let connection = connection::prepare(path, schema, options.durability)?;
         let readers = Arc::new(Readers::open(path, &options)?);
+        let common = Arc::new(Common { schema, slow: SlowLog::new(options.settings.clone()) });
         let (inbox, outbox) = mpsc::channel(options.queue_max);
         let counters = Arc::new(Counters::default());
-        let writer =
-            Writer::new(path.to_owned(), connection, Arc::clone(&readers), outbox, Arc::clone(&counters), &options);
+        let writer = Writer::new(
+            path,
+            connection,
+            Arc::clone(&readers),
+            Arc::clone(&common),
+            outbox,
+            Arc::clone(&counters),
+            &options,
+        );
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| OpenError::Io(path.to_owned(), error))?;
-        Ok(Self(Arc::new(Inner { readers, inbox, counters, thread: Mutex::new(Some(thread)) })))
+        Ok(Self(Arc::new(Inner { readers, common, inbox, counters, thread: Mutex::new(Some(thread)) })))
     }
 
     /// Carries out `work` on one of the reader connections, here and now. Blocks up to the pool's bound
-    /// when all are in use: their holders are at work on other threads and never suspend.
+    /// when all are in use: their holders are at work on other threads and never suspend. Work that takes
+    /// longer than [`Options::read_max`] is broken off: nobody is to hold a connection, and with it the
+    /// write-ahead log, for long.
     pub fn read<T>(
         &self,
         span: &Span,
+        work: impl FnOnce(&mut Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.read_extent(span, Extent::Part, work)
+    }
+
+    /// As [`read`](Self::read), for what must see every row by nature (an audit), however long it takes.
+    pub fn survey<T>(
+        &self,
+        span: &Span,
+        work: impl FnOnce(&mut Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.read_extent(span, Extent::Whole, work)
+    }
+
+    fn read_extent<T>(
+        &self,
+        span: &Span,
+        extent: Extent,
         work: impl FnOnce(&mut Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let started = Tick::now();
@@ -95,7 +133,8 @@ impl Engine {
         wait.attribute("roundtrip.pool.wait_us", || lease.waited_us(started))
             .attribute("roundtrip.pool.size", || lease.size)
             .attribute("roundtrip.pool.in_use", || lease.in_use);
-        work(&mut Db::new(&lease.connection, span))
+        let _bound = (extent == Extent::Part).then(|| self.0.readers.bound());
+        work(&mut Db::new(&lease.connection, &self.0.common, span, extent, Tick::now()))
     }
 
     /// Queues `work` for the writer and waits until it is committed (or refused). `name` is the span that
@@ -137,6 +176,11 @@ impl Engine {
         if self.0.inbox.try_send(Message::Job(job)).is_err() {
             log::debug!("store: no room for {name:?}, left out");
         }
+    }
+
+    /// The latest steps that were slow, the newest last.
+    pub fn slow(&self) -> Vec<Slow> {
+        self.0.common.slow.list()
     }
 
     /// What the writer has done since the start.

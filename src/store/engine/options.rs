@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use crate::settings::runtime::Settings;
+
 /// The threads on which pools open their connections. One set serves any number of pools.
 #[derive(Clone)]
 pub struct PoolThreads(pub(super) Arc<ScheduledThreadPool>);
@@ -39,6 +41,16 @@ impl PageLimit {
     }
 }
 
+/// When a commit is on the disk (sqlite.org/pragma.html#pragma_synchronous).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Before it is acknowledged.
+    Full,
+    /// At the next checkpoint: what was acknowledged since is lost with the power. No command of the program
+    /// chooses it; the power-loss test does, to prove that it would see the loss.
+    Normal,
+}
+
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -47,11 +59,16 @@ pub struct Options {
     pub readers: u32,
     /// The longest wait for one of them.
     pub reader_wait_max: Duration,
+    /// The longest read; what takes longer is broken off.
+    pub read_max: Duration,
     /// Jobs that may wait for the writer; beyond, callers are refused at once.
     pub queue_max: usize,
     /// A job that has waited longer is refused when its turn comes.
     pub queue_wait_max: Duration,
     pub page_limit: PageLimit,
+    pub durability: Durability,
+    /// What can be changed meanwhile.
+    pub settings: Settings,
 }
 
 impl Default for Options {
@@ -60,9 +77,12 @@ impl Default for Options {
             threads: PoolThreads::start(),
             readers: 4,
             reader_wait_max: Duration::from_secs(1),
+            read_max: Duration::from_secs(1),
             queue_max: 1_024,
             queue_wait_max: Duration::from_secs(5),
             page_limit: PageLimit::default(),
+            durability: Durability::Full,
+            settings: Settings::default(),
         }
     }
 }

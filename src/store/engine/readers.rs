@@ -1,5 +1,6 @@
 //! The connections that read.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
 
 use super::super::{Cause, StoreError};
 use super::connection;
@@ -15,6 +17,23 @@ use crate::observe::clock::Tick;
 
 /// How long a fence waits for reads under way before it goes on without them.
 const EMPTYING_MAX: Duration = Duration::from_secs(1);
+
+/// Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
+const STEPS_BETWEEN_LOOKS: i32 = 1_000;
+
+thread_local! {
+    /// When the read under way on this thread is broken off. A read never leaves its thread.
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// As long as it lives, reads of this thread end at its time.
+pub struct Bound;
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        UNTIL.set(None);
+    }
+}
 
 /// A pool that can be taken away while the store is fenced, and put back.
 #[derive(Debug)]
@@ -63,11 +82,15 @@ impl Readers {
         })
     }
 
+    /// Bounds the reads of this thread from now on.
+    pub fn bound(&self) -> Bound {
+        UNTIL.set(Some(Instant::now() + self.options.read_max));
+        Bound
+    }
+
     /// Opens the pool (again). Its connections don't expire: they are files, not sockets.
     pub fn restore(&self) -> Result<(), r2d2::Error> {
-        let manager = SqliteConnectionManager::file(&self.path)
-            .with_flags(connection::flags())
-            .with_init(connection::configure_reader);
+        let manager = SqliteConnectionManager::file(&self.path).with_flags(connection::flags()).with_init(configure);
         let pool = Pool::builder()
             .max_size(self.options.readers)
             .thread_pool(Arc::clone(&self.options.threads.0))
@@ -88,4 +111,12 @@ impl Readers {
             std::thread::yield_now();
         }
     }
+}
+
+/// A reader's pragmas, and the look at the clock that breaks a long read off (SQLITE_INTERRUPT). Readers
+/// alone have it: an interrupt within a transaction would roll back others' work.
+fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection::configure_reader(connection)?;
+    let overdue = || UNTIL.get().is_some_and(|until| Instant::now() >= until);
+    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(overdue))
 }

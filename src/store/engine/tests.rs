@@ -9,9 +9,11 @@ const SCHEMA: Schema = Schema {
     application_id: 7,
     migrations: &[Migration {
         sql: "CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT; \
-              CREATE TABLE child (parent_id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED) STRICT;",
+              CREATE TABLE child (parent_id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED) STRICT; \
+              CREATE INDEX child_by_parent ON child (parent_id);",
     }],
     seed: Some("INSERT INTO parent VALUES (1);"),
+    fixed: &["parent"],
 };
 const LATER: Schema = Schema {
     migrations: &[SCHEMA.migrations[0], Migration { sql: "ALTER TABLE parent ADD COLUMN name TEXT;" }],
@@ -237,6 +239,17 @@ async fn a_file_that_is_none_of_ours_is_refused_unchanged() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_file_whose_making_was_cut_off_is_made_anew() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("test.db");
+    // What a kill leaves between the first page and the first migration.
+    rusqlite::Connection::open(&path)?.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    assert!(std::fs::metadata(&path)?.len() > 0);
+    assert_eq!(parents(&open(folder.path(), Options::default())?), Ok(1));
+    Ok(())
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn only_the_owner_of_the_machine_account_can_read_the_files() -> Outcome {
@@ -248,5 +261,93 @@ async fn only_the_owner_of_the_machine_account_can_read_the_files() -> Outcome {
         let entry = entry?;
         assert_eq!(entry.metadata()?.permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
     }
+    Ok(())
+}
+
+/// Counts to that number, in one read that takes as many steps of SQLite's machine and more.
+const COUNT: &str = "WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 100000) \
+                     SELECT max(n) FROM count";
+
+fn count(db: &mut Db<'_>) -> Result<i64, StoreError> {
+    db.step("test", &[COUNT], |connection| {
+        Ok((connection.query_row(COUNT, [], |row| row.get(0))?, Touched::Returned(1)))
+    })
+}
+
+#[tokio::test]
+async fn a_read_ends_at_its_bound_as_busy_and_a_survey_goes_on_to_its_end() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options { read_max: Duration::ZERO, ..Options::default() })?;
+    assert_eq!(engine.read(&unwatched("test"), count), Err(StoreError::unavailable(Cause::Busy)));
+    assert_eq!(engine.survey(&unwatched("test"), count), Ok(100_000));
+    assert_eq!(parents(&engine), Ok(1), "a point read is over before anybody looks at the clock");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_that_stays_makes_the_log_grow_and_its_leaving_lets_it_shrink() -> Outcome {
+    const BOUND: u64 = 32 * 1_024 * 1_024;
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options::default())?;
+    write(&engine, "CREATE TABLE picture (bytes BLOB)").await?;
+    let log_bytes = || std::fs::metadata(folder.path().join("test.db-wal")).map(|file| file.len());
+    let paint = || write(&engine, "INSERT INTO picture VALUES (zeroblob(5000000))");
+    let reader = rusqlite::Connection::open(folder.path().join("test.db"))?;
+    reader.execute_batch("BEGIN; SELECT count(*) FROM parent;")?;
+    for _ in 0..8 {
+        paint().await?;
+    }
+    assert!(log_bytes()? > BOUND);
+    reader.execute_batch("COMMIT")?;
+    paint().await?;
+    // The log is shortened after the answer: the next answer comes after that.
+    write(&engine, "INSERT INTO parent DEFAULT VALUES").await?;
+    assert!(log_bytes()? < BOUND, "{}", log_bytes()?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_slow_is_remembered_with_its_statement_and_plan_up_to_a_bound() -> Outcome {
+    use crate::settings::runtime::{Settings, Snapshot};
+    let folder = tempfile::tempdir()?;
+    let mut snapshot = Snapshot::default();
+    snapshot.data.slow_query = Duration::from_nanos(1);
+    let engine = open(folder.path(), Options { settings: Settings::new(snapshot), ..Options::default() })?;
+    for _ in 0..100 {
+        engine.read(&unwatched("test"), count)?;
+    }
+    let slow = engine.slow();
+    assert_eq!(slow.len(), 64);
+    assert_eq!((slow[0].step, &*slow[0].statements), ("test", &[COUNT.to_owned()][..]));
+    assert!(slow[0].took_us > 0.0 && slow[0].plan.iter().any(|line| line.contains("SCAN count")), "{slow:?}");
+
+    let folder = tempfile::tempdir()?;
+    let mut off = Snapshot::default();
+    off.data.slow_query = Duration::ZERO;
+    let engine = open(folder.path(), Options { settings: Settings::new(off), ..Options::default() })?;
+    engine.read(&unwatched("test"), count)?;
+    assert_eq!(engine.slow(), []);
+    Ok(())
+}
+
+/// How every test of the crate that runs a new statement also checks its plan.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_statement_that_reads_a_growing_table_whole_stops_a_debug_build() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let engine = open(folder.path(), Options::default())?;
+    let refused = write(&engine, "UPDATE child SET parent_id = NULL").await;
+    assert!(matches!(refused, Err(StoreError::Internal(_))), "{refused:?}");
+    let children = |db: &mut Db<'_>| {
+        db.step("test", &[], |connection| {
+            Ok((
+                connection.query_row("SELECT count(*) FROM child", [], |row| row.get::<_, i64>(0))?,
+                Touched::Returned(1),
+            ))
+        })
+    };
+    assert_eq!(engine.survey(&unwatched("test"), children), Ok(0), "an audit may");
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.read(&unwatched("test"), children)));
+    assert!(read.is_err());
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! `synchronous=FULL` costs an fsync a commit; shared by the requests that wait anyway it costs each
 //! a fraction (33 µs in place of 127).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -14,8 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::{Cause, StoreError};
 use super::connection;
+use super::db::Common;
 use super::job::{Job, Ran};
-use super::options::{Options, PageLimit};
+use super::log_size::LogSize;
+use super::options::{Durability, Options, PageLimit};
 use super::readers::Readers;
 use crate::observe::clock::{Tick, micros};
 
@@ -87,9 +89,12 @@ pub struct Writer {
     /// None while fenced.
     connection: Option<Connection>,
     readers: Arc<Readers>,
+    common: Arc<Common>,
     inbox: mpsc::Receiver<Message>,
     counters: Arc<Counters>,
     queue_wait_max: Duration,
+    durability: Durability,
+    log_size: LogSize,
     page_limit: PageLimit,
     /// The limit that the connection has.
     limited_to: Option<u32>,
@@ -97,22 +102,25 @@ pub struct Writer {
 
 impl Writer {
     pub fn new(
-        path: PathBuf,
+        path: &Path,
         connection: Connection,
         readers: Arc<Readers>,
+        common: Arc<Common>,
         inbox: mpsc::Receiver<Message>,
         counters: Arc<Counters>,
         options: &Options,
     ) -> Self {
-        let (queue_wait_max, page_limit) = (options.queue_wait_max, options.page_limit.clone());
         Self {
-            path,
+            path: path.to_owned(),
             connection: Some(connection),
             readers,
+            common,
             inbox,
             counters,
-            queue_wait_max,
-            page_limit,
+            queue_wait_max: options.queue_wait_max,
+            durability: options.durability,
+            log_size: LogSize::default(),
+            page_limit: options.page_limit.clone(),
             limited_to: None,
         }
     }
@@ -123,6 +131,7 @@ impl Writer {
             let (batch, close) = self.gather(message);
             if !batch.is_empty() {
                 self.commit_together(batch);
+                self.shorten_log();
             }
             let close = close.or_else(|| self.recover());
             if let Some(reply) = close {
@@ -175,7 +184,7 @@ impl Writer {
                 Err(error) => log::warn!("store: {} keeps its limit: {error}", self.path.display()),
             }
         }
-        match transact(connection, &mut batch) {
+        match transact(connection, &self.common, &mut batch) {
             Ok(kept) => {
                 if kept > 0 {
                     self.counters.commits.fetch_add(1, Relaxed);
@@ -191,6 +200,18 @@ impl Writer {
                     self.fence();
                 }
                 fail_all(batch, lost.cause);
+            }
+        }
+    }
+
+    /// Moves the log into the file once it is long. After the answers: nobody waits for it but the next batch.
+    fn shorten_log(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let Some(shorten) = self.log_size.due() else { return };
+        if let Err(error) = connection::checkpoint_within(connection, shorten.cut, shorten.wait) {
+            log::warn!("store: {}: the log stays as long as it is: {error}", self.path.display());
+            if Lost::of(error).fence {
+                self.fence();
             }
         }
     }
@@ -211,7 +232,7 @@ impl Writer {
     fn recover(&mut self) -> Option<oneshot::Sender<Result<(), StoreError>>> {
         let (mut pause, mut reported) = (REOPEN_FIRST, String::new());
         while self.connection.is_none() {
-            let reopened = connection::reopen(&self.path)
+            let reopened = connection::reopen(&self.path, self.durability)
                 .and_then(|connection| self.readers.restore().map(|()| connection).map_err(|e| e.to_string()));
             match reopened {
                 Ok(connection) => {
@@ -256,7 +277,7 @@ impl Writer {
 }
 
 /// All jobs in one transaction, each in its savepoint. Returns how many of them stand.
-fn transact(connection: &Connection, batch: &mut Batch) -> Result<usize, Lost> {
+fn transact(connection: &Connection, common: &Common, batch: &mut Batch) -> Result<usize, Lost> {
     let size = batch.len();
     execute(connection, "BEGIN IMMEDIATE").map_err(Lost::of)?;
     let begun = Tick::now();
@@ -270,7 +291,7 @@ fn transact(connection: &Connection, batch: &mut Batch) -> Result<usize, Lost> {
         }
         execute(connection, "SAVEPOINT job").map_err(Lost::of)?;
         job.lap("Open a savepoint", Tick::now());
-        let ran = job.run(connection);
+        let ran = job.run(connection, common);
         // SQLITE_FULL, IOERR, NOMEM and BUSY may have rolled back the whole transaction, not the
         // statement alone: only autocommit tells (sqlite.org/lang_transaction.html, section 3).
         if connection.is_autocommit() || ran == Ran::Broken {

@@ -6,7 +6,7 @@ import { code, facts, raw, table } from "./sections.js";
 export function dataFacts(reader) {
   const queries = queriesOf(reader.having("db.query.text"));
   const system = reader.take("db.system.name");
-  for (const name of ["db.query.plan", "db.response.returned_rows", "db.rows_changed"]) reader.take(name);
+  for (const name of ["db.query.plan", "db.response.returned_rows", "db.rows_changed", "roundtrip.data.runs"]) reader.take(name);
   return [
     cacheFacts(reader),
     facts("Pool and writer", [
@@ -15,6 +15,7 @@ export function dataFacts(reader) {
       ["Writer waited", timeOr(reader.take("roundtrip.writer.wait_us"))],
       ["Written together", batch(reader.take("roundtrip.writer.batch"))],
     ]),
+    facts("N+1", repeated(reader)),
     table("Statements", [{ label: "Step" }, { label: "Rows" }, { label: "µs", number: true }], queries.map((query) => ({
       cells: [query.times > 1 ? `${query.name} (${query.times} times)` : query.name, rows(query), us(query.duration_us)],
     }))),
@@ -41,6 +42,12 @@ function queriesOf(spans) {
     changed: total(same, "db.rows_changed"),
     duration_us: sum(same.map((span) => span.duration_us)),
   }));
+}
+
+/** Reads that ran so often that one statement should bring all their rows. */
+function repeated(reader) {
+  const told = reader.having("roundtrip.data.repeated").flatMap((span) => span.attributes["roundtrip.data.repeated"]);
+  return [...new Set(told)].map((text) => ["Repeated", text]);
 }
 
 function total(spans, name) {
