@@ -18,14 +18,13 @@ use crate::console::door::Door;
 use crate::settings::startup::{ServeFlags, Source, Startup};
 use crate::stack::Stack;
 use crate::stack::reload::Reloader;
+use crate::store::CONTROL_FILE;
 use crate::store::control::{self, Control};
 use crate::store::hasher::{Cost, Hasher};
 use crate::tls::{Authority, Given};
 
 /// How long what is under way may take at an orderly stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// File of the console's database.
-pub const CONTROL_FILE: &str = "control.db";
 const OWNER_FIRST: &str = "others may reach this machine only once it has an owner; run: roundtrip owner create";
 
 pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {

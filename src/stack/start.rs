@@ -15,6 +15,7 @@ use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
+use crate::store::BISTRO_FILE;
 use crate::store::bistro::{self, Bistro};
 use crate::store::cache::MenuCache;
 use crate::tls::UpstreamTrust;
@@ -24,8 +25,6 @@ use crate::web::secret;
 
 /// The beginning of the edge's name in `Via`.
 const VIA: &str = "roundtrip";
-/// File of the restaurant's database in the data folder.
-const BISTRO_FILE: &str = "bistro.db";
 
 pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let recorder = Recorder::default();

@@ -1,5 +1,6 @@
 //! The restaurant's database, one file a stack: menu, pantry, orders, ledger, people and their sessions.
 
+pub mod audit;
 mod booking;
 mod ledger;
 mod life;
@@ -13,11 +14,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use rusqlite::Connection;
+
 use super::cache::Invalidation;
-use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched, unwatched};
+use super::engine::{self, Engine, Figures, Hold, Migration, OpenError, Schema, Swap, Touched, unwatched};
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
-pub use ledger::Audit;
+pub use audit::Audit;
 pub use life::AdvanceError;
 pub use orders::LIST_MAX;
 pub use people::Credentials;
@@ -33,6 +36,10 @@ const SCHEMA: Schema = Schema {
     seed: Some(include_str!("../../../data/seed/bistro.sql")),
 };
 
+/// Carried out in a copy: sessions of the staff are not kept. A guest's is what shows them their orders.
+pub const FORGET_SIGN_INS: &str =
+    "DELETE FROM session WHERE person_id IN (SELECT id FROM person WHERE role <> 'guest')";
+
 /// How a restaurant's database is opened.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -47,6 +54,16 @@ pub struct Counts {
     /// Tickets that the kitchen has not taken yet.
     pub waiting: i64,
     pub menu_items: i64,
+}
+
+/// Whether this program knows how to read the database; else why not.
+pub fn known(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
+    engine::known(connection, SCHEMA)
+}
+
+/// Brings a copy that nobody else has open up to this program's schema.
+pub fn migrate(path: &Path) -> Result<(), OpenError> {
+    engine::bring_up(path, SCHEMA)
 }
 
 /// The restaurant's database. Cheap to clone: the instances of a stack share one.
@@ -83,6 +100,19 @@ impl Bistro {
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
         self.engine.figures()
+    }
+
+    /// Has the writer leave its log alone while a copy is made.
+    pub fn hold_checkpoints(&self) -> Hold {
+        self.engine.hold_checkpoints()
+    }
+
+    /// Has `swap` put another file in this one's place, and goes on with that.
+    pub async fn replace(&self, swap: Swap) -> Result<(), String> {
+        let swapped = self.engine.replace(swap).await;
+        // Whatever was remembered may have never been.
+        self.invalidation.bump();
+        swapped
     }
 
     /// For the start's greeting and the overview.
