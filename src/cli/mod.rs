@@ -115,7 +115,7 @@ pub fn run(command: Command) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::new(format!("the system gives no threads: {error}")))?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match command.verb {
             None => serve::serve(command.serve).await,
             Some(Verb::Serve(flags)) => serve::serve(flags).await,
@@ -128,5 +128,8 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Drill(flags)) => drill::drill(flags).await,
             Some(Verb::Trust(verb)) => trust::trust(verb),
         }
-    })
+    });
+    // A copy that is under way on a thread of its own is not waited for: half of one is never taken for one.
+    runtime.shutdown_background();
+    done
 }

@@ -89,7 +89,7 @@ struct Server {
     console: Console,
     door: Door,
     control: Control,
-    /// Of the certificates.
+    /// Of the certificates, and of the data.
     upkeep: JoinSet<()>,
     run: RunFile,
 }
@@ -160,7 +160,11 @@ impl Server {
         };
         let run = parts.run_file(&stack, setup_url);
         run.write(folder)?;
-        Ok(Server { stack, reloader, console, door, control: parts.control, upkeep: parts.shown.upkeep, run })
+        let (control, mut upkeep) = (parts.control, parts.shown.upkeep);
+        if let Some(every) = startup.backup_every {
+            upkeep.spawn(stack.backups().clone().schedule(every));
+        }
+        Ok(Server { stack, reloader, console, door, control, upkeep, run })
     }
 
     /// Says where it is: for a person, or as one JSON object for a script.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use super::backups::Backups;
 use super::dns_follows::DnsFollows;
 use super::site::{self, Ground, Pools};
 use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
@@ -86,6 +87,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         servers: Mutex::new(Some(Servers { edge, instances, dns, dns_follows })),
         ground,
         pools: Mutex::new(pools),
+        backups: Backups::new(&config.data_dir, bistro.clone()),
         bistro,
         client,
         recorder,

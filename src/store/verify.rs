@@ -80,6 +80,21 @@ pub fn whole(path: &Path) -> Result<(), String> {
     look(path, |connection| Ok(sound(connection))).map_err(|error| error.to_string())?
 }
 
+/// Which of these ids are in no order of the folder.
+pub fn missing(folder: &Path, ids: &[&str]) -> Result<Vec<String>, super::StoreError> {
+    let found = look(&folder.join(BISTRO_FILE), |connection| {
+        let mut find = connection.prepare("SELECT 1 FROM orders WHERE id = ?1")?;
+        let mut missing = Vec::new();
+        for id in ids {
+            if !find.exists([id])? {
+                missing.push((*id).to_owned());
+            }
+        }
+        Ok(missing)
+    });
+    Ok(found?)
+}
+
 fn sound(connection: &Connection) -> Result<(), String> {
     report(connection, COMPLAINTS)?;
     match dangling(connection).map_err(|error| error.to_string())? {
