@@ -70,6 +70,16 @@ impl Place {
         ended(child)
     }
 
+    /// Starts a command and kills it when `patience` is over; whether it had ended by itself.
+    pub fn kill_after(&self, arguments: &[&str], patience: std::time::Duration) -> bool {
+        let mut child = self.command(arguments).spawn().expect("it starts");
+        std::thread::sleep(patience);
+        let over = child.try_wait().expect("a state").is_some();
+        child.kill().expect("is killed");
+        child.wait().expect("an end");
+        over
+    }
+
     /// Starts a server on free ports; returns when it says that it listens.
     pub fn serve(&self, more: &[&str]) -> Server {
         let json =
