@@ -8,7 +8,6 @@ use std::time::Duration;
 use hyper::Response;
 use rig::{Rig, Upstream, body, probe_key, soon, status};
 use roundtrip::edge::limit::{By, LimitRule};
-use roundtrip::edge::limits::EdgeLimits;
 use roundtrip::edge::site::{PathRule, Route, Rules, Site};
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
@@ -251,7 +250,7 @@ async fn a_transparent_route_has_no_limit_and_the_upstream_s_own_words_are_kept(
         assert_eq!(value(&answer, "ratelimit").unwrap(), "\"theirs\";r=1");
         assert_eq!(value(&answer, "ratelimit-policy").unwrap(), "\"theirs\";q=9;w=9");
     }
-    assert_eq!(Rules::strict(&EdgeLimits::default()).limit, LimitRule::House);
+    assert_eq!(Rules::strict().limit, LimitRule::House);
 }
 
 #[tokio::test]

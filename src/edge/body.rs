@@ -16,7 +16,7 @@ use super::cache::{self, Reader};
 use super::compress::{Encoded, Encoder};
 use super::offer::Offer;
 use super::record::Exchange;
-use super::site::Rules;
+use super::site::BodyBounds;
 use super::trailers;
 use crate::balancer::answer::{AnswerBody, Cut};
 use crate::balancer::upload::BoxError;
@@ -29,9 +29,6 @@ pub enum Trouble {
     #[error("the body took longer than it may")]
     TooSlow,
 }
-
-/// A body that comes more slowly than this is cut (bytes a second), as httpd's mod_reqtimeout does it.
-const RATE_MIN: u64 = 500;
 
 /// How an upload is going; shared, since the body itself is away at the upstream's connection.
 #[derive(Debug, Default)]
@@ -74,9 +71,7 @@ impl Progress {
 pub struct UploadBody {
     incoming: Incoming,
     progress: Arc<Progress>,
-    bytes_max: u64,
-    timeout: Duration,
-    grace: Duration,
+    bounds: BodyBounds,
     /// How long it has kept us waiting; time in which nobody asks for more is not its own.
     waited: Duration,
     waiting_since: Option<Instant>,
@@ -84,14 +79,12 @@ pub struct UploadBody {
 }
 
 impl UploadBody {
-    pub fn new(incoming: Incoming, rules: &Rules) -> (Self, Arc<Progress>) {
+    pub fn new(incoming: Incoming, bounds: BodyBounds) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress::default());
         let body = Self {
             incoming,
             progress: Arc::clone(&progress),
-            bytes_max: rules.body_bytes_max,
-            timeout: rules.body_timeout,
-            grace: rules.body_grace,
+            bounds,
             waited: Duration::ZERO,
             waiting_since: None,
             deadline: None,
@@ -104,8 +97,9 @@ impl UploadBody {
         if self.waiting_since.is_none() {
             let now = Instant::now();
             self.waiting_since = Some(now);
-            let earned = Duration::from_millis(self.progress.bytes().saturating_mul(1_000 / RATE_MIN));
-            let left = self.grace.saturating_add(earned).min(self.timeout).saturating_sub(self.waited);
+            let earned =
+                Duration::from_millis(self.progress.bytes().saturating_mul(1_000) / self.bounds.rate_min.max(1));
+            let left = self.bounds.grace.saturating_add(earned).min(self.bounds.timeout).saturating_sub(self.waited);
             match &mut self.deadline {
                 Some(deadline) => deadline.as_mut().reset(now + left),
                 None => self.deadline = Some(Box::pin(tokio::time::sleep(left))),
@@ -131,7 +125,7 @@ impl Body for UploadBody {
         }
         if let Some(Ok(frame)) = &frame {
             body.progress.add(frame.data_ref().map_or(0, Bytes::len));
-            if body.progress.bytes() > body.bytes_max {
+            if body.progress.bytes() > body.bounds.bytes_max {
                 return body.progress.fail(Trouble::TooLarge);
             }
         }

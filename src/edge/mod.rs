@@ -16,7 +16,6 @@ mod head;
 mod headers;
 mod hsts;
 pub mod limit;
-pub mod limits;
 mod offer;
 mod origin;
 mod record;
@@ -26,6 +25,7 @@ pub mod site;
 mod sticky;
 mod trailers;
 mod tunnel;
+mod verdict;
 mod written;
 
 use std::io;
@@ -44,7 +44,6 @@ use admission::Admission;
 use cache::SharedCache;
 use compress::Encoders;
 use limit::Limiter;
-use limits::EdgeLimits;
 use origin::Via;
 use site::Site;
 
@@ -66,7 +65,6 @@ pub struct EdgeConfig {
     pub settings: Settings,
     /// Verifies `roundtrip-probe`.
     pub probe_key: ProbeKey,
-    pub limits: EdgeLimits,
     /// Its name in `Via`; a request that carries it already goes in a circle.
     pub via: String,
 }
@@ -87,7 +85,6 @@ struct Shared {
     settings: Settings,
     cache: SharedCache,
     probe_key: ProbeKey,
-    limits: EdgeLimits,
     limiter: Limiter,
     encoders: Encoders,
     via: Via,
@@ -106,7 +103,7 @@ pub struct Edge {
 impl Edge {
     /// Starts to accept, on the current tokio runtime.
     pub fn start(config: EdgeConfig, recorder: Recorder) -> Result<Self, EdgeError> {
-        let EdgeConfig { listeners, site, settings, probe_key, limits, via } = config;
+        let EdgeConfig { listeners, site, settings, probe_key, via } = config;
         let via = Via::new(via.clone()).ok_or(EdgeError::Via(via))?;
         let site = ArcSwap::from_pointee(site);
         let cache = SharedCache::new(settings.clone());
@@ -115,7 +112,6 @@ impl Edge {
             settings,
             cache,
             probe_key,
-            limits,
             limiter: Limiter::default(),
             encoders: Encoders::default(),
             via,

@@ -21,16 +21,16 @@ use super::check;
 use super::compress::Wish;
 use super::connection::ConnInfo;
 use super::framing::Mark;
-use super::gate::{Verdict, Watch};
 use super::headers;
 use super::hsts;
 use super::limit::{Asker, Standing, TooMany};
 use super::origin;
 use super::record::{self, By, Exchange};
 use super::refusal::Refusal;
-use super::site::{Route, Rules, Site};
+use super::site::{BodyBounds, Route, Rules, Site};
 use super::sticky;
 use super::tunnel::Tunnel;
+use super::verdict::{Verdict, Watch};
 use crate::balancer::Caller;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
@@ -134,7 +134,8 @@ async fn forward<'a>(
 ) -> Result<Found<'a>, Refusal> {
     let rules = &way.route.rules;
     let wish = rules.compress.then(|| Wish::of(&head));
-    let (upload, progress) = upload(incoming, expects, rules);
+    let body = rules.body(&info.bounds);
+    let (upload, progress) = upload(incoming, expects, body);
     if let Some(progress) = &progress {
         exchange.uploads(Arc::clone(progress));
     }
@@ -155,17 +156,17 @@ async fn forward<'a>(
     };
     match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
         Ok(answer) => Ok(Found { answer, rules, wish, progress }),
-        Err(Refused::Failed(failure)) => Err(refusal(&failure, progress.as_deref(), rules)),
+        Err(Refused::Failed(failure)) => Err(refusal(&failure, progress.as_deref(), body.bytes_max)),
         Err(Refused::NotCached) => Err(check::not_cached()),
     }
 }
 
 /// The client's body, if it has one.
-fn upload(incoming: Incoming, expects: bool, rules: &Rules) -> (Upload, Option<Arc<Progress>>) {
+fn upload(incoming: Incoming, expects: bool, bounds: BodyBounds) -> (Upload, Option<Arc<Progress>>) {
     if incoming.is_end_stream() {
         return (Upload::Empty, None);
     }
-    let (body, progress) = UploadBody::new(incoming, rules);
+    let (body, progress) = UploadBody::new(incoming, bounds);
     let upload = Upload::stream(body);
     (if expects { upload.held_back() } else { upload }, Some(progress))
 }
@@ -183,11 +184,11 @@ fn prepare<'a>(
     let Serving { generation, site } = serving;
     let checking = exchange.root().child_at(Hop::Http, "Check the request", started);
     let mark = if let Verdict::Marked(mark) = verdict { Some(mark) } else { None };
-    let checked = check::check(head, verdict, &site.hosts, &shared.limits, &shared.via.name).and_then(|authority| {
+    let checked = check::check(head, verdict, &site.hosts, &info.bounds, &shared.via.name).and_then(|authority| {
         // What `check` takes is text.
         let name = authority.to_str().unwrap_or_default();
         let route = site.route(name, head.uri.path()).ok_or_else(|| check::no_route(name, head.uri.path()))?;
-        check::announced_body(head, &route.rules)?;
+        check::announced_body(head, &route.rules.body(&info.bounds))?;
         if head.method == Method::OPTIONS && !headers::count_forward(&mut head.headers) {
             return Err(check::no_further());
         }
@@ -220,9 +221,9 @@ fn prepare<'a>(
 }
 
 /// A failure to forward, as the client reads it: its own fault if its body was at fault.
-fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Refusal {
+fn refusal(failure: &Failure, progress: Option<&Progress>, bytes_max: u64) -> Refusal {
     match progress.and_then(Progress::trouble) {
-        Some(Trouble::TooLarge) => check::too_large(rules),
+        Some(Trouble::TooLarge) => check::too_large(bytes_max),
         Some(Trouble::TooSlow) => check::too_slow(),
         None => Refusal { problem: Box::new(failure.problem()), close: matches!(failure, Failure::Upload) },
     }

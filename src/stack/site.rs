@@ -7,7 +7,6 @@ use super::StackError;
 use crate::balancer::target::Target;
 use crate::balancer::{Balancer, PoolRules, UpstreamConfig};
 use crate::edge::limit::LimitRule;
-use crate::edge::limits::EdgeLimits;
 use crate::edge::site::{PathRule, Route, Rules, Site};
 use crate::settings::runtime::Settings;
 use crate::settings::site::{PoolPlan, RESTAURANT, RoutePlan, SitePlan, UpstreamPlan};
@@ -74,13 +73,13 @@ impl Ground {
         let hosts = self.hosts.clone().and_anywhere(&plan.hosts);
         let mut routes = Vec::new();
         if plan.routes.is_empty() {
-            let rules = Rules::strict(&EdgeLimits::default());
+            let rules = Rules::strict();
             routes.extend(restaurant(None, balancer(pools, RESTAURANT)?, &rules));
         }
         for route in &plan.routes {
             let balancer = balancer(pools, &route.pool)?;
             let own = route.pool == RESTAURANT;
-            let rules = if own { Rules::strict(&EdgeLimits::default()) } else { Rules::transparent() };
+            let rules = if own { Rules::strict() } else { Rules::transparent() };
             let rules = rules.with_plan(route).map_err(|error| StackError::Site(error.to_string()))?;
             if own && route.path == "/" {
                 routes.extend(restaurant(route.host.as_deref(), balancer, &rules));

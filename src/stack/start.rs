@@ -10,7 +10,6 @@ use crate::api::{Instance, InstanceConfig};
 use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
-use crate::edge::limits::EdgeLimits;
 use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
@@ -61,7 +60,6 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
             site,
             settings: config.settings.clone(),
             probe_key: probe_key.clone(),
-            limits: EdgeLimits::default(),
             // One edge may stand behind another; only its own name says that a request goes in a circle.
             via: format!("{VIA}-{}", secret::hex(&secret::random_bytes::<3>()?)),
         },

@@ -111,7 +111,7 @@ export class EdgePage {
     return this.#attempt(
       async () => {
         this.#take(await call("PATCH", "/api/settings", { [key]: value }));
-        this.settings.say(`Changed ${key}. It holds from the next request on.`);
+        this.settings.say(`Changed ${key}.`);
       },
       (problem) => this.settings.refuse(key, place([`/${key}`], problem.problem.errors ?? []).placed.get(`/${key}`) ?? problem.message));
   }
