@@ -68,6 +68,7 @@ static SCENARIOS: &[Scenario] = scenarios![
     own_service::with_its_service_gone_the_line_ends_at_the_balancer,
     edge::an_upstream_is_weighed_and_emptied_while_it_serves,
     edge::the_configuration_is_loaded_again_or_what_is_wrong_with_it_is_said,
+    edge::each_route_is_listed_with_its_rules_and_opens_by_keyboard,
     edge::a_setting_is_found_changed_and_set_back,
     edge::the_edge_page_works_by_keyboard,
     keyboard::the_line_is_one_tab_stop_and_arrows_walk_it,

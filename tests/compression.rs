@@ -200,7 +200,13 @@ async fn short_answers_and_transparent_routes_are_left_as_they_are_and_a_setting
 
     let hosts = HostList::new(&[rig::NAME.to_owned()], rig.address.port(), 443);
     let path = PathRule::Prefix("/".to_owned());
-    let all = Route { host: None, path, balancer: rig.balancer.clone(), rules: Rules::transparent() };
+    let all = Route {
+        host: None,
+        path,
+        pool: "pool".to_owned(),
+        balancer: rig.balancer.clone(),
+        rules: Rules::transparent(),
+    };
     rig.edge.replace(Site::new(hosts, Vec::new(), vec![all]));
     let (headers, body) = get(&rig, "br").await;
     assert_eq!(String::from_utf8(body).unwrap(), text());

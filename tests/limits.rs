@@ -30,6 +30,7 @@ fn serve(rig: &Rig, rules: &[(&str, LimitRule)]) {
     let route = |(path, limit): &(&str, LimitRule)| Route {
         host: None,
         path: PathRule::Prefix((*path).to_owned()),
+        pool: "pool".to_owned(),
         balancer: rig.balancer.clone(),
         rules: Rules { limit: limit.clone(), ..Rules::transparent() },
     };
@@ -323,6 +324,7 @@ async fn what_a_route_tells_its_upstream_changes_nothing_about_who_asks() {
     let route = Route {
         host: None,
         path: PathRule::Prefix("/".to_owned()),
+        pool: "pool".to_owned(),
         balancer: rig.balancer.clone(),
         rules: Rules {
             limit: own(1, By::Token),

@@ -21,6 +21,7 @@ mod origin;
 mod record;
 mod refusal;
 mod serve;
+mod shown;
 pub mod site;
 mod sticky;
 mod trailers;
@@ -45,6 +46,7 @@ use cache::SharedCache;
 use compress::Encoders;
 use limit::Limiter;
 use origin::Via;
+use shown::SiteShown;
 use site::Site;
 
 /// A socket that an edge accepts on.
@@ -138,6 +140,11 @@ impl Edge {
     /// What it keeps of its upstreams' answers.
     pub fn cache(&self) -> &SharedCache {
         &self.shared.cache
+    }
+
+    /// What it serves, as its owner reads it.
+    pub fn site(&self) -> SiteShown {
+        SiteShown::new(&self.shared.site.load(), &self.shared.settings.snapshot().http.bounds)
     }
 
     /// Serves `site` from the next request on. What is under way goes on by the rules it began with, and no

@@ -31,6 +31,8 @@ pub struct Route {
     /// None: any of the site's hosts.
     pub host: Option<String>,
     pub path: PathRule,
+    /// What the pool behind it is called.
+    pub pool: String,
     pub balancer: Balancer,
     pub rules: Rules,
 }
@@ -232,6 +234,11 @@ impl Site {
         self.routes.iter().find(|route| {
             route.host.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(host)) && route.path.covers(&path)
         })
+    }
+
+    /// In the order in which they are asked.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
     }
 
     pub fn trusts(&self, peer: IpAddr) -> bool {

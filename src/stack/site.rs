@@ -87,6 +87,7 @@ impl Ground {
                 routes.push(Route {
                     host: route.host.clone(),
                     path: PathRule::Prefix(route.path.clone()),
+                    pool: route.pool.clone(),
                     balancer: balancer.clone(),
                     rules,
                 });
@@ -123,8 +124,13 @@ fn balancer<'a>(pools: &'a Pools, name: &str) -> Result<&'a Balancer, StackError
 /// The restaurant's routes, with rules of their own where secrets are checked and where an order may be
 /// sent twice.
 fn restaurant(host: Option<&str>, balancer: &Balancer, rules: &Rules) -> [Route; 3] {
-    let route =
-        |path: PathRule, rules: Rules| Route { host: host.map(str::to_owned), path, balancer: balancer.clone(), rules };
+    let route = |path: PathRule, rules: Rules| Route {
+        host: host.map(str::to_owned),
+        path,
+        pool: RESTAURANT.to_owned(),
+        balancer: balancer.clone(),
+        rules,
+    };
     [
         route(
             PathRule::Exact("/api/v1/session".to_owned()),

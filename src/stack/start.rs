@@ -1,6 +1,7 @@
 //! Puts a stack together: the data first, the edge last, so that nothing answers before it can.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use super::dns_follows::DnsFollows;
@@ -85,6 +86,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         servers: Mutex::new(Some(Servers { edge, instances, dns, dns_follows })),
         ground,
         pools: Mutex::new(pools),
+        loads: AtomicU64::new(0),
         bistro,
         client,
         recorder,

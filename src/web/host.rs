@@ -51,6 +51,11 @@ impl HostList {
             || self.anywhere.iter().any(|own| own.eq_ignore_ascii_case(host(authority)))
     }
 
+    /// All of them, as they are to be read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.authorities.iter().chain(&self.anywhere).map(String::as_str)
+    }
+
     /// For the error's text: the first, canonical one.
     pub fn canonical(&self) -> &str {
         self.authorities.first().map_or("localhost", String::as_str)

@@ -226,6 +226,7 @@ impl Rig {
         let secret = Route {
             host: None,
             path: PathRule::Exact("/secret".to_owned()),
+            pool: "pool".to_owned(),
             balancer: balancer.clone(),
             rules: Rules { tells_times: false, ..rules.clone() },
         };
