@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
@@ -35,7 +36,7 @@ pub enum Trouble {
 pub struct Progress {
     bytes: AtomicU64,
     trouble: AtomicU8,
-    asked_for: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Progress {
@@ -47,9 +48,9 @@ impl Progress {
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// Whether anybody has asked for its first byte.
-    pub fn is_asked_for(&self) -> bool {
-        self.asked_for.load(Ordering::Relaxed)
+    /// Whether it was read to its end.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     pub fn trouble(&self) -> Option<Trouble> {
@@ -109,13 +110,23 @@ impl UploadBody {
     }
 }
 
+/// Reads over a body of which all has come, so that its connection is good for the next request. False: it is
+/// none.
+pub async fn read_over(mut incoming: Incoming) -> bool {
+    while let Some(frame) = incoming.frame().await {
+        if frame.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
 impl Body for UploadBody {
     type Data = Bytes;
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let body = self.get_mut();
-        body.progress.asked_for.store(true, Ordering::Relaxed);
         let Poll::Ready(frame) = Pin::new(&mut body.incoming).poll_frame(cx) else {
             ready!(body.poll_patience(cx));
             return body.progress.fail(Trouble::TooSlow);
@@ -128,6 +139,11 @@ impl Body for UploadBody {
             if body.progress.bytes() > body.bounds.bytes_max {
                 return body.progress.fail(Trouble::TooLarge);
             }
+        }
+        // Nobody asks for more behind trailers, or where the length is reached.
+        let last = frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+        if last || body.incoming.is_end_stream() {
+            body.progress.ended.store(true, Ordering::Relaxed);
         }
         Poll::Ready(frame.and_then(|frame| frame.map_err(Into::into).map(trailers::pass).transpose()))
     }

@@ -110,6 +110,7 @@ impl<S> Gate<S> {
     fn note(&mut self, followed: Followed, pending: bool, line: &str) {
         let Followed { heads, marks, refused, .. } = followed;
         self.watch.let_in(heads, marks);
+        self.watch.body_is_open(self.framing.is_in_body());
         let coming = pending && self.framing.expects_head() && self.next_may_begin();
         if coming && (heads > 0 || self.watch.head_since().is_none()) {
             self.watch.head_comes();

@@ -15,7 +15,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
-use super::body::{EdgeBody, Progress, Trouble, UploadBody};
+use super::body::{self, EdgeBody, Progress, Trouble, UploadBody};
 use super::cache::{self, Refused, Source};
 use super::check;
 use super::compress::Wish;
@@ -50,12 +50,14 @@ pub async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<EdgeBody>, Infallible> {
     let started = Tick::now();
-    let switching = matches!(verdict, Verdict::Marked(Mark::Upgrade));
+    let switching = watch.clone().filter(|_| matches!(verdict, Verdict::Marked(Mark::Upgrade)));
     if request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
         // Whether it may or not, hyper leaves it to us to close the connection from here on.
         info.switches(hyper::upgrade::on(&mut request));
     }
     let (mut head, incoming) = request.into_parts();
+    let mut incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+    let has_body = incoming.is_some();
     let version = head.version;
     let expects = version == Version::HTTP_11 && head.headers.contains_key(EXPECT);
     let mut exchange = Exchange::begin(&shared, &info, &head, started);
@@ -74,18 +76,28 @@ pub async fn answer(
                 }
                 Ok(counted) => {
                     standing = counted;
-                    forward(head, incoming, expects, &way, &shared, &info, &mut exchange).await
+                    forward(head, incoming.take(), expects, &way, &shared, &info, &mut exchange).await
                 }
             }
         }
     };
-    if let (true, Some(watch)) = (switching, &watch) {
+    if let Some(watch) = switching {
         watch.decide(answered.as_ref().is_ok_and(|found| found.answer.switched.is_some()));
     }
+    let read = match (&watch, incoming) {
+        (Some(watch), Some(incoming)) => !expects && watch.body_has_come() && body::read_over(incoming).await,
+        (Some(_), None) => !has_body || exchange.has_read_upload(),
+        // A stream of h2 ends by itself.
+        (None, _) => true,
+    };
     let mut response = match answered {
-        Ok(found) => pass_on(found, &shared, &info, version, exchange),
+        Ok(found) => pass_on(found, &shared, &info, exchange),
         Err(refusal) => refuse(refusal, version, exchange),
     };
+    if !read {
+        // RFC 9112, section 9.3: what is left of the request would be read as the next one.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     standing.tell(response.headers_mut());
     if let Some(promise) = promise {
         // Whoever the answer is from: the operator's word goes before an upstream's.
@@ -114,7 +126,6 @@ struct Found<'a> {
     answer: cache::Found,
     rules: &'a Rules,
     wish: Option<Wish>,
-    progress: Option<Arc<Progress>>,
 }
 
 /// Whether the client may ask once more.
@@ -125,7 +136,7 @@ fn count(head: &Parts, way: &Way<'_>, shared: &Shared, exchange: &Exchange) -> R
 
 async fn forward<'a>(
     mut head: Parts,
-    incoming: Incoming,
+    incoming: Option<Incoming>,
     expects: bool,
     way: &Way<'a>,
     shared: &Shared,
@@ -155,17 +166,15 @@ async fn forward<'a>(
         recorder: &shared.recorder,
     };
     match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
-        Ok(answer) => Ok(Found { answer, rules, wish, progress }),
+        Ok(answer) => Ok(Found { answer, rules, wish }),
         Err(Refused::Failed(failure)) => Err(refusal(&failure, progress.as_deref(), body.bytes_max)),
         Err(Refused::NotCached) => Err(check::not_cached()),
     }
 }
 
 /// The client's body, if it has one.
-fn upload(incoming: Incoming, expects: bool, bounds: BodyBounds) -> (Upload, Option<Arc<Progress>>) {
-    if incoming.is_end_stream() {
-        return (Upload::Empty, None);
-    }
+fn upload(incoming: Option<Incoming>, expects: bool, bounds: BodyBounds) -> (Upload, Option<Arc<Progress>>) {
+    let Some(incoming) = incoming else { return (Upload::Empty, None) };
     let (body, progress) = UploadBody::new(incoming, bounds);
     let upload = Upload::stream(body);
     (if expects { upload.held_back() } else { upload }, Some(progress))
@@ -230,14 +239,8 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, bytes_max: u64) -> Re
 }
 
 /// An answer as its client gets it: with a sticky cookie, our times and what the route's rules say.
-fn pass_on(
-    found: Found<'_>,
-    shared: &Shared,
-    info: &ConnInfo,
-    version: Version,
-    mut exchange: Exchange,
-) -> Response<EdgeBody> {
-    let Found { answer, rules, wish, progress } = found;
+fn pass_on(found: Found<'_>, shared: &Shared, info: &ConnInfo, mut exchange: Exchange) -> Response<EdgeBody> {
+    let Found { answer, rules, wish } = found;
     let cache::Found { mut head, body, by, stick_to, switched } = answer;
     headers::set_all(&mut head.headers, &rules.response_headers);
     if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, info.origin.is_secure())) {
@@ -251,10 +254,6 @@ fn pass_on(
     });
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
-    }
-    if version < Version::HTTP_2 && progress.is_some_and(|progress| !progress.is_asked_for()) {
-        // RFC 9110, section 10.1.1: the body that was not asked for may come all the same.
-        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     exchange.head_sent(head.status.as_u16(), by);
     let Some(upstream) = switched else {

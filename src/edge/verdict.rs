@@ -40,6 +40,8 @@ struct State {
     wrote_at: AtomicU64,
     /// The head has taken too long.
     late: AtomicBool,
+    /// Of the last head's body, some is yet to come.
+    body_open: AtomicBool,
     decision: AtomicU8,
     /// Verdicts other than sound, each with the number of its head: rare, so that the lock is.
     notes: Mutex<VecDeque<(usize, Verdict)>>,
@@ -58,6 +60,7 @@ impl Watch {
             head_since: AtomicU64::new(0),
             wrote_at: AtomicU64::new(0),
             late: AtomicBool::new(false),
+            body_open: AtomicBool::new(false),
             decision: AtomicU8::new(Decision::Open as u8),
             notes: Mutex::default(),
             notes_left: AtomicUsize::new(0),
@@ -103,6 +106,15 @@ impl Watch {
     pub fn decide(&self, switches: bool) {
         let decision = if switches { Decision::Switches } else { Decision::Stays };
         self.0.decision.store(decision as u8, Ordering::Relaxed);
+    }
+
+    /// Whether all of the request's body has come, whoever has read it.
+    pub fn body_has_come(&self) -> bool {
+        !self.0.body_open.load(Ordering::Relaxed)
+    }
+
+    pub fn body_is_open(&self, open: bool) {
+        self.0.body_open.store(open, Ordering::Relaxed);
     }
 
     /// Heads let in.
