@@ -183,7 +183,7 @@ impl Get<'_> {
     }
 
     /// Another answer: kept on its way if it may be.
-    fn pass_on(self, mut ticket: Ticket, stale: Option<&Stored>, answer: Answer, why: Why, at: Tick) -> Found {
+    fn pass_on(self, ticket: Ticket, stale: Option<&Stored>, answer: Answer, why: Why, at: Tick) -> Found {
         let object_bytes = self.source.rule.max_object_bytes.unwrap_or(self.settings.object_bytes);
         let length = answer.body.size_hint().exact();
         let fits = length.is_none_or(|length| length <= object_bytes);
@@ -191,10 +191,10 @@ impl Get<'_> {
             self.give_up(ticket, stale);
             return Found::passed(answer, Some(why), self.source.via);
         };
-        if !ticket.promise(length.unwrap_or(object_bytes), self.settings.bytes) {
+        let Some(promise) = ticket.promise(length.unwrap_or(object_bytes), self.settings.bytes) else {
             // No room just now says nothing about the answer: the next one may be kept.
             return Found::passed(answer, Some(why), self.source.via);
-        }
+        };
         let by = By::of(&answer);
         let Answer { mut head, body, stick_to, .. } = answer;
         let status = Forwarded { stored: true, ..Forwarded::because(why) };
@@ -204,7 +204,7 @@ impl Get<'_> {
             ticket.keep(Stored { head: kept, body: Bytes::new() }, self.settings.bytes);
             return Found { head, body: Body::Whole(Bytes::new()), by, stick_to, switched: None };
         }
-        let (growing, reader) = Growing::new(length);
+        let (growing, reader) = Growing::new(length, promise);
         if length.is_some() {
             // Of unknown length it may become too large for all but the first.
             ticket.announce(Arriving { head: Arc::clone(&kept), body: Arc::clone(&growing) });
@@ -254,7 +254,8 @@ async fn fill(ticket: Ticket, head: Arc<Head>, growing: Arc<Growing>, mut body: 
             None => None,
         };
         // Stored before its reader sees the end: whoever asks after that finds it.
-        ticket.keep(Stored { head, body: growing.whole(last.as_ref()) }, settings.bytes);
+        let body = ticket.count(growing.whole(last.as_ref()));
+        ticket.keep(Stored { head, body }, settings.bytes);
         return growing.complete(last);
     }
 }

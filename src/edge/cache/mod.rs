@@ -14,6 +14,7 @@ mod key;
 mod object;
 mod range;
 mod refresh;
+mod room;
 pub mod rule;
 mod status;
 mod store;
