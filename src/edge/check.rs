@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::site::BodyBounds;
 use super::verdict::Verdict;
 use crate::settings::http::bounds::Bounds;
-use crate::web::host::HostList;
+use crate::web::host::{self, HostList};
 
 /// The authority that the request is for, when all rules are kept. `verdict`: the gate's, on the bytes of
 /// an HTTP/1.1 head; in h2 the framing is the protocol's own.
@@ -106,20 +106,12 @@ fn authority(request: &Parts, hosts: &HostList) -> Result<HeaderValue, Refusal> 
     };
     match authority.to_str() {
         Ok(text) if hosts.allows(text) => Ok(authority),
-        Ok(text) if is_host(text) => {
+        Ok(text) if host::is_authority(text) => {
             let detail = format!("This server answers to {}, not to {text}.", hosts.canonical());
             Err(Refusal::new(421, "misdirected", "Misdirected request", detail))
         }
         _ => refuse("Host is not the name of a host."),
     }
-}
-
-/// RFC 9110, section 7.2: `uri-host [ ":" port ]`, without user information.
-fn is_host(text: &str) -> bool {
-    let Ok(authority) = text.parse::<Authority>() else { return false };
-    let port = text.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map(|(_, port)| port);
-    let port_is_one = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok());
-    !authority.host().is_empty() && !text.contains('@') && port_is_one
 }
 
 /// A body that announces to be larger than its route takes is not waited for.

@@ -16,7 +16,6 @@ use super::control::Control;
 use super::fetch::Source;
 use super::growing::Reader;
 use super::object::{Head, Stored};
-use super::range::{self, Wanted};
 use super::status::{CacheStatus, Forwarded, Why};
 use super::store::{Arriving, Ask, Look};
 use super::{SharedCache, key, validate};
@@ -30,6 +29,7 @@ use crate::observe::hop::Hop;
 use crate::observe::part::{CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE};
 use crate::observe::span::{Span, Status};
 use crate::settings::http::cache::CacheSettings;
+use crate::web::range::RangeAsk;
 
 /// The name of the span of a look.
 const LOOK: &str = "Look in the edge's cache";
@@ -262,14 +262,14 @@ enum Waited {
 /// Makes a whole answer the part that was asked for.
 fn cut(head: &mut response::Parts, asked: &HeaderMap, whole: &mut Bytes) {
     let length = whole.len();
-    let range = match range::wanted(asked, &head.headers, length) {
-        Wanted::Whole => return,
-        Wanted::Part(part) => {
+    let range = match validate::part(asked, &head.headers, length) {
+        RangeAsk::Whole => return,
+        RangeAsk::Part(part) => {
             *whole = whole.slice(part.clone());
             head.status = StatusCode::PARTIAL_CONTENT;
             format!("bytes {}-{}/{length}", part.start, part.end - 1)
         }
-        Wanted::Nothing => {
+        RangeAsk::Beyond => {
             *whole = Bytes::new();
             head.status = StatusCode::RANGE_NOT_SATISFIABLE;
             format!("bytes */{length}")

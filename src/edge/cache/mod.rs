@@ -2,7 +2,7 @@
 //! (`Cache-Status`) and 9213 (`CDN-Cache-Control`).
 //!
 //! The way of a request: [`answer`] looks in the [`store`] by [`key`]; what is there and fresh
-//! ([`freshness`], [`control`]) is sent, whole, in [`range`]s or as "not modified" ([`validate`]). Else one
+//! ([`freshness`], [`control`]) is sent, whole, in part or as "not modified" ([`validate`]). Else one
 //! request fetches and the others wait for it; what may be kept ([`object`]) is kept on its way ([`growing`]).
 
 mod answer;
@@ -12,7 +12,6 @@ mod freshness;
 mod growing;
 mod key;
 mod object;
-mod range;
 mod refresh;
 mod room;
 pub mod rule;
