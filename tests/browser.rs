@@ -65,6 +65,7 @@ static SCENARIOS: &[Scenario] = scenarios![
     journeys::a_link_reopens_its_journey_and_one_that_is_gone_says_so,
     journeys::several_at_once_are_dots_of_which_three_can_be_shown,
     own_service::the_line_to_ones_own_service_has_six_stations_and_says_what_is_known,
+    own_service::a_stale_answer_goes_out_while_a_new_one_is_fetched_and_the_line_says_so,
     own_service::with_its_service_gone_the_line_ends_at_the_balancer,
     edge::an_upstream_is_weighed_and_emptied_while_it_serves,
     edge::the_configuration_is_loaded_again_or_what_is_wrong_with_it_is_said,
