@@ -9,6 +9,7 @@ pub mod cache;
 mod check;
 mod compress;
 mod connection;
+mod form;
 mod framing;
 mod gate;
 mod handshake;

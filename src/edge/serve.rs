@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER,
-    SET_COOKIE, STRICT_TRANSPORT_SECURITY, UPGRADE, VIA,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue,
+    RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, UPGRADE, VIA,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -20,6 +20,7 @@ use super::cache::{self, Refused, Source};
 use super::check;
 use super::compress::Wish;
 use super::connection::ConnInfo;
+use super::form::{self, Form};
 use super::framing::Mark;
 use super::headers;
 use super::hsts;
@@ -241,14 +242,25 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, bytes_max: u64) -> Re
 /// An answer as its client gets it: with a sticky cookie, our times and what the route's rules say.
 fn pass_on(found: Found<'_>, shared: &Shared, info: &ConnInfo, mut exchange: Exchange) -> Response<EdgeBody> {
     let Found { answer, rules, wish } = found;
-    let cache::Found { mut head, body, by, stick_to, switched } = answer;
+    let cache::Found { mut head, mut body, by, stick_to, switched, kept } = answer;
     headers::set_all(&mut head.headers, &rules.response_headers);
     if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, info.origin.is_secure())) {
         head.headers.append(SET_COOKIE, cookie);
     }
-    let encoder = wish.filter(|_| switched.is_none()).and_then(|wish| {
-        wish.apply(&mut head, body.length(), &shared.settings.snapshot().http.compress, &shared.encoders)
+    let form = wish.filter(|_| switched.is_none()).and_then(|wish| {
+        wish.apply(&mut head, body.length(), &shared.settings.snapshot().http.compress, |coding| {
+            form::encoded(coding, &body, kept.as_ref(), shared)
+        })
     });
+    let encoder = match form {
+        Some(Form::Whole(bytes)) => {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            body = cache::Body::Whole(bytes);
+            None
+        }
+        Some(Form::OnItsWay(encoder)) => Some(encoder),
+        None => None,
+    };
     exchange.root().attribute("http.response.header.content-encoding", || {
         head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity")
     });

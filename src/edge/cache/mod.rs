@@ -19,12 +19,15 @@ mod status;
 mod store;
 mod validate;
 
+use bytes::Bytes;
+
 use crate::settings::runtime::Settings;
+use crate::web::accept_encoding::Coding;
 pub use answer::{Body, Found, Refused};
 pub use fetch::Source;
 pub use growing::Reader;
-pub use store::Figures;
 use store::Store;
+pub use store::{Figures, Kept};
 
 /// Cheap to clone; all clones are the same cache.
 #[derive(Debug, Clone)]
@@ -46,6 +49,16 @@ impl SharedCache {
     /// Takes out the answers of all addresses that begin so.
     pub fn purge_prefix(&self, url: &str) -> usize {
         key::of_url(url).map_or(0, |prefix| self.store.remove_all(&prefix))
+    }
+
+    /// The body of what is kept in `coding`, if somebody had that before.
+    pub fn form(&self, kept: &Kept, coding: Coding) -> Option<Bytes> {
+        kept.stored.forms[coding as usize].clone()
+    }
+
+    /// Keeps it in that form beside the rest.
+    pub fn keep_form(&self, kept: &Kept, coding: Coding, form: Bytes) -> Bytes {
+        self.store.keep_form(kept, coding, form, self.settings.snapshot().http.cache.bytes)
     }
 
     pub fn clear(&self) -> usize {

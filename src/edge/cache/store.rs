@@ -1,6 +1,8 @@
 //! What is stored, what is being fetched, and what is known not to be worth waiting for: one table, one
 //! lock, never held while anything is waited for.
 
+mod ticket;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
@@ -18,9 +20,11 @@ use super::control::Control;
 use super::growing::Growing;
 use super::key::Selection;
 use super::object::{Head, Stored};
-use super::room::{Promise, Room};
+use super::room::Room;
 use super::status::Why;
 use crate::observe::clock::Tick;
+use crate::web::accept_encoding::Coding;
+pub use ticket::Ticket;
 
 /// Variants of one address; the oldest goes.
 const VARIANTS_MAX: usize = 32;
@@ -229,6 +233,21 @@ impl Store {
         self.generation.load(Ordering::Relaxed)
     }
 
+    /// Keeps the body of `kept` in `coding` for the next, if it is still there.
+    pub fn keep_form(&self, kept: &Kept, coding: Coding, form: Bytes, bytes_max: u64) -> Bytes {
+        let form = self.room.count(form);
+        let mut shelf = self.shelf();
+        if shelf.entries.peek(&kept.key).is_some() {
+            shelf.change(&kept.key, bytes_max, |entry| {
+                let own = entry.variants.iter_mut().find(|other| Arc::ptr_eq(&other.head, &kept.stored.head));
+                if let Some(stored) = own {
+                    stored.forms[coding as usize] = Some(form.clone());
+                }
+            });
+        }
+        form
+    }
+
     /// Until then nobody waits for anybody at this address.
     pub fn nobody_waits(&self, key: &str, until: Tick) {
         self.shelf().is_not_worth_waiting_for(key, until);
@@ -253,7 +272,7 @@ impl Entry {
 
     fn weigh(&mut self, key: &str) {
         let heads = self.variants.iter().map(|stored| stored.head.bytes() as u64).sum::<u64>();
-        self.body_bytes = self.variants.iter().map(|stored| stored.body.len() as u64).sum();
+        self.body_bytes = self.variants.iter().map(Stored::body_bytes).sum();
         self.bytes = ENTRY_BYTES + key.len() as u64 + heads + self.body_bytes;
     }
 }
@@ -341,69 +360,9 @@ impl Shelf {
     }
 }
 
-/// The right to put in what one fetch brings. Dropped without that, those who wait look again, and one of them
-/// goes in its place.
+/// A stored response on its way to a client.
 #[derive(Debug)]
-pub struct Ticket {
-    store: Store,
-    key: Arc<str>,
-    /// Its number among the fetches.
-    id: u64,
-    waiting: watch::Sender<Option<Arriving>>,
-}
-
-impl Ticket {
-    /// Asks for room for a body on its way.
-    pub fn promise(&self, bytes: u64, bytes_max: u64) -> Option<Promise> {
-        let stored = self.store.shelf().body_bytes;
-        self.store.room.promise(bytes, stored, bytes_max)
-    }
-
-    /// A body that is to be kept: it counts until nobody has it any more.
-    pub fn count(&self, body: Bytes) -> Bytes {
-        self.store.room.count(body)
-    }
-
-    /// Lets those who wait read along.
-    pub fn announce(&self, arriving: Arriving) {
-        self.waiting.send_replace(Some(arriving));
-    }
-
-    /// Puts a response in, in the place of the one that was chosen by the same fields. Not if its address
-    /// was taken out in the meantime: it may be what was meant to go.
-    pub fn keep(self, stored: Stored, bytes_max: u64) {
-        self.settle(|shelf, key| {
-            shelf.is_worth_waiting_for(key);
-            shelf.change(key, bytes_max, |entry| {
-                entry.variants.retain(|other| other.head.selection != stored.head.selection);
-                entry.variants.insert(0, stored);
-                entry.variants.truncate(VARIANTS_MAX);
-            });
-        });
-    }
-
-    /// The answer is of no use to others: for a while nobody waits here, and what it takes the place of goes.
-    pub fn give_up(self, instead_of: Option<&Stored>, until: Tick) {
-        self.settle(|shelf, key| {
-            shelf.is_not_worth_waiting_for(key, until);
-            if let Some(gone) = instead_of {
-                shelf.take_out_one(key, gone);
-            }
-        });
-    }
-
-    /// Changes the store, if it is still wanted. Those who wait find it so when the ticket goes.
-    fn settle(&self, with: impl FnOnce(&mut Shelf, &Arc<str>)) {
-        let mut shelf = self.store.shelf();
-        if shelf.end(&self.key, self.id) {
-            with(&mut shelf, &self.key);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut shelf = self.store.shelf();
-        shelf.end(&self.key, self.id);
-    }
+pub struct Kept {
+    pub key: Arc<str>,
+    pub stored: Stored,
 }

@@ -54,15 +54,15 @@ impl Wish {
         }
     }
 
-    /// Makes the head that of the answer as it will be sent, and the encoder for its body. `bytes`: the body's
-    /// length, where it is known.
-    pub fn apply(
+    /// Makes the head that of the answer as it will be sent, and its body with `encoded`, which may give none.
+    /// `bytes`: the body's length, where it is known.
+    pub fn apply<T>(
         &self,
         head: &mut response::Parts,
         bytes: Option<u64>,
         settings: &CompressSettings,
-        encoders: &Encoders,
-    ) -> Option<Encoder> {
+        encoded: impl FnOnce(Coding) -> Option<T>,
+    ) -> Option<T> {
         if !settings.enabled || !is_public(&head.headers) {
             return None;
         }
@@ -84,13 +84,13 @@ impl Wish {
         // Also where it is sent as it is: a cache must not give one client's coding to another.
         vary(&mut head.headers);
         let coding = self.coding.filter(|_| !self.barred)?;
-        let encoder = if self.head_only { None } else { Some(encoders.encoder(coding, bytes)?) };
+        let body = if self.head_only { None } else { Some(encoded(coding)?) };
         head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.token()));
         head.headers.remove(CONTENT_LENGTH);
         // Ranges would be of other bytes than these.
         head.headers.remove(ACCEPT_RANGES);
         weaken(&mut head.headers);
-        encoder
+        body
     }
 
     /// The client holds what was once sent compressed, under the weak form of the tag: a 304 that says the
