@@ -5,6 +5,7 @@ import { EdgePage } from "./components/edge-page/edge-page.js";
 import { registerSettingRow } from "./components/setting-row/setting-row.js";
 import { registerSettingsList } from "./components/settings-list/settings-list.js";
 import { registerSharedCache } from "./components/shared-cache/shared-cache.js";
+import { registerSiteRoutes } from "./components/site-routes/site-routes.js";
 import { registerTopBar } from "./components/top-bar/top-bar.js";
 import { registerUpstreamEvents } from "./components/upstream-events/upstream-events.js";
 import { registerUpstreamList } from "./components/upstream-list/upstream-list.js";
@@ -16,6 +17,7 @@ registerUpstreamList();
 registerUpstreamEvents();
 registerSharedCache();
 registerConfigurationPanel();
+registerSiteRoutes();
 registerSettingRow();
 registerSettingsList();
 

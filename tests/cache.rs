@@ -2,6 +2,8 @@
 
 #[path = "edge/rig.rs"]
 mod rig;
+#[path = "cache/room.rs"]
+mod room;
 #[path = "cache/stale.rs"]
 mod stale;
 #[path = "cache/together.rs"]

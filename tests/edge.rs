@@ -2,6 +2,8 @@
 
 #[path = "edge/bodies.rs"]
 mod bodies;
+#[path = "edge/bounds.rs"]
+mod bounds;
 #[path = "edge/docs.rs"]
 mod docs;
 #[path = "edge/ends.rs"]

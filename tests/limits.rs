@@ -8,7 +8,6 @@ use std::time::Duration;
 use hyper::Response;
 use rig::{Rig, Upstream, body, probe_key, soon, status};
 use roundtrip::edge::limit::{By, LimitRule};
-use roundtrip::edge::limits::EdgeLimits;
 use roundtrip::edge::site::{PathRule, Route, Rules, Site};
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
@@ -31,6 +30,7 @@ fn serve(rig: &Rig, rules: &[(&str, LimitRule)]) {
     let route = |(path, limit): &(&str, LimitRule)| Route {
         host: None,
         path: PathRule::Prefix((*path).to_owned()),
+        pool: "pool".to_owned(),
         balancer: rig.balancer.clone(),
         rules: Rules { limit: limit.clone(), ..Rules::transparent() },
     };
@@ -251,7 +251,7 @@ async fn a_transparent_route_has_no_limit_and_the_upstream_s_own_words_are_kept(
         assert_eq!(value(&answer, "ratelimit").unwrap(), "\"theirs\";r=1");
         assert_eq!(value(&answer, "ratelimit-policy").unwrap(), "\"theirs\";q=9;w=9");
     }
-    assert_eq!(Rules::strict(&EdgeLimits::default()).limit, LimitRule::House);
+    assert_eq!(Rules::strict().limit, LimitRule::House);
 }
 
 #[tokio::test]
@@ -324,6 +324,7 @@ async fn what_a_route_tells_its_upstream_changes_nothing_about_who_asks() {
     let route = Route {
         host: None,
         path: PathRule::Prefix("/".to_owned()),
+        pool: "pool".to_owned(),
         balancer: rig.balancer.clone(),
         rules: Rules {
             limit: own(1, By::Token),

@@ -172,6 +172,48 @@ async fn a_new_configuration_counts_from_the_next_request_on_and_cuts_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_owner_reads_which_routes_there_are_and_what_their_rules_say() {
+    let upstream = Upstream::saying("hello").await;
+    let house = House::before(&[upstream.address]).await;
+    let owner = house.owner().await;
+    let everything = owner.get("/api/site").await.json();
+    assert_eq!(everything["routes"].as_array().map(Vec::len), Some(1), "{everything}");
+    assert_eq!((&everything["routes"][0]["pool"], &everything["routes"][0]["path"]), (&json!("upstream"), &json!("/")));
+    assert_eq!(everything["routes"][0]["body_bytes_max"], json!(null), "nothing is refused");
+
+    let text = format!(
+        "[pool.shop]\nupstreams = ['http://{}']\npolicy = 'round_robin'\n[[route]]\nhost = 'shop.example'\npath = '/api'\n\
+         pool = 'shop'\ncache = {{ default-ttl = 5 }}\nlimit = {{ requests = 100, seconds = 60, by = {{ cookie = 'sid' }} }}\n\
+         body-bytes-max = 1000\nrequest-headers = {{ x-key = 'not to be read' }}\nresponse-headers = {{ x-shop = 'open' }}\n",
+        upstream.address
+    );
+    write(&house, &text);
+    let loads = |stack: serde_json::Value| stack["configuration_loads"].as_u64();
+    assert_eq!(loads(owner.get("/api/stack").await.json()), Some(0));
+    assert_eq!(owner.post("/api/configuration/reload", &json!({})).await.status, 200);
+    assert_eq!(loads(owner.get("/api/stack").await.json()), Some(1));
+    let site = owner.get("/api/site").await.json();
+    assert!(site["hosts"].as_array().is_some_and(|hosts| hosts.contains(&json!("shop.example"))), "{site}");
+    let shop = json!({
+        "host": "shop.example",
+        "path": "/api",
+        "exact": false,
+        "pool": "shop",
+        "policy": "round_robin",
+        "cache": { "enabled": true, "default_ttl_s": 5, "object_bytes_max": null },
+        "limit": { "kind": "own", "requests": 100, "seconds": 60, "by": { "cookie": "sid" } },
+        "body_bytes_max": 1_000,
+        "compress": false,
+        "idempotency_key": false,
+        "tells_times": true,
+        "request_headers": ["x-key"],
+        "response_headers": [{ "name": "x-shop", "value": "open" }],
+    });
+    assert_eq!((&site["routes"][0], &site["routes"][1]["path"]), (&shop, &json!("/")), "the most specific goes first");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_speaks_tls_is_trusted_by_the_authority_that_the_pool_names() {
     let other = House::open().await;
     let authority = other.folder().join("ca.pem");

@@ -14,7 +14,7 @@ use crate::domain::order::Order;
 use crate::observe::hop::Hop;
 use crate::observe::span::{Direction, Span};
 use crate::service::ServiceError;
-use crate::web::etag;
+use crate::web::etag::{self, Comparison};
 use crate::web::problem::Problem;
 
 /// The name of the span in which an answer is made.
@@ -52,7 +52,7 @@ pub fn shared_json(call: &Call, ttl: Duration, value: &impl Serialize) -> Result
     let body = serde_json::to_vec(value).map_err(|error| call.failed(&ServiceError::Internal(error.to_string())))?;
     let tag = etag::strong(&body);
     let known = call.request().headers().get_all(IF_NONE_MATCH);
-    let known = known.into_iter().any(|line| etag::names(line.as_bytes(), Some(tag.as_bytes())));
+    let known = known.into_iter().any(|line| etag::lists(line.as_bytes(), tag.as_bytes(), Comparison::Weak));
     let mut response = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
     // A browser asks each time: what it has kept nobody can take back.
     let control = format!("public, max-age=0, s-maxage={}", ttl.as_secs());

@@ -5,7 +5,7 @@ use actix_web::http::header::IF_MATCH;
 use super::call::Call;
 use crate::domain::order::Expected;
 use crate::observe::hop::Hop;
-use crate::web::conditional;
+use crate::web::etag;
 use crate::web::problem::Problem;
 use crate::web::respond::header;
 
@@ -42,11 +42,11 @@ pub fn expected(call: &Call) -> Expected {
     }
     let mut versions = Vec::new();
     for line in call.request().headers().get_all(IF_MATCH) {
-        let line = line.to_str().unwrap_or_default();
-        if line.trim() == "*" {
+        if line.as_bytes().trim_ascii() == b"*" {
             return Expected::Any;
         }
-        let digits = conditional::tags(line).filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"'));
+        let text = etag::tags(line.as_bytes()).filter_map(|tag| std::str::from_utf8(tag).ok());
+        let digits = text.filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"'));
         let version = |digits: &str| digits.parse().ok().filter(|version: &i64| version.to_string() == digits);
         versions.extend(digits.filter_map(version));
     }

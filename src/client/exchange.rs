@@ -23,6 +23,7 @@ use crate::observe::part::ClientPart;
 use crate::observe::redact;
 use crate::observe::span::{Context, Direction, Span, Status, Trace};
 use crate::observe::tap::{Passed, Tap};
+use crate::web::list;
 
 const SEND: &str = "Send the request";
 
@@ -350,7 +351,8 @@ impl Cause {
 
 /// Whether the server will take another request on this connection (RFC 9112, section 9.3).
 fn stays_open(head: &response::Parts) -> bool {
-    let options = head.headers.get_all(hyper::header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let close = options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"));
+    let options = head.headers.get_all(hyper::header::CONNECTION);
+    let mut options = options.iter().flat_map(|value| list::tokens(value.as_bytes()));
+    let close = options.any(|option| option.eq_ignore_ascii_case(b"close"));
     head.version == Version::HTTP_11 && !close && head.status != hyper::StatusCode::SWITCHING_PROTOCOLS
 }

@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use super::caller::{Answer, Body, Call};
+use super::caller::{Answer, Body, Call, stopped};
 use super::journeys::json_answer;
 use crate::domain::permission::Permission;
-use crate::web::problem::Problem;
 
 /// An address that somebody wants to be forgotten.
 const URL_CHARS_MAX: usize = 4_096;
@@ -44,8 +43,4 @@ pub async fn purge(call: Call, body: Body) -> Answer {
     };
     log::info!("{name} took {purged} answers out of the edge's cache");
     Ok(json_answer(&json!({ "purged": purged })))
-}
-
-fn stopped() -> Problem {
-    Problem::new(None, 503, "stopped", "Stopping", "The stack is being stopped.")
 }

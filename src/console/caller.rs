@@ -98,6 +98,11 @@ fn whole(body: Body) -> Result<web::Bytes, Problem> {
     body.map_err(|error| respond::unreadable(None, &error))
 }
 
+/// There is nothing left to ask.
+pub fn stopped() -> Problem {
+    Problem::new(None, 503, "stopped", "Stopping", "The stack is being stopped.")
+}
+
 /// What the store refused, as a problem document.
 pub fn unavailable(error: StoreError) -> Problem {
     match error {

@@ -18,6 +18,7 @@ mod pages;
 mod routes;
 mod setup;
 mod signing;
+mod site;
 mod stack;
 mod upstreams;
 

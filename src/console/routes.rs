@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    account, backups, cache, configuration, control, events, journeys, pages, setup, signing, stack, upstreams,
+    account, backups, cache, configuration, control, events, journeys, pages, setup, signing, site, stack, upstreams,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -41,6 +41,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(get().to(stack::settings))
                 .route(web::patch().to(stack::change)),
         )
+        .service(resource("/api/site", "GET, HEAD").route(get().to(site::view)))
         .service(resource("/api/upstreams/events", "GET, HEAD").route(get().to(upstreams::events)))
         .service(resource("/api/upstreams/{id}", "PATCH").route(web::patch().to(upstreams::change)))
         .service(resource("/api/cache", "GET, HEAD").route(get().to(cache::figures)))

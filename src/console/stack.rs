@@ -26,6 +26,7 @@ pub async fn state_of(state: &State) -> Result<Value, StoreError> {
         "instances": pools.iter().flat_map(upstreams).collect::<Vec<_>>(),
         "pools": pools,
         "policy": policy.id(),
+        "configuration_loads": state.stack.loads(),
         "restaurant": counts.is_some(),
         "queue": { "waiting": counts.map(|counts| counts.waiting) },
         "orders": counts.map(|counts| counts.orders),

@@ -1,5 +1,6 @@
 //! The accept loop. It never waits for a client: handshakes are spawned.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,21 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::admission::Admission;
+use super::admission::{Admission, Place};
 use super::{Shared, connection};
+use crate::settings::http::bounds::Bounds;
 
 /// After accept(2) failed, mostly for want of file descriptors: long enough for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Refused connections are told of no more often: whoever makes too many must not fill the log as well.
 const WARN_EVERY: Duration = Duration::from_secs(1);
+
+/// A place for a connection from `peer`, if there is one, and the bounds that it keeps to its end.
+fn admit(admission: &Admission, peer: IpAddr, shared: &Shared) -> Option<(Place, Bounds)> {
+    let bounds = shared.settings.snapshot().http.bounds;
+    admission.admit(peer, shared.site.load().trusts(peer), &bounds).map(|place| (place, bounds))
+}
 
 /// Accepts until told to stop, then drains for as long as was said, then cuts.
 pub async fn run(
@@ -32,9 +40,10 @@ pub async fn run(
             changed = stop.changed() => if changed.is_err() { break },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => match admission.admit(peer.ip(), shared.site.load().trusts(peer.ip()), &shared.limits) {
-                    Some(place) => {
-                        let served = connection::serve(stream, peer, tls.clone(), Arc::clone(&shared), stop.clone());
+                Ok((stream, peer)) => match admit(&admission, peer.ip(), &shared) {
+                    Some((place, bounds)) => {
+                        let shared = Arc::clone(&shared);
+                        let served = connection::serve(stream, peer, tls.clone(), bounds, shared, stop.clone());
                         connections.spawn(async move {
                             served.await;
                             drop(place);

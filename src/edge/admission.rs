@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::limits::EdgeLimits;
+use crate::settings::http::bounds::Bounds;
 
 #[derive(Debug, Clone, Default)]
 pub struct Admission(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    total: u64,
+    by_address: HashMap<IpAddr, u64>,
 }
 
 /// A place, given back when dropped.
@@ -25,15 +25,15 @@ pub struct Place {
 impl Admission {
     /// A place for a connection from `address`; None when there is none left. `shared`: many clients come from
     /// there, by a proxy that is trusted, so that only the bound on all counts.
-    pub fn admit(&self, address: IpAddr, shared: bool, limits: &EdgeLimits) -> Option<Place> {
+    pub fn admit(&self, address: IpAddr, shared: bool, bounds: &Bounds) -> Option<Place> {
         let mut counts = self.counts();
         let from_here = counts.by_address.get(&address).copied().unwrap_or(0);
         let most = match address.to_canonical() {
-            _ if shared => limits.connections_max,
-            address if address.is_loopback() => limits.connections_of_loopback_max,
-            _ => limits.connections_per_address_max,
+            _ if shared => bounds.connections_max,
+            address if address.is_loopback() => bounds.connections_of_loopback_max,
+            _ => bounds.connections_per_address_max,
         };
-        if counts.total >= limits.connections_max || from_here >= most {
+        if counts.total >= bounds.connections_max || from_here >= most {
             return None;
         }
         counts.total += 1;
@@ -65,9 +65,9 @@ mod tests {
 
     #[test]
     fn each_address_has_its_share_and_gives_it_back() {
-        let limits = EdgeLimits { connections_max: 3, connections_per_address_max: 2, ..EdgeLimits::default() };
+        let bounds = Bounds { connections_max: 3, connections_per_address_max: 2, ..Bounds::default() };
         let (admission, a, b) = (Admission::default(), IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let admit = |address| admission.admit(address, false, &limits);
+        let admit = |address| admission.admit(address, false, &bounds);
         let (first, second) = (admit(a), admit(a));
         assert!(first.is_some() && second.is_some() && admit(a).is_none());
         let third = admit(b);
@@ -78,11 +78,10 @@ mod tests {
 
     #[test]
     fn this_machine_may_send_itself_more_load_than_another() {
-        let limits =
-            EdgeLimits { connections_of_loopback_max: 3, connections_per_address_max: 2, ..EdgeLimits::default() };
+        let bounds = Bounds { connections_of_loopback_max: 3, connections_per_address_max: 2, ..Bounds::default() };
         let admission = Admission::default();
         let admitted = |address: IpAddr| {
-            let places: Vec<_> = (0..5).filter_map(|_| admission.admit(address, false, &limits)).collect();
+            let places: Vec<_> = (0..5).filter_map(|_| admission.admit(address, false, &bounds)).collect();
             places.len()
         };
         assert_eq!(admitted(IpAddr::from([127, 0, 0, 1])), 3);
@@ -92,9 +91,9 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_may_have_as_many_connections_as_there_are_in_all() {
-        let limits = EdgeLimits { connections_max: 3, connections_per_address_max: 1, ..EdgeLimits::default() };
+        let bounds = Bounds { connections_max: 3, connections_per_address_max: 1, ..Bounds::default() };
         let (admission, proxy) = (Admission::default(), IpAddr::from([127, 0, 0, 1]));
-        let places: Vec<_> = (0..4).map(|_| admission.admit(proxy, true, &limits)).collect();
+        let places: Vec<_> = (0..4).map(|_| admission.admit(proxy, true, &bounds)).collect();
         assert_eq!(places.iter().filter(|place| place.is_some()).count(), 3);
     }
 }

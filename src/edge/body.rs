@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
@@ -16,7 +17,7 @@ use super::cache::{self, Reader};
 use super::compress::{Encoded, Encoder};
 use super::offer::Offer;
 use super::record::Exchange;
-use super::site::Rules;
+use super::site::BodyBounds;
 use super::trailers;
 use crate::balancer::answer::{AnswerBody, Cut};
 use crate::balancer::upload::BoxError;
@@ -30,15 +31,12 @@ pub enum Trouble {
     TooSlow,
 }
 
-/// A body that comes more slowly than this is cut (bytes a second), as httpd's mod_reqtimeout does it.
-const RATE_MIN: u64 = 500;
-
 /// How an upload is going; shared, since the body itself is away at the upstream's connection.
 #[derive(Debug, Default)]
 pub struct Progress {
     bytes: AtomicU64,
     trouble: AtomicU8,
-    asked_for: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Progress {
@@ -50,9 +48,9 @@ impl Progress {
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// Whether anybody has asked for its first byte.
-    pub fn is_asked_for(&self) -> bool {
-        self.asked_for.load(Ordering::Relaxed)
+    /// Whether it was read to its end.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     pub fn trouble(&self) -> Option<Trouble> {
@@ -74,9 +72,7 @@ impl Progress {
 pub struct UploadBody {
     incoming: Incoming,
     progress: Arc<Progress>,
-    bytes_max: u64,
-    timeout: Duration,
-    grace: Duration,
+    bounds: BodyBounds,
     /// How long it has kept us waiting; time in which nobody asks for more is not its own.
     waited: Duration,
     waiting_since: Option<Instant>,
@@ -84,14 +80,12 @@ pub struct UploadBody {
 }
 
 impl UploadBody {
-    pub fn new(incoming: Incoming, rules: &Rules) -> (Self, Arc<Progress>) {
+    pub fn new(incoming: Incoming, bounds: BodyBounds) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress::default());
         let body = Self {
             incoming,
             progress: Arc::clone(&progress),
-            bytes_max: rules.body_bytes_max,
-            timeout: rules.body_timeout,
-            grace: rules.body_grace,
+            bounds,
             waited: Duration::ZERO,
             waiting_since: None,
             deadline: None,
@@ -104,8 +98,9 @@ impl UploadBody {
         if self.waiting_since.is_none() {
             let now = Instant::now();
             self.waiting_since = Some(now);
-            let earned = Duration::from_millis(self.progress.bytes().saturating_mul(1_000 / RATE_MIN));
-            let left = self.grace.saturating_add(earned).min(self.timeout).saturating_sub(self.waited);
+            let earned =
+                Duration::from_millis(self.progress.bytes().saturating_mul(1_000) / self.bounds.rate_min.max(1));
+            let left = self.bounds.grace.saturating_add(earned).min(self.bounds.timeout).saturating_sub(self.waited);
             match &mut self.deadline {
                 Some(deadline) => deadline.as_mut().reset(now + left),
                 None => self.deadline = Some(Box::pin(tokio::time::sleep(left))),
@@ -115,13 +110,23 @@ impl UploadBody {
     }
 }
 
+/// Reads over a body of which all has come, so that its connection is good for the next request. False: it is
+/// none.
+pub async fn read_over(mut incoming: Incoming) -> bool {
+    while let Some(frame) = incoming.frame().await {
+        if frame.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
 impl Body for UploadBody {
     type Data = Bytes;
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let body = self.get_mut();
-        body.progress.asked_for.store(true, Ordering::Relaxed);
         let Poll::Ready(frame) = Pin::new(&mut body.incoming).poll_frame(cx) else {
             ready!(body.poll_patience(cx));
             return body.progress.fail(Trouble::TooSlow);
@@ -131,9 +136,14 @@ impl Body for UploadBody {
         }
         if let Some(Ok(frame)) = &frame {
             body.progress.add(frame.data_ref().map_or(0, Bytes::len));
-            if body.progress.bytes() > body.bytes_max {
+            if body.progress.bytes() > body.bounds.bytes_max {
                 return body.progress.fail(Trouble::TooLarge);
             }
+        }
+        // Nobody asks for more behind trailers, or where the length is reached.
+        let last = frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+        if last || body.incoming.is_end_stream() {
+            body.progress.ended.store(true, Ordering::Relaxed);
         }
         Poll::Ready(frame.and_then(|frame| frame.map_err(Into::into).map(trailers::pass).transpose()))
     }

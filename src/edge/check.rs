@@ -5,13 +5,13 @@ use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Version};
 
-use super::gate::Verdict;
 use super::head;
 use super::headers::passed_through;
-use super::limits::EdgeLimits;
 use super::refusal::Refusal;
-use super::site::Rules;
-use crate::web::host::HostList;
+use super::site::BodyBounds;
+use super::verdict::Verdict;
+use crate::settings::http::bounds::Bounds;
+use crate::web::host::{self, HostList};
 
 /// The authority that the request is for, when all rules are kept. `verdict`: the gate's, on the bytes of
 /// an HTTP/1.1 head; in h2 the framing is the protocol's own.
@@ -19,14 +19,14 @@ pub fn check(
     request: &Parts,
     verdict: Verdict,
     hosts: &HostList,
-    limits: &EdgeLimits,
+    bounds: &Bounds,
     via: &str,
 ) -> Result<HeaderValue, Refusal> {
     if let Verdict::Refused(refusal) = verdict {
         return Err(refusal);
     }
     if request.version == Version::HTTP_2 {
-        head_of_h2(request, limits)?;
+        head_of_h2(request, bounds)?;
     }
     // CONNECT would make us a tunnel, TRACE would show our own fields (RFC 9110, sections 9.3.6 and 9.3.8).
     if matches!(request.method, Method::CONNECT | Method::TRACE) {
@@ -53,12 +53,12 @@ pub fn check(
 }
 
 /// What the gate sees to in HTTP/1.1; the bytes of a header list are bounded by h2 itself.
-fn head_of_h2(request: &Parts, limits: &EdgeLimits) -> Result<(), Refusal> {
-    if request.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes_max) {
-        return Err(Refusal::target_too_long(limits.target_bytes_max));
+fn head_of_h2(request: &Parts, bounds: &Bounds) -> Result<(), Refusal> {
+    if request.uri.path_and_query().is_some_and(|target| target.as_str().len() as u64 > bounds.target_bytes_max) {
+        return Err(Refusal::target_too_long(bounds.target_bytes_max));
     }
-    if request.headers.len() > limits.fields_max {
-        return Err(Refusal::head_too_large(limits.fields_max, limits.head_bytes_max));
+    if request.headers.len() as u64 > bounds.fields_max {
+        return Err(Refusal::head_too_large(bounds.fields_max, bounds.head_bytes_max));
     }
     // RFC 9113, section 8.3.1.
     if request.uri.path() == "*" && request.method != Method::OPTIONS {
@@ -106,7 +106,7 @@ fn authority(request: &Parts, hosts: &HostList) -> Result<HeaderValue, Refusal> 
     };
     match authority.to_str() {
         Ok(text) if hosts.allows(text) => Ok(authority),
-        Ok(text) if is_host(text) => {
+        Ok(text) if host::is_authority(text) => {
             let detail = format!("This server answers to {}, not to {text}.", hosts.canonical());
             Err(Refusal::new(421, "misdirected", "Misdirected request", detail))
         }
@@ -114,19 +114,11 @@ fn authority(request: &Parts, hosts: &HostList) -> Result<HeaderValue, Refusal> 
     }
 }
 
-/// RFC 9110, section 7.2: `uri-host [ ":" port ]`, without user information.
-fn is_host(text: &str) -> bool {
-    let Ok(authority) = text.parse::<Authority>() else { return false };
-    let port = text.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map(|(_, port)| port);
-    let port_is_one = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok());
-    !authority.host().is_empty() && !text.contains('@') && port_is_one
-}
-
 /// A body that announces to be larger than its route takes is not waited for.
-pub fn announced_body(request: &Parts, rules: &Rules) -> Result<(), Refusal> {
+pub fn announced_body(request: &Parts, body: &BodyBounds) -> Result<(), Refusal> {
     let announced = request.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|announced| announced > rules.body_bytes_max) {
-        return Err(too_large(rules));
+    if announced.is_some_and(|announced| announced > body.bytes_max) {
+        return Err(too_large(body.bytes_max));
     }
     Ok(())
 }
@@ -150,8 +142,8 @@ pub fn not_cached() -> Refusal {
 }
 
 /// The body is larger than it may be, as announced or as found.
-pub fn too_large(rules: &Rules) -> Refusal {
-    let detail = format!("A body may have {} bytes.", rules.body_bytes_max);
+pub fn too_large(bytes_max: u64) -> Refusal {
+    let detail = format!("A body may have {bytes_max} bytes.");
     Refusal::new(413, "body-too-large", "Content too large", detail).closing()
 }
 

@@ -16,15 +16,16 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Shared;
-use super::gate::{Gate, Verdict, Watch};
+use super::gate::Gate;
 use super::handshake::{self, Handshake};
-use super::limits::EdgeLimits;
 use super::offer::{Offer, Streams};
 use super::origin::Origin;
 use super::serve;
 use super::tunnel::{Switch, Tunnel};
+use super::verdict::{Verdict, Watch};
 use super::written::Written;
 use crate::observe::clock::Tick;
+use crate::settings::http::bounds::Bounds;
 
 /// How often a connection is looked at for being too slow.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +47,7 @@ pub type Stop = watch::Receiver<Option<Duration>>;
 #[derive(Debug)]
 pub struct ConnInfo {
     pub peer: SocketAddr,
+    pub bounds: Bounds,
     /// Taken by the connection's first request.
     handshake: Mutex<Option<Handshake>>,
     under_way: AtomicUsize,
@@ -68,9 +70,10 @@ pub struct ConnInfo {
 }
 
 impl ConnInfo {
-    fn new(peer: SocketAddr, secure: bool, handshake: Option<Handshake>) -> Arc<Self> {
+    fn new(peer: SocketAddr, bounds: Bounds, secure: bool, handshake: Option<Handshake>) -> Arc<Self> {
         Arc::new(Self {
             peer,
+            bounds,
             handshake: Mutex::new(handshake),
             under_way: AtomicUsize::new(0),
             ended: Arc::default(),
@@ -139,6 +142,7 @@ pub async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
+    bounds: Bounds,
     shared: Arc<Shared>,
     mut stop: Stop,
 ) {
@@ -147,9 +151,9 @@ pub async fn serve(
         log::debug!(target: "edge", "{peer}: {error}");
     }
     let Some(config) = tls else {
-        let info = ConnInfo::new(peer, false, None);
+        let info = ConnInfo::new(peer, bounds, false, None);
         let begins = tokio::select! {
-            begins = tokio::time::timeout(shared.limits.idle_timeout, begins_with_h2(&stream)) => begins,
+            begins = tokio::time::timeout(bounds.idle_timeout, begins_with_h2(&stream)) => begins,
             _ = stop.changed() => return,
         };
         return match begins {
@@ -159,10 +163,10 @@ pub async fn serve(
             Err(_) => log::debug!(target: "edge", "{peer}: nothing was sent"),
         };
     };
-    match tokio::time::timeout(shared.limits.handshake_timeout, handshake::accept(stream, config)).await {
+    match tokio::time::timeout(bounds.handshake_timeout, handshake::accept(stream, config)).await {
         Ok(Ok((stream, handshake))) => {
             let h2 = handshake.h2;
-            let info = ConnInfo::new(peer, true, Some(handshake));
+            let info = ConnInfo::new(peer, bounds, true, Some(handshake));
             if h2 { serve_h2(stream, info, shared, stop).await } else { serve_h1(stream, info, shared, stop).await }
         }
         Ok(Err(error)) => log::debug!(target: "edge", "{peer}: handshake: {error}"),
@@ -198,7 +202,7 @@ async fn serve_h1<S>(stream: S, info: Arc<ConnInfo>, shared: Arc<Shared>, stop: 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, watch) = Gate::new(stream, shared.limits.clone(), Arc::clone(&info.ended));
+    let (stream, watch) = Gate::new(stream, info.bounds, Arc::clone(&info.ended));
     let service = {
         let (info, shared, watch) = (Arc::clone(&info), Arc::clone(&shared), watch.clone());
         service_fn(move |request| {
@@ -206,19 +210,19 @@ where
             serve::answer(Arc::clone(&shared), Arc::clone(&info), Some(watch.clone()), verdict, request)
         })
     };
-    let limits = &shared.limits;
+    let bounds = &info.bounds;
     let mut builder = http1::Builder::new();
     // hyper's own timer counts idle time as time of the head; `drive` tells them apart.
     builder.header_read_timeout(None).max_buf_size(BUFFER_BYTES_MAX).timer(TokioTimer::new());
-    if limits.fields_max > HYPER_FIELDS_MAX {
-        builder.max_headers(limits.fields_max);
+    if size(bounds.fields_max) > HYPER_FIELDS_MAX {
+        builder.max_headers(size(bounds.fields_max));
     }
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let client = Client::H1(&watch);
-    drive(connection, |connection| connection.graceful_shutdown(), &info, client, limits, stop.clone()).await;
+    drive(connection, |connection| connection.graceful_shutdown(), &info, client, stop.clone()).await;
     let switch = info.switch().take();
     if let Some(switch) = switch {
-        switch.run(limits.tunnel_idle_timeout, stop).await;
+        switch.run(bounds.tunnel_idle_timeout, stop).await;
     }
 }
 
@@ -230,16 +234,25 @@ where
         let (info, shared) = (Arc::clone(&info), Arc::clone(&shared));
         service_fn(move |request| serve::answer(Arc::clone(&shared), Arc::clone(&info), None, Verdict::Sound, request))
     };
-    let (limits, streams) = (&shared.limits, Streams::default());
+    let (bounds, streams) = (&info.bounds, Streams::default());
     let connection = http2::Builder::new(streams.clone())
-        .max_concurrent_streams(limits.h2_streams_max)
-        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
-        .initial_stream_window_size(limits.h2_stream_window)
-        .initial_connection_window_size(limits.h2_connection_window)
-        .max_pending_accept_reset_streams(limits.h2_pending_resets_max)
+        .max_concurrent_streams(word(bounds.h2_streams_max))
+        .max_header_list_size(word(bounds.head_bytes_max))
+        .initial_stream_window_size(word(bounds.h2_stream_window))
+        .initial_connection_window_size(word(bounds.h2_connection_window))
+        .max_pending_accept_reset_streams(size(bounds.h2_pending_resets_max))
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(Written::new(stream, Arc::clone(&info))), service);
-    drive(connection, |connection| connection.graceful_shutdown(), &info, Client::H2(&streams), limits, stop).await;
+    drive(connection, |connection| connection.graceful_shutdown(), &info, Client::H2(&streams), stop).await;
+}
+
+/// Settings have numbers of one kind, the library those of two; their ranges fit either.
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn word(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// How a client's patience with us, and ours with it, is watched.
@@ -251,11 +264,12 @@ enum Client<'a> {
 
 impl Client<'_> {
     /// Whether the connection is to be cut at once. What can be told the client is told.
-    fn is_too_slow(self, info: &ConnInfo, now: Tick, limits: &EdgeLimits) -> bool {
+    fn is_too_slow(self, info: &ConnInfo, now: Tick) -> bool {
+        let bounds = &info.bounds;
         let watch = match self {
             Client::H1(watch) => watch,
             Client::H2(streams) => {
-                streams.reset_ignored(now, limits.take_timeout);
+                streams.reset_ignored(now, bounds.take_timeout);
                 return false;
             }
         };
@@ -264,15 +278,15 @@ impl Client<'_> {
             && let Some(since) = watch.head_since()
         {
             let took = now.since(since);
-            if took > limits.head_timeout {
+            if took > bounds.head_timeout {
                 watch.head_is_late();
             }
-            if took > limits.head_timeout + FLUSH_TIMEOUT {
+            if took > bounds.head_timeout + FLUSH_TIMEOUT {
                 log::debug!(target: "edge", "{}: a head took too long", info.peer);
                 return true;
             }
         }
-        let ignored = info.offer.is_ignored(now, watch.wrote_at(), limits.take_timeout);
+        let ignored = info.offer.is_ignored(now, watch.wrote_at(), bounds.take_timeout);
         if ignored {
             log::debug!(target: "edge", "{}: nothing of the answer was taken for too long", info.peer);
         }
@@ -298,14 +312,8 @@ impl Client<'_> {
 }
 
 /// Runs a connection; ends it when told to stop or when its client is too slow.
-async fn drive<C>(
-    connection: C,
-    graceful: fn(Pin<&mut C>),
-    info: &ConnInfo,
-    client: Client<'_>,
-    limits: &EdgeLimits,
-    mut stop: Stop,
-) where
+async fn drive<C>(connection: C, graceful: fn(Pin<&mut C>), info: &ConnInfo, client: Client<'_>, mut stop: Stop)
+where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
@@ -328,12 +336,12 @@ async fn drive<C>(
             }
             _ = look.tick() => {
                 let now = Tick::now();
-                if client.is_too_slow(info, now, limits) || (ending && client.has_nothing_to_end(info, now)) {
+                if client.is_too_slow(info, now) || (ending && client.has_nothing_to_end(info, now)) {
                     return;
                 }
                 // Requests that are begun and given up cost us work, and the client nothing (CVE-2023-44487).
-                let given_up = info.given_up.load(Ordering::Relaxed) > limits.h2_given_up_max;
-                if !ending && (given_up || client.is_idle(info, now, limits.idle_timeout)) {
+                let given_up = info.given_up.load(Ordering::Relaxed) > size(info.bounds.h2_given_up_max);
+                if !ending && (given_up || client.is_idle(info, now, info.bounds.idle_timeout)) {
                     ending = true;
                     graceful(connection.as_mut());
                 }

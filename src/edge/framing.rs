@@ -1,8 +1,8 @@
 //! Follows the framing of an HTTP/1.1 connection: where each head and each body ends.
 
 use super::head::{Judge, Length, Sound};
-use super::limits::EdgeLimits;
 use super::refusal::Refusal;
+use crate::settings::http::bounds::Bounds;
 
 /// Where the next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,8 @@ enum ChunkLine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Trailers {
     line: TrailerLine,
-    fields: usize,
-    bytes: usize,
+    fields: u64,
+    bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Framing {
     /// Follows `bytes`: those that did not pass before, and more.
     ///
     /// At most one head is begun, and none unless `next`.
-    pub fn follow(&mut self, bytes: &[u8], next: bool, limits: &EdgeLimits) -> Followed {
+    pub fn follow(&mut self, bytes: &[u8], next: bool, bounds: &Bounds) -> Followed {
         let mut followed = Followed { passes: 0, heads: 0, marks: Vec::new(), refused: None };
         let at = &mut followed.passes;
         while *at < bytes.len() {
@@ -129,10 +129,10 @@ impl Framing {
                     *at += 1;
                 }
                 Place::Trailers(trailers) => {
-                    self.place = trailers.next(rest[0], limits);
+                    self.place = trailers.next(rest[0], bounds);
                     *at += 1;
                 }
-                Place::Head => match self.judge.go_on(rest, limits) {
+                Place::Head => match self.judge.go_on(rest, bounds) {
                     Ok(None) => break,
                     Ok(Some(sound)) => {
                         *at += sound.bytes;
@@ -192,7 +192,7 @@ impl Framing {
 impl Trailers {
     const NONE: Self = Self { line: TrailerLine::Begins, fields: 0, bytes: 0 };
 
-    fn next(mut self, byte: u8, limits: &EdgeLimits) -> Place {
+    fn next(mut self, byte: u8, bounds: &Bounds) -> Place {
         self.bytes += 1;
         self.line = match (self.line, byte) {
             (TrailerLine::LastLf, b'\n') => return Place::Head,
@@ -206,7 +206,7 @@ impl Trailers {
             }
             (TrailerLine::Field, _) => TrailerLine::Field,
         };
-        let fits = self.fields <= limits.fields_max && self.bytes <= limits.head_bytes_max;
+        let fits = self.fields <= bounds.fields_max && self.bytes <= bounds.head_bytes_max;
         if fits { Place::Trailers(self) } else { Place::Lost }
     }
 }
@@ -245,12 +245,12 @@ mod tests {
 
     /// Heads seen, bytes passed and whether the next was refused.
     fn follow(pieces: &[&[u8]]) -> (usize, usize, bool) {
-        let (mut framing, mut held, limits) = (Framing::default(), Vec::new(), EdgeLimits::default());
+        let (mut framing, mut held, bounds) = (Framing::default(), Vec::new(), Bounds::default());
         let (mut heads, mut passed) = (0, 0);
         for piece in pieces {
             held.extend_from_slice(piece);
             loop {
-                let followed = framing.follow(&held, true, &limits);
+                let followed = framing.follow(&held, true, &bounds);
                 held.drain(..followed.passes);
                 (heads, passed) = (heads + followed.heads, passed + followed.passes);
                 if followed.refused.is_some() {
@@ -296,13 +296,13 @@ mod tests {
 
     #[test]
     fn trailers_are_bounded_as_heads_are() {
-        let limits = EdgeLimits::default();
+        let bounds = Bounds::default();
         let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
         let heads = |trailers: String| follow(&[format!("{head}{trailers}\r\nGET / HTTP/1.1\r\n\r\n").as_bytes()]).0;
-        assert_eq!(heads("X: a\r\n".repeat(limits.fields_max)), 2);
-        assert_eq!(heads("X: a\r\n".repeat(limits.fields_max + 1)), 1);
-        assert_eq!(heads(format!("X: {}\r\n", "a".repeat(limits.head_bytes_max - 6))), 2);
-        assert_eq!(heads(format!("X: {}\r\n", "a".repeat(limits.head_bytes_max - 5))), 1);
+        assert_eq!(heads("X: a\r\n".repeat(bounds.fields_max as usize)), 2);
+        assert_eq!(heads("X: a\r\n".repeat(bounds.fields_max as usize + 1)), 1);
+        assert_eq!(heads(format!("X: {}\r\n", "a".repeat(bounds.head_bytes_max as usize - 6))), 2);
+        assert_eq!(heads(format!("X: {}\r\n", "a".repeat(bounds.head_bytes_max as usize - 5))), 1);
     }
 
     /// What an upload may begin to consist of.

@@ -4,21 +4,20 @@
 //! a request that says nothing, and its service answers with the refusal: so a refusal is an answer like
 //! any other, in its turn after those before it, with a trace and a line in the log.
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::framing::{BROKEN, Followed, Framing, Mark};
-use super::limits::EdgeLimits;
+use super::framing::{BROKEN, Followed, Framing};
 use super::refusal::Refusal;
-use crate::observe::clock::Tick;
+use super::verdict::Watch;
+use crate::settings::http::bounds::Bounds;
 
 /// How long a client may go on sending a request that has been refused.
 const LINGER_FOR: Duration = Duration::from_secs(2);
@@ -32,119 +31,6 @@ const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// What hyper reads in the place of a refused head whose own first line cannot be repeated.
 const NAMELESS: &str = "- *";
 
-/// What is to be known about a request that hyper doesn't tell.
-#[derive(Debug)]
-pub enum Verdict {
-    Sound,
-    Marked(Mark),
-    Refused(Refusal),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Decision {
-    Open,
-    Stays,
-    Switches,
-}
-
-/// What a [`Gate`], the service and the one who drives the connection share. All three run in one task;
-/// atomics because it moves between threads.
-#[derive(Debug)]
-struct State {
-    /// Heads let in.
-    heads: AtomicUsize,
-    /// Heads asked about.
-    asked: AtomicUsize,
-    /// Since when a head has been coming in (nanoseconds of [`Tick`]); 0: none is.
-    head_since: AtomicU64,
-    /// When bytes last left the other way, likewise.
-    wrote_at: AtomicU64,
-    /// The head has taken too long.
-    late: AtomicBool,
-    decision: AtomicU8,
-    /// Verdicts other than sound, each with the number of its head: rare, so that the lock is.
-    notes: Mutex<VecDeque<(usize, Verdict)>>,
-    notes_left: AtomicUsize,
-}
-
-/// The service's and the driver's view of a [`Gate`].
-#[derive(Debug, Clone)]
-pub struct Watch(Arc<State>);
-
-impl Watch {
-    fn new() -> Self {
-        Self(Arc::new(State {
-            heads: AtomicUsize::new(0),
-            asked: AtomicUsize::new(0),
-            head_since: AtomicU64::new(0),
-            wrote_at: AtomicU64::new(0),
-            late: AtomicBool::new(false),
-            decision: AtomicU8::new(Decision::Open as u8),
-            notes: Mutex::default(),
-            notes_left: AtomicUsize::new(0),
-        }))
-    }
-
-    /// The verdict on the next head; heads are served in the order in which they came. One that hyper
-    /// found and we did not is a smuggled one.
-    pub fn next_head(&self) -> Verdict {
-        let number = self.0.asked.fetch_add(1, Ordering::Relaxed) + 1;
-        if number > self.0.heads.load(Ordering::Relaxed) {
-            return Verdict::Refused(Refusal::ambiguous("The request's head could not be followed."));
-        }
-        if self.0.notes_left.load(Ordering::Relaxed) == 0 {
-            return Verdict::Sound;
-        }
-        let mut notes = self.notes();
-        let verdict = match notes.front() {
-            Some((at, _)) if *at == number => notes.pop_front().map_or(Verdict::Sound, |(_, verdict)| verdict),
-            _ => Verdict::Sound,
-        };
-        self.0.notes_left.store(notes.len(), Ordering::Relaxed);
-        verdict
-    }
-
-    /// Since when a head has been coming in.
-    pub fn head_since(&self) -> Option<Tick> {
-        let since = self.0.head_since.load(Ordering::Relaxed);
-        (since > 0).then(|| Tick::from_nanos(since))
-    }
-
-    /// When the client last took bytes.
-    pub fn wrote_at(&self) -> Tick {
-        Tick::from_nanos(self.0.wrote_at.load(Ordering::Relaxed))
-    }
-
-    /// The head that is coming in gets no more time. The gate notices when it is next read from.
-    pub fn head_is_late(&self) {
-        self.0.late.store(true, Ordering::Relaxed);
-    }
-
-    /// Says whether a request that asked for another protocol got it.
-    pub fn decide(&self, switches: bool) {
-        let decision = if switches { Decision::Switches } else { Decision::Stays };
-        self.0.decision.store(decision as u8, Ordering::Relaxed);
-    }
-
-    fn note(&self, number: usize, verdict: Verdict) {
-        let mut notes = self.notes();
-        notes.push_back((number, verdict));
-        self.0.notes_left.store(notes.len(), Ordering::Relaxed);
-    }
-
-    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(_)) = polled {
-            self.0.wrote_at.store(Tick::now().as_nanos(), Ordering::Relaxed);
-        }
-        polled
-    }
-
-    fn notes(&self) -> MutexGuard<'_, VecDeque<(usize, Verdict)>> {
-        self.0.notes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A client's stream, as hyper may read it.
 ///
 /// When its writing side is shut while the client is still sending, it reads on for a while and forgets
@@ -154,7 +40,7 @@ impl Watch {
 pub struct Gate<S> {
     inner: S,
     watch: Watch,
-    limits: EdgeLimits,
+    bounds: Bounds,
     framing: Framing,
     /// Exchanges of this connection that are over.
     ended: Arc<AtomicUsize>,
@@ -176,12 +62,12 @@ enum Closing {
 
 impl<S> Gate<S> {
     /// `ended` counts the connection's exchanges that are over.
-    pub fn new(inner: S, limits: EdgeLimits, ended: Arc<AtomicUsize>) -> (Self, Watch) {
+    pub fn new(inner: S, bounds: Bounds, ended: Arc<AtomicUsize>) -> (Self, Watch) {
         let watch = Watch::new();
         let gate = Self {
             inner,
             watch: watch.clone(),
-            limits,
+            bounds,
             framing: Framing::default(),
             ended,
             held: Vec::new(),
@@ -196,7 +82,7 @@ impl<S> Gate<S> {
     /// Whether all that was let in has been answered, and the next head may be. Before that hyper would
     /// only keep it, and with bytes in hand it does not look for the client's end.
     fn next_may_begin(&self) -> bool {
-        self.ended.load(Ordering::Acquire) >= self.watch.0.heads.load(Ordering::Relaxed)
+        self.ended.load(Ordering::Acquire) >= self.watch.heads()
     }
 
     /// Whether what is held back waits for an answer.
@@ -223,16 +109,13 @@ impl<S> Gate<S> {
     /// refused head begins, if there is one.
     fn note(&mut self, followed: Followed, pending: bool, line: &str) {
         let Followed { heads, marks, refused, .. } = followed;
-        let before = self.watch.0.heads.load(Ordering::Relaxed);
-        self.watch.0.heads.store(before + heads, Ordering::Relaxed);
-        for (number, mark) in marks {
-            self.watch.note(before + number, Verdict::Marked(mark));
-        }
+        self.watch.let_in(heads, marks);
+        self.watch.body_is_open(self.framing.is_in_body());
         let coming = pending && self.framing.expects_head() && self.next_may_begin();
         if coming && (heads > 0 || self.watch.head_since().is_none()) {
-            self.watch.0.head_since.store(Tick::now().as_nanos(), Ordering::Relaxed);
+            self.watch.head_comes();
         } else if !coming && self.watch.head_since().is_some() {
-            self.watch.0.head_since.store(0, Ordering::Relaxed);
+            self.watch.no_head_comes();
         }
         if let Some(refusal) = refused {
             self.refuse(refusal, line);
@@ -243,9 +126,7 @@ impl<S> Gate<S> {
 
     /// Puts a request in the place of the one that is refused. What passed before it stays before it.
     fn refuse(&mut self, refusal: Refusal, line: &str) {
-        let number = self.watch.0.heads.fetch_add(1, Ordering::Relaxed) + 1;
-        self.watch.note(number, Verdict::Refused(refusal));
-        self.watch.0.head_since.store(0, Ordering::Relaxed);
+        self.watch.refuse(refusal);
         self.shut_with(format!("{line} HTTP/1.1\r\n\r\n").as_bytes());
     }
 
@@ -260,7 +141,7 @@ impl<S> Gate<S> {
     /// Looks again at what is held back, with more behind it or with more known.
     fn review(&mut self) {
         let next = self.next_may_begin();
-        let followed = self.framing.follow(&self.held[self.passed..], next, &self.limits);
+        let followed = self.framing.follow(&self.held[self.passed..], next, &self.bounds);
         self.passed += followed.passes;
         let pending = &self.held[self.passed..];
         let line = if followed.refused.is_some() { repeatable(pending) } else { String::new() };
@@ -269,19 +150,17 @@ impl<S> Gate<S> {
 
     /// What was decided since the last look.
     fn catch_up(&mut self) {
-        if self.framing.is_undecided() {
-            let decision = self.watch.0.decision.swap(Decision::Open as u8, Ordering::Relaxed);
-            if decision != Decision::Open as u8 {
-                self.framing.decide(decision == Decision::Switches as u8);
-                self.review();
-            }
+        if self.framing.is_undecided()
+            && let Some(switches) = self.watch.decided()
+        {
+            self.framing.decide(switches);
+            self.review();
         }
         if self.waits_its_turn() && self.next_may_begin() {
             self.review();
         }
-        let late = self.watch.0.late.load(Ordering::Relaxed) && self.watch.0.late.swap(false, Ordering::Relaxed);
         // The head may have ended, or been refused, in the meantime.
-        if late && self.watch.head_since().is_some() && !self.shut {
+        if self.watch.was_late() && self.watch.head_since().is_some() && !self.shut {
             let line = repeatable(&self.held[self.passed..]);
             self.refuse(Refusal::head_too_slow(), &line);
         }
@@ -336,7 +215,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
             return Poll::Ready(Ok(false));
         }
         let next = self.next_may_begin();
-        let followed = self.framing.follow(fresh, next, &self.limits);
+        let followed = self.framing.follow(fresh, next, &self.bounds);
         let (passes, pending) = (followed.passes, &fresh[followed.passes..]);
         if followed.refused.is_some() {
             let line = repeatable(pending);

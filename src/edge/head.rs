@@ -8,11 +8,11 @@
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 
-use super::limits::EdgeLimits;
 use super::refusal::Refusal;
+use crate::settings::http::bounds::Bounds;
 
 /// Longer than any method: tells a target that is too long from a head that is.
-const METHOD_BYTES: usize = 32;
+const METHOD_BYTES: u64 = 32;
 /// Below what hyper and any counter after us takes.
 const CONTENT_LENGTH_MAX: u64 = i64::MAX as u64;
 
@@ -46,43 +46,43 @@ pub struct Judge {
     http_10: bool,
     asterisk: bool,
     upgrades: bool,
-    fields: usize,
+    fields: u64,
     length: Option<Length>,
 }
 
 impl Judge {
     /// Goes on with `head`: the bytes seen before and, perhaps, more. None while its end has not come.
-    pub fn go_on(&mut self, head: &[u8], limits: &EdgeLimits) -> Result<Option<Sound>, Refusal> {
+    pub fn go_on(&mut self, head: &[u8], bounds: &Bounds) -> Result<Option<Sound>, Refusal> {
         while let Some(end) = head[self.at..].iter().position(|byte| *byte == b'\n') {
             let (start, end) = (self.at, self.at + end);
             self.at = end + 1;
-            if self.at > limits.head_bytes_max && self.begun {
-                return Err(Refusal::head_too_large(limits.fields_max, limits.head_bytes_max));
+            if self.at as u64 > bounds.head_bytes_max && self.begun {
+                return Err(Refusal::head_too_large(bounds.fields_max, bounds.head_bytes_max));
             }
             let Some(line) = head[start..end].strip_suffix(b"\r") else {
                 return Err(Refusal::malformed("A line of the head ends with LF alone."));
             };
             match (line.is_empty(), self.begun) {
                 // RFC 9112, section 2.2: empty lines before a request are ignored.
-                (true, false) if self.at <= limits.head_bytes_max => {}
+                (true, false) if self.at as u64 <= bounds.head_bytes_max => {}
                 (true, false) => return Err(Refusal::malformed("Only empty lines came.")),
                 (true, true) => return self.ended().map(Some),
-                (false, false) => self.request_line(line, limits)?,
-                (false, true) => self.field_line(line, limits)?,
+                (false, false) => self.request_line(line, bounds)?,
+                (false, true) => self.field_line(line, bounds)?,
             }
         }
         let rest = head.len() - self.at;
-        if !self.begun && rest > limits.target_bytes_max + METHOD_BYTES {
-            return Err(Refusal::target_too_long(limits.target_bytes_max));
+        if !self.begun && rest as u64 > bounds.target_bytes_max + METHOD_BYTES {
+            return Err(Refusal::target_too_long(bounds.target_bytes_max));
         }
-        if head.len() > limits.head_bytes_max {
-            return Err(Refusal::head_too_large(limits.fields_max, limits.head_bytes_max));
+        if head.len() as u64 > bounds.head_bytes_max {
+            return Err(Refusal::head_too_large(bounds.fields_max, bounds.head_bytes_max));
         }
         Ok(None)
     }
 
     /// RFC 9112, section 3: `method SP request-target SP HTTP-version`.
-    fn request_line(&mut self, line: &[u8], limits: &EdgeLimits) -> Result<(), Refusal> {
+    fn request_line(&mut self, line: &[u8], bounds: &Bounds) -> Result<(), Refusal> {
         self.begun = true;
         let mut parts = line.split(|byte| *byte == b' ');
         let (Some(method), Some(target), Some(version), None) =
@@ -93,8 +93,8 @@ impl Judge {
         if !is_method(method) {
             return Err(no_method());
         }
-        if target.len() > limits.target_bytes_max {
-            return Err(Refusal::target_too_long(limits.target_bytes_max));
+        if target.len() as u64 > bounds.target_bytes_max {
+            return Err(Refusal::target_too_long(bounds.target_bytes_max));
         }
         self.asterisk = target_form(method, target)?;
         match version {
@@ -110,10 +110,10 @@ impl Judge {
     }
 
     /// RFC 9112, section 5: `field-name ":" OWS field-value OWS`.
-    fn field_line(&mut self, line: &[u8], limits: &EdgeLimits) -> Result<(), Refusal> {
+    fn field_line(&mut self, line: &[u8], bounds: &Bounds) -> Result<(), Refusal> {
         self.fields += 1;
-        if self.fields > limits.fields_max {
-            return Err(Refusal::head_too_large(limits.fields_max, limits.head_bytes_max));
+        if self.fields > bounds.fields_max {
+            return Err(Refusal::head_too_large(bounds.fields_max, bounds.head_bytes_max));
         }
         if line[0] == b' ' || line[0] == b'\t' {
             return Err(Refusal::malformed("A line of the head begins with a space (a folded field)."));
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     fn judge(head: &[u8]) -> Result<Option<Sound>, u16> {
-        Judge::default().go_on(head, &EdgeLimits::default()).map_err(|refusal| refusal.problem.status)
+        Judge::default().go_on(head, &Bounds::default()).map_err(|refusal| refusal.problem.status)
     }
 
     #[test]

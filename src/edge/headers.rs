@@ -6,6 +6,8 @@ use hyper::header::{
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
+use crate::web::list;
+
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -46,7 +48,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// The elements of a list. Bytes: one that is no ASCII hides no other.
 fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+    list::tokens(value.as_bytes())
 }
 
 /// HTTP by another name would carry requests past all the rules of a proxy ("h2c smuggling").

@@ -9,6 +9,7 @@ pub mod cache;
 mod check;
 mod compress;
 mod connection;
+mod form;
 mod framing;
 mod gate;
 mod handshake;
@@ -16,16 +17,17 @@ mod head;
 mod headers;
 mod hsts;
 pub mod limit;
-pub mod limits;
 mod offer;
 mod origin;
 mod record;
 mod refusal;
 mod serve;
+mod shown;
 pub mod site;
 mod sticky;
 mod trailers;
 mod tunnel;
+mod verdict;
 mod written;
 
 use std::io;
@@ -44,8 +46,8 @@ use admission::Admission;
 use cache::SharedCache;
 use compress::Encoders;
 use limit::Limiter;
-use limits::EdgeLimits;
 use origin::Via;
+use shown::SiteShown;
 use site::Site;
 
 /// A socket that an edge accepts on.
@@ -66,7 +68,6 @@ pub struct EdgeConfig {
     pub settings: Settings,
     /// Verifies `roundtrip-probe`.
     pub probe_key: ProbeKey,
-    pub limits: EdgeLimits,
     /// Its name in `Via`; a request that carries it already goes in a circle.
     pub via: String,
 }
@@ -87,7 +88,6 @@ struct Shared {
     settings: Settings,
     cache: SharedCache,
     probe_key: ProbeKey,
-    limits: EdgeLimits,
     limiter: Limiter,
     encoders: Encoders,
     via: Via,
@@ -106,7 +106,7 @@ pub struct Edge {
 impl Edge {
     /// Starts to accept, on the current tokio runtime.
     pub fn start(config: EdgeConfig, recorder: Recorder) -> Result<Self, EdgeError> {
-        let EdgeConfig { listeners, site, settings, probe_key, limits, via } = config;
+        let EdgeConfig { listeners, site, settings, probe_key, via } = config;
         let via = Via::new(via.clone()).ok_or(EdgeError::Via(via))?;
         let site = ArcSwap::from_pointee(site);
         let cache = SharedCache::new(settings.clone());
@@ -115,7 +115,6 @@ impl Edge {
             settings,
             cache,
             probe_key,
-            limits,
             limiter: Limiter::default(),
             encoders: Encoders::default(),
             via,
@@ -142,6 +141,11 @@ impl Edge {
     /// What it keeps of its upstreams' answers.
     pub fn cache(&self) -> &SharedCache {
         &self.shared.cache
+    }
+
+    /// What it serves, as its owner reads it.
+    pub fn site(&self) -> SiteShown {
+        SiteShown::new(&self.shared.site.load(), &self.shared.settings.snapshot().http.bounds)
     }
 
     /// Serves `site` from the next request on. What is under way goes on by the rules it began with, and no

@@ -124,6 +124,11 @@ impl Exchange {
         self.upload = Some(progress);
     }
 
+    /// Whether the client's body was read to its end.
+    pub fn has_read_upload(&self) -> bool {
+        self.upload.as_ref().is_some_and(|upload| upload.has_ended())
+    }
+
     /// The route is known, and with it what may be told.
     pub fn takes(&mut self, rules: &Rules) {
         self.tells_times = rules.tells_times;

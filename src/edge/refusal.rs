@@ -30,12 +30,12 @@ impl Refusal {
         Self::new(400, "ambiguous-framing", "Ambiguous request", why).closing()
     }
 
-    pub fn target_too_long(bytes_max: usize) -> Self {
+    pub fn target_too_long(bytes_max: u64) -> Self {
         let detail = format!("A target may have {bytes_max} bytes.");
         Self::new(414, "target-too-long", "URI too long", detail).closing()
     }
 
-    pub fn head_too_large(fields_max: usize, bytes_max: usize) -> Self {
+    pub fn head_too_large(fields_max: u64, bytes_max: u64) -> Self {
         let detail = format!("Up to {fields_max} fields and {bytes_max} bytes are taken.");
         Self::new(431, "head-too-large", "Request header fields too large", detail).closing()
     }

@@ -8,29 +8,30 @@ use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER,
-    SET_COOKIE, STRICT_TRANSPORT_SECURITY, UPGRADE, VIA,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue,
+    RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, UPGRADE, VIA,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
-use super::body::{EdgeBody, Progress, Trouble, UploadBody};
+use super::body::{self, EdgeBody, Progress, Trouble, UploadBody};
 use super::cache::{self, Refused, Source};
 use super::check;
 use super::compress::Wish;
 use super::connection::ConnInfo;
+use super::form::{self, Form};
 use super::framing::Mark;
-use super::gate::{Verdict, Watch};
 use super::headers;
 use super::hsts;
 use super::limit::{Asker, Standing, TooMany};
 use super::origin;
 use super::record::{self, By, Exchange};
 use super::refusal::Refusal;
-use super::site::{Route, Rules, Site};
+use super::site::{BodyBounds, Route, Rules, Site};
 use super::sticky;
 use super::tunnel::Tunnel;
+use super::verdict::{Verdict, Watch};
 use crate::balancer::Caller;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
@@ -50,12 +51,14 @@ pub async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<EdgeBody>, Infallible> {
     let started = Tick::now();
-    let switching = matches!(verdict, Verdict::Marked(Mark::Upgrade));
+    let switching = watch.clone().filter(|_| matches!(verdict, Verdict::Marked(Mark::Upgrade)));
     if request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
         // Whether it may or not, hyper leaves it to us to close the connection from here on.
         info.switches(hyper::upgrade::on(&mut request));
     }
     let (mut head, incoming) = request.into_parts();
+    let mut incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+    let has_body = incoming.is_some();
     let version = head.version;
     let expects = version == Version::HTTP_11 && head.headers.contains_key(EXPECT);
     let mut exchange = Exchange::begin(&shared, &info, &head, started);
@@ -74,18 +77,28 @@ pub async fn answer(
                 }
                 Ok(counted) => {
                     standing = counted;
-                    forward(head, incoming, expects, &way, &shared, &info, &mut exchange).await
+                    forward(head, incoming.take(), expects, &way, &shared, &info, &mut exchange).await
                 }
             }
         }
     };
-    if let (true, Some(watch)) = (switching, &watch) {
+    if let Some(watch) = switching {
         watch.decide(answered.as_ref().is_ok_and(|found| found.answer.switched.is_some()));
     }
+    let read = match (&watch, incoming) {
+        (Some(watch), Some(incoming)) => !expects && watch.body_has_come() && body::read_over(incoming).await,
+        (Some(_), None) => !has_body || exchange.has_read_upload(),
+        // A stream of h2 ends by itself.
+        (None, _) => true,
+    };
     let mut response = match answered {
-        Ok(found) => pass_on(found, &shared, &info, version, exchange),
+        Ok(found) => pass_on(found, &shared, &info, exchange),
         Err(refusal) => refuse(refusal, version, exchange),
     };
+    if !read {
+        // RFC 9112, section 9.3: what is left of the request would be read as the next one.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     standing.tell(response.headers_mut());
     if let Some(promise) = promise {
         // Whoever the answer is from: the operator's word goes before an upstream's.
@@ -114,7 +127,6 @@ struct Found<'a> {
     answer: cache::Found,
     rules: &'a Rules,
     wish: Option<Wish>,
-    progress: Option<Arc<Progress>>,
 }
 
 /// Whether the client may ask once more.
@@ -125,7 +137,7 @@ fn count(head: &Parts, way: &Way<'_>, shared: &Shared, exchange: &Exchange) -> R
 
 async fn forward<'a>(
     mut head: Parts,
-    incoming: Incoming,
+    incoming: Option<Incoming>,
     expects: bool,
     way: &Way<'a>,
     shared: &Shared,
@@ -134,7 +146,8 @@ async fn forward<'a>(
 ) -> Result<Found<'a>, Refusal> {
     let rules = &way.route.rules;
     let wish = rules.compress.then(|| Wish::of(&head));
-    let (upload, progress) = upload(incoming, expects, rules);
+    let body = rules.body(&info.bounds);
+    let (upload, progress) = upload(incoming, expects, body);
     if let Some(progress) = &progress {
         exchange.uploads(Arc::clone(progress));
     }
@@ -154,18 +167,16 @@ async fn forward<'a>(
         recorder: &shared.recorder,
     };
     match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
-        Ok(answer) => Ok(Found { answer, rules, wish, progress }),
-        Err(Refused::Failed(failure)) => Err(refusal(&failure, progress.as_deref(), rules)),
+        Ok(answer) => Ok(Found { answer, rules, wish }),
+        Err(Refused::Failed(failure)) => Err(refusal(&failure, progress.as_deref(), body.bytes_max)),
         Err(Refused::NotCached) => Err(check::not_cached()),
     }
 }
 
 /// The client's body, if it has one.
-fn upload(incoming: Incoming, expects: bool, rules: &Rules) -> (Upload, Option<Arc<Progress>>) {
-    if incoming.is_end_stream() {
-        return (Upload::Empty, None);
-    }
-    let (body, progress) = UploadBody::new(incoming, rules);
+fn upload(incoming: Option<Incoming>, expects: bool, bounds: BodyBounds) -> (Upload, Option<Arc<Progress>>) {
+    let Some(incoming) = incoming else { return (Upload::Empty, None) };
+    let (body, progress) = UploadBody::new(incoming, bounds);
     let upload = Upload::stream(body);
     (if expects { upload.held_back() } else { upload }, Some(progress))
 }
@@ -183,11 +194,11 @@ fn prepare<'a>(
     let Serving { generation, site } = serving;
     let checking = exchange.root().child_at(Hop::Http, "Check the request", started);
     let mark = if let Verdict::Marked(mark) = verdict { Some(mark) } else { None };
-    let checked = check::check(head, verdict, &site.hosts, &shared.limits, &shared.via.name).and_then(|authority| {
+    let checked = check::check(head, verdict, &site.hosts, &info.bounds, &shared.via.name).and_then(|authority| {
         // What `check` takes is text.
         let name = authority.to_str().unwrap_or_default();
         let route = site.route(name, head.uri.path()).ok_or_else(|| check::no_route(name, head.uri.path()))?;
-        check::announced_body(head, &route.rules)?;
+        check::announced_body(head, &route.rules.body(&info.bounds))?;
         if head.method == Method::OPTIONS && !headers::count_forward(&mut head.headers) {
             return Err(check::no_further());
         }
@@ -220,40 +231,41 @@ fn prepare<'a>(
 }
 
 /// A failure to forward, as the client reads it: its own fault if its body was at fault.
-fn refusal(failure: &Failure, progress: Option<&Progress>, rules: &Rules) -> Refusal {
+fn refusal(failure: &Failure, progress: Option<&Progress>, bytes_max: u64) -> Refusal {
     match progress.and_then(Progress::trouble) {
-        Some(Trouble::TooLarge) => check::too_large(rules),
+        Some(Trouble::TooLarge) => check::too_large(bytes_max),
         Some(Trouble::TooSlow) => check::too_slow(),
         None => Refusal { problem: Box::new(failure.problem()), close: matches!(failure, Failure::Upload) },
     }
 }
 
 /// An answer as its client gets it: with a sticky cookie, our times and what the route's rules say.
-fn pass_on(
-    found: Found<'_>,
-    shared: &Shared,
-    info: &ConnInfo,
-    version: Version,
-    mut exchange: Exchange,
-) -> Response<EdgeBody> {
-    let Found { answer, rules, wish, progress } = found;
-    let cache::Found { mut head, body, by, stick_to, switched } = answer;
+fn pass_on(found: Found<'_>, shared: &Shared, info: &ConnInfo, mut exchange: Exchange) -> Response<EdgeBody> {
+    let Found { answer, rules, wish } = found;
+    let cache::Found { mut head, mut body, by, stick_to, switched, kept } = answer;
     headers::set_all(&mut head.headers, &rules.response_headers);
     if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, info.origin.is_secure())) {
         head.headers.append(SET_COOKIE, cookie);
     }
-    let encoder = wish.filter(|_| switched.is_none()).and_then(|wish| {
-        wish.apply(&mut head, body.length(), &shared.settings.snapshot().http.compress, &shared.encoders)
+    let form = wish.filter(|_| switched.is_none()).and_then(|wish| {
+        wish.apply(&mut head, body.length(), &shared.settings.snapshot().http.compress, |coding| {
+            form::encoded(coding, &body, kept.as_ref(), shared)
+        })
     });
+    let encoder = match form {
+        Some(Form::Whole(bytes)) => {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            body = cache::Body::Whole(bytes);
+            None
+        }
+        Some(Form::OnItsWay(encoder)) => Some(encoder),
+        None => None,
+    };
     exchange.root().attribute("http.response.header.content-encoding", || {
         head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity")
     });
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
-    }
-    if version < Version::HTTP_2 && progress.is_some_and(|progress| !progress.is_asked_for()) {
-        // RFC 9110, section 10.1.1: the body that was not asked for may come all the same.
-        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     exchange.head_sent(head.status.as_u16(), by);
     let Some(upstream) = switched else {

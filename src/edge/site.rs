@@ -10,8 +10,8 @@ use percent_encoding::percent_decode_str;
 
 use super::cache::rule::CacheRule;
 use super::limit::{By, LimitRule};
-use super::limits::EdgeLimits;
 use crate::balancer::Balancer;
+use crate::settings::http::bounds::Bounds;
 use crate::settings::site::{LimitBy, LimitPlan, RoutePlan};
 use crate::web::host::{self, HostList};
 
@@ -31,6 +31,8 @@ pub struct Route {
     /// None: any of the site's hosts.
     pub host: Option<String>,
     pub path: PathRule,
+    /// What the pool behind it is called.
+    pub pool: String,
     pub balancer: Balancer,
     pub rules: Rules,
 }
@@ -44,15 +46,42 @@ pub enum PathRule {
     Prefix(String),
 }
 
+/// How the body of a route's requests is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyRule {
+    /// None: as `patience` has it.
+    pub bytes_max: Option<u64>,
+    pub patience: Patience,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As the settings of the house say.
+    House,
+    /// Only what crawls is cut.
+    Long,
+}
+
+/// What one body may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyBounds {
+    pub bytes_max: u64,
+    /// How long it may keep us waiting in all.
+    pub timeout: Duration,
+    /// How long it may before its rate counts.
+    pub grace: Duration,
+    /// Bytes a second.
+    pub rate_min: u64,
+}
+
+/// Before the rate of a body counts, where nothing else bounds it.
+const LONG_GRACE: Duration = Duration::from_secs(20);
+
 /// What the edge does with the requests of a route and their answers.
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub cache: CacheRule,
-    pub body_bytes_max: u64,
-    /// How long a body may keep us waiting in all.
-    pub body_timeout: Duration,
-    /// How long it may before its rate counts.
-    pub body_grace: Duration,
+    pub body: BodyRule,
     /// Whether `Server-Timing` may be told: not where a secret is checked, since times tell about secrets.
     pub tells_times: bool,
     /// Whether a POST with an `Idempotency-Key` may be sent again.
@@ -68,12 +97,10 @@ pub struct Rules {
 
 impl Rules {
     /// For an application that we know: its bodies are small.
-    pub fn strict(limits: &EdgeLimits) -> Self {
+    pub fn strict() -> Self {
         Self {
             cache: CacheRule::default(),
-            body_bytes_max: limits.body_bytes_max,
-            body_timeout: limits.body_timeout,
-            body_grace: limits.body_grace,
+            body: BodyRule { bytes_max: None, patience: Patience::House },
             tells_times: true,
             idempotency_key_counts: false,
             limit: LimitRule::House,
@@ -83,14 +110,28 @@ impl Rules {
         }
     }
 
+    /// What a body may cost on a connection that has these bounds.
+    pub fn body(&self, bounds: &Bounds) -> BodyBounds {
+        let own = self.body.bytes_max;
+        let rate_min = bounds.body_rate_min;
+        match self.body.patience {
+            Patience::House => BodyBounds {
+                bytes_max: own.unwrap_or(bounds.body_bytes_max),
+                timeout: bounds.body_timeout,
+                grace: bounds.body_grace,
+                rate_min,
+            },
+            Patience::Long => {
+                BodyBounds { bytes_max: own.unwrap_or(u64::MAX), timeout: Duration::MAX, grace: LONG_GRACE, rate_min }
+            }
+        }
+    }
+
     /// For somebody's own service: nothing is refused or changed but what HTTP requires.
     pub fn transparent() -> Self {
         Self {
             cache: CacheRule::default(),
-            body_bytes_max: u64::MAX,
-            body_timeout: Duration::MAX,
-            // Only what crawls is cut.
-            body_grace: Duration::from_secs(20),
+            body: BodyRule { bytes_max: None, patience: Patience::Long },
             tells_times: true,
             idempotency_key_counts: false,
             limit: LimitRule::Off,
@@ -162,7 +203,7 @@ impl Rules {
         };
         Ok(Self {
             cache,
-            body_bytes_max: plan.body_bytes_max.unwrap_or(self.body_bytes_max),
+            body: BodyRule { bytes_max: plan.body_bytes_max, ..self.body },
             limit: plan.limit.as_ref().map_or(self.limit, limit),
             compress: plan.compress.unwrap_or(self.compress),
             idempotency_key_counts: self.idempotency_key_counts || plan.idempotency_key,
@@ -193,6 +234,11 @@ impl Site {
         self.routes.iter().find(|route| {
             route.host.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(host)) && route.path.covers(&path)
         })
+    }
+
+    /// In the order in which they are asked.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
     }
 
     pub fn trusts(&self, peer: IpAddr) -> bool {

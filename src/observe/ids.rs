@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::policy::random;
+
 /// The id of a trace: 16 bytes, never zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId(u128);
@@ -36,17 +38,14 @@ impl SpanId {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014), seeded from the system once a thread: ids need to be unique,
+/// Seeded from the system once a thread: ids need to be unique,
 /// not secret, and one is drawn for every request.
 fn random() -> u64 {
     thread_local!(static STATE: Cell<u64> = Cell::new(seed()));
     STATE.with(|state| {
-        let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        state.set(next);
-        let mut z = next;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        let at = state.get();
+        state.set(at.wrapping_add(random::STEP));
+        random::split_mix(at)
     })
 }
 

@@ -167,6 +167,19 @@ mod tests {
     }
 
     #[test]
+    fn a_row_changes_no_other() {
+        for row in rows() {
+            let Kind::Number { min, max } = row.kind() else { continue };
+            let mut snapshot = Snapshot::default();
+            let other_than = |value: &Value| if *value == json!(max) { json!(min) } else { json!(max) };
+            let other = other_than(&row.value(&snapshot));
+            row.set(&mut snapshot, &other);
+            let changed = rows().filter(|each| each.value(&snapshot) != each.value(&Snapshot::default()));
+            assert_eq!(changed.map(|each| each.key).collect::<Vec<_>>(), [row.key]);
+        }
+    }
+
+    #[test]
     fn one_wrong_value_changes_nothing() {
         let settings = Settings::default();
         let (good, bad) = (json!("round_robin"), json!(-1));

@@ -11,6 +11,7 @@ mod start;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -102,6 +103,7 @@ pub struct Stack {
     /// What pools and routes are made with, at the start and when the configuration is loaded again.
     ground: Ground,
     pools: Mutex<Pools>,
+    loads: AtomicU64,
     /// None: the edge stands before somebody's own service.
     bistro: Option<Bistro>,
     backups: backups::Backups,
@@ -190,6 +192,16 @@ impl Stack {
         self.servers().as_ref().map(|servers| servers.edge.cache().clone())
     }
 
+    /// What the edge serves; None once the stack was stopped.
+    pub fn site(&self) -> Option<impl serde::Serialize + use<>> {
+        self.servers().as_ref().map(|servers| servers.edge.site())
+    }
+
+    /// How often another configuration was served since the start.
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Relaxed)
+    }
+
     /// Each pool as it is now.
     pub fn pool_views(&self) -> Vec<PoolView> {
         let view = |(name, balancer): &(String, Balancer)| PoolView {
@@ -257,6 +269,7 @@ impl Stack {
             servers.edge.cache().clear();
         }
         *self.pools() = pools;
+        self.loads.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

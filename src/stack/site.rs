@@ -7,7 +7,6 @@ use super::StackError;
 use crate::balancer::target::Target;
 use crate::balancer::{Balancer, PoolRules, UpstreamConfig};
 use crate::edge::limit::LimitRule;
-use crate::edge::limits::EdgeLimits;
 use crate::edge::site::{PathRule, Route, Rules, Site};
 use crate::settings::runtime::Settings;
 use crate::settings::site::{PoolPlan, RESTAURANT, RoutePlan, SitePlan, UpstreamPlan};
@@ -74,13 +73,13 @@ impl Ground {
         let hosts = self.hosts.clone().and_anywhere(&plan.hosts);
         let mut routes = Vec::new();
         if plan.routes.is_empty() {
-            let rules = Rules::strict(&EdgeLimits::default());
+            let rules = Rules::strict();
             routes.extend(restaurant(None, balancer(pools, RESTAURANT)?, &rules));
         }
         for route in &plan.routes {
             let balancer = balancer(pools, &route.pool)?;
             let own = route.pool == RESTAURANT;
-            let rules = if own { Rules::strict(&EdgeLimits::default()) } else { Rules::transparent() };
+            let rules = if own { Rules::strict() } else { Rules::transparent() };
             let rules = rules.with_plan(route).map_err(|error| StackError::Site(error.to_string()))?;
             if own && route.path == "/" {
                 routes.extend(restaurant(route.host.as_deref(), balancer, &rules));
@@ -88,6 +87,7 @@ impl Ground {
                 routes.push(Route {
                     host: route.host.clone(),
                     path: PathRule::Prefix(route.path.clone()),
+                    pool: route.pool.clone(),
                     balancer: balancer.clone(),
                     rules,
                 });
@@ -124,8 +124,13 @@ fn balancer<'a>(pools: &'a Pools, name: &str) -> Result<&'a Balancer, StackError
 /// The restaurant's routes, with rules of their own where secrets are checked and where an order may be
 /// sent twice.
 fn restaurant(host: Option<&str>, balancer: &Balancer, rules: &Rules) -> [Route; 4] {
-    let route =
-        |path: PathRule, rules: Rules| Route { host: host.map(str::to_owned), path, balancer: balancer.clone(), rules };
+    let route = |path: PathRule, rules: Rules| Route {
+        host: host.map(str::to_owned),
+        path,
+        pool: RESTAURANT.to_owned(),
+        balancer: balancer.clone(),
+        rules,
+    };
     let once = Rules { idempotency_key_counts: true, ..rules.clone() };
     [
         route(

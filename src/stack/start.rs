@@ -1,6 +1,7 @@
 //! Puts a stack together: the data first, the edge last, so that nothing answers before it can.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use super::backups::Backups;
@@ -11,7 +12,6 @@ use crate::api::{Instance, InstanceConfig};
 use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
-use crate::edge::limits::EdgeLimits;
 use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
@@ -66,7 +66,6 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
             site,
             settings: config.settings.clone(),
             probe_key: probe_key.clone(),
-            limits: EdgeLimits::default(),
             // One edge may stand behind another; only its own name says that a request goes in a circle.
             via: format!("{VIA}-{}", secret::hex(&secret::random_bytes::<3>()?)),
         },
@@ -93,6 +92,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         ground,
         pools: Mutex::new(pools),
         backups: Backups::new(&config.data_dir, bistro.clone()),
+        loads: AtomicU64::new(0),
         bistro,
         client,
         recorder,

@@ -1,5 +1,7 @@
 //! The Host allow-list: the answer to DNS rebinding is 421 (RFC 9110, section 15.5.20).
 
+use hyper::http::uri::Authority;
+
 use super::hsts::Hsts;
 
 /// The authorities that a listener answers to, `name:port`, lower case; a name may begin with `*.`.
@@ -51,6 +53,11 @@ impl HostList {
             || self.anywhere.iter().any(|own| own.eq_ignore_ascii_case(host(authority)))
     }
 
+    /// All of them, as they are to be read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.authorities.iter().chain(&self.anywhere).map(String::as_str)
+    }
+
     /// For the error's text: the first, canonical one.
     pub fn canonical(&self) -> &str {
         self.authorities.first().map_or("localhost", String::as_str)
@@ -63,6 +70,14 @@ pub fn host(authority: &str) -> &str {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     }
+}
+
+/// RFC 9110, section 7.2: `uri-host [ ":" port ]`, without user information.
+pub fn is_authority(text: &str) -> bool {
+    let Ok(authority) = text.parse::<Authority>() else { return false };
+    let port = text.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map(|(_, port)| port);
+    let port_is_one = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    !authority.host().is_empty() && !text.contains('@') && port_is_one
 }
 
 /// Whether `name` is `pattern`, or one label beneath it where that begins with `*.` (RFC 9525, section 6.3).

@@ -3,7 +3,6 @@
 
 pub mod accept_encoding;
 pub mod assets;
-pub mod conditional;
 pub mod cookie;
 pub mod etag;
 pub mod events;
@@ -15,6 +14,7 @@ pub mod list;
 pub mod origin;
 pub mod probe;
 pub mod problem;
+pub mod range;
 pub mod respond;
 pub mod secret;
 pub mod traceparent;

@@ -12,8 +12,9 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route, web};
 
 use super::assets::{self, Representation};
-use super::conditional::{self, RangeAsk};
+use super::etag::{self, Comparison};
 use super::problem::{self, Problem};
+use super::range::{self, RangeAsk};
 use super::{headers, secret};
 use crate::observe::hop::Hop;
 
@@ -137,17 +138,17 @@ enum Wanted {
 fn wanted(request: &HttpRequest, form: &Representation) -> Wanted {
     let fields = request.headers();
     let (held, expected) = (list(fields, &IF_NONE_MATCH), list(fields, &IF_MATCH));
-    if fields.contains_key(IF_MATCH) && !conditional::lists(&expected, &form.etag, false) {
+    if fields.contains_key(IF_MATCH) && !etag::lists(expected.as_bytes(), form.etag.as_bytes(), Comparison::Strong) {
         return Wanted::Changed;
     }
-    if conditional::lists(&held, &form.etag, true) {
+    if etag::lists(held.as_bytes(), form.etag.as_bytes(), Comparison::Weak) {
         return Wanted::Unchanged;
     }
     // Only GET has ranges (section 14.2), and If-Range wants exactly these bytes (section 13.1.5).
     let same = header(fields, IF_RANGE.as_str()).is_none_or(|tag| tag.trim() == form.etag);
     match header(fields, RANGE.as_str()).filter(|_| same && request.method() == Method::GET) {
         None => Wanted::Whole,
-        Some(range) => match conditional::range(range, form.bytes.len()) {
+        Some(range) => match range::range(range, form.bytes.len()) {
             RangeAsk::Whole => Wanted::Whole,
             RangeAsk::Part(part) => Wanted::Part(part),
             RangeAsk::Beyond => Wanted::Beyond,

@@ -73,6 +73,39 @@ pub async fn the_configuration_is_loaded_again_or_what_is_wrong_with_it_is_said(
     page.leave().await;
 }
 
+pub async fn each_route_is_listed_with_its_rules_and_opens_by_keyboard(world: Arc<World>) {
+    const TITLES: &str =
+        "[...document.querySelectorAll('site-routes .mono')].map((each) => each.textContent).join(', ')";
+    let upstream = Upstream::saying("soup").await;
+    let server = Server::before(OWNER, PASSWORD, &[upstream.address]);
+    world.open_as_owner_of(&server, "/edge").await;
+    let page = &world.page;
+    page.until("the one route of the start", &format!("{DRAWN} && {TITLES} === 'any host /'")).await;
+
+    let text = format!(
+        "[pool.shop]\nupstreams = ['http://{}']\n[[route]]\nhost = 'shop.example'\npath = '/api'\npool = 'shop'\n\
+         cache = {{ default-ttl = 5 }}\nlimit = {{ requests = 100, seconds = 60 }}\n",
+        upstream.address
+    );
+    server.configure(Some(&text));
+    page.click("configuration-panel button").await;
+    page.until("the new one goes first", &format!("{TITLES} === 'shop.example /api, any host /'")).await;
+    let first = page.text("site-routes li").await;
+    assert!(first.contains("pool shop · 100 in 60 seconds by address"), "{first}");
+
+    page.reload().await;
+    page.until("the server knows", &format!("{DRAWN} && {TITLES} === 'shop.example /api, any host /'")).await;
+    page.tab_to("site-routes summary").await;
+    page.press(Key::Enter).await;
+    page.until("it is open", "document.querySelector('site-routes details').open").await;
+    let facts = page.text("site-routes dl").await;
+    for words in ["/api and what is beneath it", "as answers say, 5 seconds where they do not", "any size"] {
+        assert!(facts.contains(words), "{facts}");
+    }
+    server.configure(None);
+    page.leave().await;
+}
+
 pub async fn a_setting_is_found_changed_and_set_back(world: Arc<World>) {
     const FIELD: &str = "[id='balancer.breaker.window']";
     const CHANGED: &str =

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use hyper::Response;
+
 use crate::journeys::send;
-use crate::rig::Upstream;
+use crate::rig::{Upstream, body, until};
 use crate::server::Server;
 use crate::world::{OWNER, PASSWORD, World};
 
@@ -48,6 +50,39 @@ pub async fn the_line_to_ones_own_service_has_six_stations_and_says_what_is_know
     for column in ["Weight", "healthy", "Score"] {
         assert!(facts.contains(column), "{facts}");
     }
+    page.leave().await;
+}
+
+pub async fn a_stale_answer_goes_out_while_a_new_one_is_fetched_and_the_line_says_so(world: Arc<World>) {
+    // Stale when it comes, and good once more while it is asked for again.
+    let upstream = Upstream::start(|_, _| {
+        let control = ("cache-control", "max-age=60, stale-while-revalidate=3600");
+        let response = Response::builder().header(control.0, control.1).header("age", "70").header("etag", "\"v1\"");
+        response.body(body("soup")).expect("an answer")
+    })
+    .await;
+    let server = Server::before(OWNER, PASSWORD, &[upstream.address]);
+    world.open_as_owner_of(&server, "/").await;
+    let page = &world.page;
+    page.until("a request is offered", "document.querySelector('#request option') !== null").await;
+    send(page).await;
+    let line = page.text("line-map").await;
+    assert!(line.contains("Shared cachemiss"), "{line}");
+
+    send(page).await;
+    let line = page.text("line-map").await;
+    assert!(line.contains("Shared cachehit at the edge, stale, 7") && line.contains(" s old"), "{line}");
+    assert!(!line.contains("good for"), "{line}");
+    let label = "document.querySelector('line-map .stn[data-layer=service]').getAttribute('aria-label')";
+    assert!(page.value(label).await.as_str().is_some_and(|label| label.ends_with("not reached")));
+    page.press_char('4').await;
+    let facts = page.text("station-inspector").await;
+    assert!(facts.contains("Founda stale answer"), "{facts}");
+
+    // The fetch behind it is a journey that nobody sent, and it asked whether what is kept is still good.
+    until(|| upstream.seen.lock().unwrap().len() == 2).await;
+    let asked = upstream.heads()[1].headers.get("if-none-match").cloned();
+    assert_eq!(asked.expect("a condition"), "\"v1\"");
     page.leave().await;
 }
 

@@ -258,6 +258,7 @@ async fn who_waited_for_an_old_configurations_answer_keeps_nothing_for_the_new_o
     let route = Route {
         host: None,
         path: PathRule::Prefix("/".to_owned()),
+        pool: "pool".to_owned(),
         balancer: other.balancer.clone(),
         rules: Rules::transparent(),
     };

@@ -20,6 +20,7 @@ const GUARDED: [(&str, &str); 16] = [
     ("GET", "/api/staff"),
     ("POST", "/api/configuration/reload"),
     ("GET", "/api/upstreams/events"),
+    ("GET", "/api/site"),
     ("GET", "/api/cache"),
     ("GET", "/api/data/slow"),
     ("POST", "/api/cache/purge"),

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use hyper::Response;
-use roundtrip::edge::limits::EdgeLimits;
+use roundtrip::settings::http::bounds::Bounds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use crate::rig::{Options, Rig, Upstream, body, problem, raw_upstream, soon, status, until};
+use crate::rig::{Options, Rig, Upstream, body, bounded, problem, raw_upstream, soon, status, until};
 
 #[tokio::test]
 async fn a_body_too_large_is_refused_whether_announced_or_not() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { body_bytes_max: 10, ..EdgeLimits::default() };
-    let rig = Rig::with(&[upstream.address], Options { limits, ..Options::default() });
+    let bounds = Bounds { body_bytes_max: 10, ..Bounds::default() };
+    let rig = Rig::with(&[upstream.address], Options { settings: bounded(bounds), ..Options::default() });
     soon(rig.balancer.ready()).await;
     let post = "POST / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n";
     let announced = rig.exchange(&format!("{post}Content-Length: 11\r\n\r\nhello world")).await;

@@ -10,7 +10,7 @@ use roundtrip::settings::runtime::{Settings, Snapshot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use crate::rig::{Options, Rig, nobody, problem, raw_upstream, soon, status, until};
+use crate::rig::{Options, Rig, Upstream, nobody, problem, raw_upstream, soon, status, until};
 
 #[tokio::test]
 async fn a_client_that_leaves_ends_the_work_upstream_and_is_recorded_as_gone() {
@@ -197,10 +197,47 @@ async fn the_reader_of_an_early_answer_is_told_that_the_upload_ends() {
     let rig = Rig::before(&[upstream]).await;
     let mut client = rig.connect().await;
     client.write(&format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 999\r\n\r\nhello", rig.host)).await;
-    assert_eq!(status(&client.read_until("\r\n\r\nno").await), 403);
+    let answer = client.read_until("\r\n\r\nno").await;
+    assert!(status(&answer) == 403 && answer.contains("connection: close\r\n"), "{answer}");
     // The rest of the body never comes, and nobody waits for it.
     assert_eq!(client.rest().await, "");
     until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_request_was_not_read_to_its_end_is_closed_and_says_so() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let post = |host: &str, fields: &str| format!("POST / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n\r\n");
+    for (begun, rest) in [
+        (post("elsewhere", "Content-Length: 5") + "he", "llo"),
+        (post("elsewhere", "Transfer-Encoding: chunked") + "5\r\nhello\r\n", "0\r\n\r\n"),
+        (post("elsewhere", "Expect: 100-continue\r\nContent-Length: 5"), "hello"),
+    ] {
+        let mut client = rig.connect().await;
+        client.write(&begun).await;
+        let answer = client.read_until("}").await;
+        assert!(status(&answer) == 421 && answer.contains("connection: close\r\n"), "{answer}");
+        client.write(rest).await;
+        assert_eq!(client.rest().await, "", "{begun}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_that_has_come_whole_leaves_its_connection_to_the_next() {
+    let upstream = Upstream::saying("hello").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    let mut client = rig.connect().await;
+    for framed in
+        ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n"]
+    {
+        client.write(&format!("POST / HTTP/1.1\r\nHost: elsewhere\r\n{framed}")).await;
+        let answer = client.read_until("}").await;
+        assert!(status(&answer) == 421 && !answer.contains("connection:"), "{answer}");
+        client.write(&format!("POST / HTTP/1.1\r\nHost: {}\r\n{framed}", rig.host)).await;
+        let answer = client.read_until("hello").await;
+        assert!(status(&answer) == 200 && !answer.contains("connection:"), "{answer}");
+    }
 }
 
 #[tokio::test]

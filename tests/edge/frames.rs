@@ -30,6 +30,12 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// A value that SETTINGS tell.
+    pub fn setting(&self, id: u8) -> Option<u32> {
+        let found = self.payload.chunks(6).find(|pair| pair[1] == id)?;
+        Some(u32::from_be_bytes(found[2..].try_into().unwrap()))
+    }
+
     /// The error code of RST_STREAM, or of GOAWAY after the last stream's id.
     pub fn code(&self) -> u32 {
         let at = if self.kind == GOAWAY { 4 } else { 0 };

@@ -8,15 +8,15 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use roundtrip::edge::limits::EdgeLimits;
+use roundtrip::settings::http::bounds::Bounds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use crate::frames::*;
-use crate::rig::{Options, PATIENCE, Rig, Upstream, body, raw_upstream, soon, until};
+use crate::rig::{Options, PATIENCE, Rig, Upstream, body, bounded, raw_upstream, soon, until};
 
-async fn rig_with(upstream: std::net::SocketAddr, limits: EdgeLimits) -> Rig {
-    let rig = Rig::with(&[upstream], Options { limits, ..Options::default() });
+async fn rig_with(upstream: std::net::SocketAddr, bounds: Bounds) -> Rig {
+    let rig = Rig::with(&[upstream], Options { settings: bounded(bounds), ..Options::default() });
     soon(rig.balancer.ready()).await;
     rig
 }
@@ -41,15 +41,11 @@ async fn the_bounds_are_told_at_the_beginning() {
     let upstream = Upstream::saying("hello").await;
     let rig = Rig::before(&[upstream.address]).await;
     let mut client = Frames::connect(&rig).await;
-    let settings = client.next_of(&[SETTINGS]).await.unwrap();
-    let setting = |id: u8| {
-        let found = settings.payload.chunks(6).find(|pair| pair[1] == id).map(|pair| pair[2..].try_into().unwrap());
-        found.map(u32::from_be_bytes)
-    };
+    let told = client.next_of(&[SETTINGS]).await.unwrap();
     // MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE; no ENABLE_CONNECT_PROTOCOL (RFC 8441).
-    assert_eq!((setting(3), setting(6), setting(8)), (Some(100), Some(16 * 1024), None));
+    assert_eq!((told.setting(3), told.setting(6), told.setting(8)), (Some(100), Some(16 * 1024), None));
     // The default of the protocol is 65,535.
-    assert_eq!(setting(4), Some(64 * 1024));
+    assert_eq!(told.setting(4), Some(64 * 1024));
     let window = client.next_of(&[WINDOW_UPDATE]).await.unwrap();
     assert_eq!((window.stream, window.code() + 65_535), (0, 1024 * 1024));
 }
@@ -138,7 +134,7 @@ async fn a_body_that_is_not_as_long_as_it_said_is_no_request() {
 #[tokio::test]
 async fn more_streams_than_allowed_are_refused() {
     let (upstream, asked) = never_answers().await;
-    let rig = rig_with(upstream, EdgeLimits { h2_streams_max: 3, ..EdgeLimits::default() }).await;
+    let rig = rig_with(upstream, Bounds { h2_streams_max: 3, ..Bounds::default() }).await;
     let mut client = Frames::connect(&rig).await;
     // The bound holds from when the client has heard of it.
     assert!(client.next_of(&[SETTINGS]).await.is_some());
@@ -203,7 +199,7 @@ async fn streams_that_are_opened_and_reset_in_a_row_end_the_connection_and_cost_
 #[tokio::test]
 async fn a_client_that_gives_up_one_request_after_another_has_to_connect_again() {
     let (upstream, asked) = never_answers().await;
-    let rig = rig_with(upstream, EdgeLimits { h2_given_up_max: 3, ..EdgeLimits::default() }).await;
+    let rig = rig_with(upstream, Bounds { h2_given_up_max: 3, ..Bounds::default() }).await;
     let mut client = Frames::connect(&rig).await;
     for number in 0..4 {
         client.get(1 + 2 * number, "/").await;
@@ -253,7 +249,7 @@ async fn a_stream_whose_answer_is_not_taken_is_reset_and_no_other() {
         Response::new(body(if head.uri.path() == "/large" { vec![b'x'; 8 << 20] } else { b"small".to_vec() }))
     })
     .await;
-    let rig = rig_with(upstream.address, EdgeLimits { take_timeout: Duration::from_millis(30), ..Default::default() });
+    let rig = rig_with(upstream.address, Bounds { take_timeout: Duration::from_millis(30), ..Default::default() });
     let rig = rig.await;
     let mut client = Frames::connect(&rig).await;
     // No window is ever given for more than the first 65,535 bytes.
@@ -388,8 +384,8 @@ async fn a_star_is_for_options_alone_in_h2_too() {
 #[tokio::test]
 async fn a_head_that_does_not_end_holds_a_connection_no_longer_than_silence_would() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { idle_timeout: Duration::from_millis(10), ..EdgeLimits::default() };
-    let rig = rig_with(upstream.address, limits).await;
+    let bounds = Bounds { idle_timeout: Duration::from_millis(10), ..Bounds::default() };
+    let rig = rig_with(upstream.address, bounds).await;
     for begins in [false, true] {
         let mut client = Frames::connect(&rig).await;
         if begins {

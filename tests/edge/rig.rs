@@ -17,11 +17,12 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use roundtrip::balancer::{Balancer, UpstreamConfig};
-use roundtrip::edge::limits::EdgeLimits;
 use roundtrip::edge::site::{PathRule, Route, Rules, Site};
 use roundtrip::edge::{Edge, EdgeConfig, Listener};
 use roundtrip::observe::recorder::Recorder;
-use roundtrip::settings::runtime::Settings;
+use roundtrip::settings::http::HttpSettings;
+use roundtrip::settings::http::bounds::Bounds;
+use roundtrip::settings::runtime::{Settings, Snapshot};
 use roundtrip::web::host::HostList;
 use roundtrip::web::probe::ProbeKey;
 use roundtrip::web::problem::Problem;
@@ -186,11 +187,15 @@ pub struct Rig {
     pub host: String,
 }
 
+/// Settings with bounds that may be tighter than a person may make them.
+pub fn bounded(bounds: Bounds) -> Settings {
+    Settings::new(Snapshot { http: HttpSettings { bounds, ..HttpSettings::default() }, ..Snapshot::default() })
+}
+
 #[derive(Default)]
 pub struct Options {
     pub own: bool,
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    pub limits: EdgeLimits,
     pub settings: Settings,
     /// Ranges of proxies whose word is believed.
     pub trusted: Vec<&'static str>,
@@ -217,10 +222,11 @@ impl Rig {
         let port = listener.local_addr().unwrap().port();
         let recorder = Recorder::default();
         let trusted = options.trusted.iter().map(|range| range.parse().unwrap()).collect();
-        let rules = Rules::strict(&options.limits);
+        let rules = Rules::strict();
         let secret = Route {
             host: None,
             path: PathRule::Exact("/secret".to_owned()),
+            pool: "pool".to_owned(),
             balancer: balancer.clone(),
             rules: Rules { tells_times: false, ..rules.clone() },
         };
@@ -230,7 +236,6 @@ impl Rig {
             site: Site::new(HostList::new(&[NAME.to_owned()], port, 443), trusted, vec![secret, all]),
             settings: settings.clone(),
             probe_key: probe_key(),
-            limits: options.limits,
             via: "roundtrip".to_owned(),
         };
         let edge = Edge::start(config, recorder.clone()).unwrap();

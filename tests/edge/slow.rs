@@ -5,20 +5,22 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::Response;
-use roundtrip::edge::limits::EdgeLimits;
 use roundtrip::settings::balancer::{BalancerSettings, Timeouts};
+use roundtrip::settings::http::HttpSettings;
+use roundtrip::settings::http::bounds::Bounds;
 use roundtrip::settings::runtime::{Settings, Snapshot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use crate::rig::{Options, Rig, Upstream, body, problem, raw_upstream, soon, status, until};
+use crate::rig::{Options, Rig, Upstream, body, bounded, problem, raw_upstream, soon, status, until};
 
 const SHORT: Duration = Duration::from_millis(30);
 
-async fn rig(upstream: std::net::SocketAddr, timeouts: Timeouts, limits: EdgeLimits) -> Rig {
+async fn rig(upstream: std::net::SocketAddr, timeouts: Timeouts, bounds: Bounds) -> Rig {
     let balancer = BalancerSettings { timeouts, ..BalancerSettings::default() };
-    let settings = Settings::new(Snapshot { balancer, ..Snapshot::default() });
-    let rig = Rig::with(&[upstream], Options { limits, settings, ..Options::default() });
+    let http = HttpSettings { bounds, ..HttpSettings::default() };
+    let settings = Settings::new(Snapshot { balancer, http, ..Snapshot::default() });
+    let rig = Rig::with(&[upstream], Options { settings, ..Options::default() });
     soon(rig.balancer.ready()).await;
     rig
 }
@@ -34,8 +36,8 @@ fn half_a_post(rig: &Rig) -> String {
 #[tokio::test]
 async fn a_client_that_stalls_its_upload_is_told_so_and_the_upstream_is_not_blamed() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { body_grace: SHORT * 5, ..EdgeLimits::default() };
-    let rig = rig(upstream.address, Timeouts { head: SHORT, ..timeouts() }, limits).await;
+    let bounds = Bounds { body_grace: SHORT * 5, ..Bounds::default() };
+    let rig = rig(upstream.address, Timeouts { head: SHORT, ..timeouts() }, bounds).await;
     let mut client = rig.connect().await;
     client.write(&half_a_post(&rig)).await;
     let answer = client.rest().await;
@@ -47,7 +49,7 @@ async fn a_client_that_stalls_its_upload_is_told_so_and_the_upstream_is_not_blam
 #[tokio::test]
 async fn the_time_of_an_upload_is_not_the_upstream_s() {
     let upstream = Upstream::saying("hello").await;
-    let rig = rig(upstream.address, timeouts(), EdgeLimits::default()).await;
+    let rig = rig(upstream.address, timeouts(), Bounds::default()).await;
     let mut client = rig.connect().await;
     client.write(&half_a_post(&rig)).await;
     // The slowness is what is tested: it is the client's.
@@ -74,7 +76,7 @@ async fn an_upstream_that_does_not_answer_a_whole_upload_in_time_is_blamed() {
         })
         .await
     };
-    let rig = rig(upstream, Timeouts { head: SHORT, ..timeouts() }, EdgeLimits::default()).await;
+    let rig = rig(upstream, Timeouts { head: SHORT, ..timeouts() }, Bounds::default()).await;
     let mut client = rig.connect().await;
     client.write(&format!("{}world", half_a_post(&rig))).await;
     assert_eq!(status(&client.read_until("\r\n\r\n").await), 504);
@@ -103,7 +105,7 @@ async fn an_answer_that_falls_silent_is_cut_and_its_connection_closed() {
     let events = Timeouts { between_events: SHORT, ..timeouts() };
     for (media_type, timeouts) in [("text/plain", short), ("text/event-stream", events)] {
         let closed = Arc::new(Notify::new());
-        let rig = rig(falls_silent(media_type, &closed).await, timeouts, EdgeLimits::default()).await;
+        let rig = rig(falls_silent(media_type, &closed).await, timeouts, Bounds::default()).await;
         let mut journeys = rig.recorder.subscribe();
         let answer = rig.get("/", "").await;
         assert!(status(&answer) == 200 && answer.contains("first"), "{answer}");
@@ -118,8 +120,8 @@ async fn an_answer_that_falls_silent_is_cut_and_its_connection_closed() {
 async fn a_client_that_takes_nothing_of_its_answer_is_cut() {
     // More than all the buffers on the way hold.
     let upstream = Upstream::start(|_, _| Response::new(body(vec![b'x'; 64 << 20]))).await;
-    let limits = EdgeLimits { take_timeout: SHORT, ..EdgeLimits::default() };
-    let rig = rig(upstream.address, timeouts(), limits).await;
+    let bounds = Bounds { take_timeout: SHORT, ..Bounds::default() };
+    let rig = rig(upstream.address, timeouts(), bounds).await;
     let mut journeys = rig.recorder.subscribe();
     let mut client = rig.connect().await;
     client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
@@ -132,8 +134,8 @@ async fn a_client_that_takes_nothing_of_its_answer_is_cut() {
 #[tokio::test]
 async fn one_address_has_a_bounded_number_of_connections() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { connections_of_loopback_max: 1, ..EdgeLimits::default() };
-    let rig = Rig::with(&[upstream.address], Options { limits, ..Options::default() });
+    let bounds = Bounds { connections_of_loopback_max: 1, ..Bounds::default() };
+    let rig = Rig::with(&[upstream.address], Options { settings: bounded(bounds), ..Options::default() });
     let mut first = rig.connect().await;
     let mut second = rig.connect().await;
     assert_eq!(second.rest().await, "");
@@ -145,9 +147,9 @@ async fn one_address_has_a_bounded_number_of_connections() {
 async fn a_head_that_does_not_end_and_an_idle_connection_are_closed() {
     let upstream = Upstream::saying("hello").await;
     let (short, long) = (Duration::from_millis(10), Duration::from_secs(3_600));
-    let slow = EdgeLimits { head_timeout: short, idle_timeout: long, ..EdgeLimits::default() };
-    let idle = EdgeLimits { head_timeout: long, idle_timeout: short, ..EdgeLimits::default() };
-    let rig = Rig::with(&[upstream.address], Options { limits: slow, ..Options::default() });
+    let slow = Bounds { head_timeout: short, idle_timeout: long, ..Bounds::default() };
+    let idle = Bounds { head_timeout: long, idle_timeout: short, ..Bounds::default() };
+    let rig = Rig::with(&[upstream.address], Options { settings: bounded(slow), ..Options::default() });
     let mut journeys = rig.recorder.subscribe();
     let mut client = rig.connect().await;
     client.write("GET /slow HTTP/1.1\r\nX-Never").await;
@@ -156,7 +158,7 @@ async fn a_head_that_does_not_end_and_an_idle_connection_are_closed() {
     assert!(answer.contains("connection: close\r\n"), "{answer}");
     let journey = soon(journeys.recv()).await.unwrap();
     assert_eq!((journey.summary.status, journey.summary.path.as_str()), (408, "/slow"));
-    let rig = Rig::with(&[upstream.address], Options { limits: idle, ..Options::default() });
+    let rig = Rig::with(&[upstream.address], Options { settings: bounded(idle), ..Options::default() });
     let mut client = rig.connect().await;
     client.write(&format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host)).await;
     assert_eq!(status(&client.read_until("hello").await), 200);
@@ -167,8 +169,8 @@ async fn a_head_that_does_not_end_and_an_idle_connection_are_closed() {
 async fn a_body_that_crawls_is_cut_though_it_never_stalls() {
     let upstream = Upstream::saying("hello").await;
     // 500 bytes a second, once the grace is over; no bound on the whole.
-    let limits = EdgeLimits { body_grace: SHORT, body_timeout: Duration::MAX, ..EdgeLimits::default() };
-    let rig = rig(upstream.address, timeouts(), limits).await;
+    let bounds = Bounds { body_grace: SHORT, body_timeout: Duration::MAX, ..Bounds::default() };
+    let rig = rig(upstream.address, timeouts(), bounds).await;
     let mut client = rig.connect().await;
     client.write(&format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n", rig.host)).await;
     let (mut read, mut write) = client.stream.split();
@@ -193,8 +195,8 @@ async fn a_kept_answer_is_under_way_until_its_client_has_taken_it() {
     let large =
         |_: &_, _| Response::builder().header("cache-control", "max-age=60").body(body(vec![b'x'; 32 << 20])).unwrap();
     let upstream = Upstream::start(large).await;
-    let limits = EdgeLimits { take_timeout: SHORT * 100, ..EdgeLimits::default() };
-    let rig = rig(upstream.address, timeouts(), limits).await;
+    let bounds = Bounds { take_timeout: SHORT * 100, ..Bounds::default() };
+    let rig = rig(upstream.address, timeouts(), bounds).await;
     rig.settings.change([("http.cache.object_bytes", &serde_json::json!(32 << 20))]).unwrap();
     rig.get("/", "").await;
     let mut journeys = rig.recorder.subscribe();
@@ -208,8 +210,8 @@ async fn a_kept_answer_is_under_way_until_its_client_has_taken_it() {
 #[tokio::test]
 async fn a_connection_on_which_a_head_is_coming_in_is_not_idle() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { head_timeout: Duration::from_secs(3_600), idle_timeout: SHORT, ..EdgeLimits::default() };
-    let rig = Rig::with(&[upstream.address], Options { limits, ..Options::default() });
+    let bounds = Bounds { head_timeout: Duration::from_secs(3_600), idle_timeout: SHORT, ..Bounds::default() };
+    let rig = Rig::with(&[upstream.address], Options { settings: bounded(bounds), ..Options::default() });
     soon(rig.balancer.ready()).await;
     let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", rig.host);
     let (begin, end) = request.split_at(20);
@@ -228,8 +230,8 @@ async fn a_connection_on_which_a_head_is_coming_in_is_not_idle() {
 #[tokio::test]
 async fn a_client_that_stops_within_its_first_bytes_is_told_so_as_any_other() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { head_timeout: SHORT, ..EdgeLimits::default() };
-    let rig = rig(upstream.address, timeouts(), limits).await;
+    let bounds = Bounds { head_timeout: SHORT, ..Bounds::default() };
+    let rig = rig(upstream.address, timeouts(), bounds).await;
     for begun in ["P", "PR"] {
         let mut client = rig.connect().await;
         client.write(begun).await;

@@ -8,7 +8,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use roundtrip::edge::limits::EdgeLimits;
 use roundtrip::observe::assemble::CLIENT_HELLO;
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
@@ -16,6 +15,7 @@ use roundtrip::observe::ids::{SpanId, TraceId};
 use roundtrip::observe::journey::{Journey, JourneySpan};
 use roundtrip::observe::part::ClientPart;
 use roundtrip::observe::span::{Context, Trace};
+use roundtrip::settings::http::bounds::Bounds;
 use roundtrip::web::probe::{PROBE, Probe};
 use roundtrip::web::traceparent::TraceParent;
 use time::OffsetDateTime;
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::rig::{NAME, Options, Rig, Upstream, body, field, probe_key, raw_upstream, soon, status, until};
+use crate::rig::{NAME, Options, Rig, Upstream, body, bounded, field, probe_key, raw_upstream, soon, status, until};
 
 /// A server's configuration with a certificate made for this, and a client's that trusts it.
 struct Tls {
@@ -235,8 +235,11 @@ async fn tls_is_closed_in_order_whether_an_upgrade_was_refused_or_its_tunnel_end
 #[tokio::test]
 async fn a_handshake_that_never_comes_is_not_waited_for() {
     let upstream = Upstream::saying("hello").await;
-    let limits = EdgeLimits { handshake_timeout: Duration::from_millis(10), ..EdgeLimits::default() };
-    let rig = Rig::with(&[upstream.address], Options { tls: Some(Tls::new().server), limits, ..Options::default() });
+    let bounds = Bounds { handshake_timeout: Duration::from_millis(10), ..Bounds::default() };
+    let rig = Rig::with(
+        &[upstream.address],
+        Options { tls: Some(Tls::new().server), settings: bounded(bounds), ..Options::default() },
+    );
     assert_eq!(rig.connect().await.rest().await, "");
 }
 
@@ -244,8 +247,8 @@ async fn a_handshake_that_never_comes_is_not_waited_for() {
 async fn an_h2_client_that_takes_nothing_of_its_answer_is_cut() {
     let upstream = Upstream::start(|_, _| Response::new(body(vec![b'x'; 64 << 20]))).await;
     let tls = Tls::new();
-    let limits = EdgeLimits { take_timeout: Duration::from_millis(30), ..EdgeLimits::default() };
-    let options = Options { tls: Some(Arc::clone(&tls.server)), limits, ..Options::default() };
+    let bounds = Bounds { take_timeout: Duration::from_millis(30), ..Bounds::default() };
+    let options = Options { tls: Some(Arc::clone(&tls.server)), settings: bounded(bounds), ..Options::default() };
     let rig = Rig::with(&[upstream.address], options);
     soon(rig.balancer.ready()).await;
     let mut h2 = tls.h2(&rig).await;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use roundtrip::edge::limits::EdgeLimits;
+use roundtrip::settings::http::bounds::Bounds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::rig::{Client, Options, PATIENCE, Rig, Upstream, raw_upstream, soon, status, until};
+use crate::rig::{Client, Options, PATIENCE, Rig, Upstream, bounded, raw_upstream, soon, status, until};
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nHost: HOST\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -44,8 +44,8 @@ async fn echo() -> SocketAddr {
     .await
 }
 
-async fn rig_with(upstream: SocketAddr, limits: EdgeLimits) -> Rig {
-    let rig = Rig::with(&[upstream], Options { limits, ..Options::default() });
+async fn rig_with(upstream: SocketAddr, bounds: Bounds) -> Rig {
+    let rig = Rig::with(&[upstream], Options { settings: bounded(bounds), ..Options::default() });
     soon(rig.balancer.ready()).await;
     rig
 }
@@ -158,8 +158,7 @@ async fn a_switch_that_nobody_asked_for_is_a_502() {
 
 #[tokio::test]
 async fn a_silent_tunnel_is_ended() {
-    let rig =
-        rig_with(echo().await, EdgeLimits { tunnel_idle_timeout: Duration::from_millis(50), ..Default::default() });
+    let rig = rig_with(echo().await, Bounds { tunnel_idle_timeout: Duration::from_millis(50), ..Default::default() });
     let rig = rig.await;
     let mut journeys = rig.recorder.subscribe();
     let mut client = open(&rig).await;
@@ -171,7 +170,7 @@ async fn a_silent_tunnel_is_ended() {
 
 #[tokio::test]
 async fn a_tunnel_holds_its_place_among_the_connections_and_outlives_a_new_configuration() {
-    let rig = rig_with(echo().await, EdgeLimits { connections_of_loopback_max: 1, ..Default::default() }).await;
+    let rig = rig_with(echo().await, Bounds { connections_of_loopback_max: 1, ..Default::default() }).await;
     let mut client = open(&rig).await;
     say(&mut client, "one").await;
     assert_eq!(rig.connect().await.rest().await, "", "no place for another");

@@ -16,9 +16,8 @@ use super::control::Control;
 use super::fetch::Source;
 use super::growing::Reader;
 use super::object::{Head, Stored};
-use super::range::{self, Wanted};
 use super::status::{CacheStatus, Forwarded, Why};
-use super::store::{Arriving, Ask, Look};
+use super::store::{Arriving, Ask, Kept, Look};
 use super::{SharedCache, key, validate};
 use crate::balancer::answer::AnswerBody;
 use crate::balancer::failure::Failure;
@@ -30,6 +29,7 @@ use crate::observe::hop::Hop;
 use crate::observe::part::{CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE};
 use crate::observe::span::{Span, Status};
 use crate::settings::http::cache::CacheSettings;
+use crate::web::range::RangeAsk;
 
 /// The name of the span of a look.
 const LOOK: &str = "Look in the edge's cache";
@@ -44,6 +44,8 @@ pub struct Found {
     pub stick_to: Option<String>,
     /// The upstream switched to another protocol, as the request asked.
     pub switched: Option<Switched>,
+    /// Where it came from, when it was kept and is sent whole.
+    pub kept: Option<Kept>,
 }
 
 #[derive(Debug)]
@@ -144,12 +146,12 @@ impl Get<'_> {
                 return Err(Refused::NotCached);
             }
             match looked {
-                Look::Fresh(stored) => return Ok(self.hit(&stored, waited)),
+                Look::Fresh(stored) => return Ok(self.hit(stored, waited)),
                 Look::WhileRevalidating(stored, ticket) => {
                     if let Some(ticket) = ticket {
                         self.refresh(stored.clone(), ticket);
                     }
-                    return Ok(self.hit(&stored, None));
+                    return Ok(self.hit(stored, None));
                 }
                 Look::Join(arriving, why) => {
                     waited = Some(why);
@@ -212,12 +214,15 @@ impl Get<'_> {
         Some(self.found(head, Body::Growing(reader), CacheStatus::Forwarded(status), By::Edge))
     }
 
-    fn hit(&self, stored: &Stored, waited: Option<Why>) -> Found {
+    fn hit(&self, stored: Stored, waited: Option<Why>) -> Found {
         let status = match waited {
             Some(why) => CacheStatus::Forwarded(Forwarded { collapsed: true, ..Forwarded::because(why) }),
             None => CacheStatus::Hit { ttl: stored.head.freshness.ttl(Tick::now()) },
         };
-        self.found(&stored.head, Body::Whole(stored.body.clone()), status, By::Edge)
+        let found = self.found(&stored.head, Body::Whole(stored.body.clone()), status, By::Edge);
+        let whole = matches!(&found.body, Body::Whole(body) if body.len() == stored.body.len());
+        let kept = whole.then(|| Kept { key: Arc::clone(&self.key), stored });
+        Found { kept, ..found }
     }
 
     /// An answer made of what is kept.
@@ -248,7 +253,7 @@ impl Get<'_> {
             body = Body::Whole(Bytes::new());
         }
         cache_status.append(&mut head.headers, &self.source.via.name);
-        Found { head, body, by, stick_to: None, switched: None }
+        Found { head, body, by, stick_to: None, switched: None, kept: None }
     }
 }
 
@@ -262,14 +267,14 @@ enum Waited {
 /// Makes a whole answer the part that was asked for.
 fn cut(head: &mut response::Parts, asked: &HeaderMap, whole: &mut Bytes) {
     let length = whole.len();
-    let range = match range::wanted(asked, &head.headers, length) {
-        Wanted::Whole => return,
-        Wanted::Part(part) => {
+    let range = match validate::part(asked, &head.headers, length) {
+        RangeAsk::Whole => return,
+        RangeAsk::Part(part) => {
             *whole = whole.slice(part.clone());
             head.status = StatusCode::PARTIAL_CONTENT;
             format!("bytes {}-{}/{length}", part.start, part.end - 1)
         }
-        Wanted::Nothing => {
+        RangeAsk::Beyond => {
             *whole = Bytes::new();
             head.status = StatusCode::RANGE_NOT_SATISFIABLE;
             format!("bytes */{length}")

@@ -74,7 +74,7 @@ impl Found {
         if let Some(why) = why {
             CacheStatus::Forwarded(Forwarded::because(why)).append(&mut head.headers, &via.name);
         }
-        Self { head, body: Body::Upstream(body), by, stick_to, switched }
+        Self { head, body: Body::Upstream(body), by, stick_to, switched, kept: None }
     }
 }
 
@@ -148,7 +148,7 @@ impl Get<'_> {
         let body = Body::Whole(stale.body.clone());
         match self.keepable(&head, at) {
             Some(kept) => {
-                let stored = Stored { head: Arc::new(kept), body: stale.body.clone() };
+                let stored = Stored { head: Arc::new(kept), ..stale.clone() };
                 ticket.keep(stored.clone(), self.settings.bytes);
                 let status = CacheStatus::Forwarded(Forwarded { stored: true, ..forwarded });
                 self.found(&stored.head, body, status, by)
@@ -171,7 +171,7 @@ impl Get<'_> {
             let kept = Head::of(&as_get, &head, self.source.rule.default_ttl, Moment::now()).filter(|_| agrees);
             match kept {
                 Some(kept) => {
-                    ticket.keep(Stored { head: Arc::new(kept), body: stale.body.clone() }, self.settings.bytes);
+                    ticket.keep(Stored { head: Arc::new(kept), ..stale.clone() }, self.settings.bytes);
                     forwarded.stored = true;
                 }
                 None => self.give_up(ticket, Some(stale)),
@@ -183,7 +183,7 @@ impl Get<'_> {
     }
 
     /// Another answer: kept on its way if it may be.
-    fn pass_on(self, mut ticket: Ticket, stale: Option<&Stored>, answer: Answer, why: Why, at: Tick) -> Found {
+    fn pass_on(self, ticket: Ticket, stale: Option<&Stored>, answer: Answer, why: Why, at: Tick) -> Found {
         let object_bytes = self.source.rule.max_object_bytes.unwrap_or(self.settings.object_bytes);
         let length = answer.body.size_hint().exact();
         let fits = length.is_none_or(|length| length <= object_bytes);
@@ -191,26 +191,26 @@ impl Get<'_> {
             self.give_up(ticket, stale);
             return Found::passed(answer, Some(why), self.source.via);
         };
-        if !ticket.promise(length.unwrap_or(object_bytes), self.settings.bytes) {
+        let Some(promise) = ticket.promise(length.unwrap_or(object_bytes), self.settings.bytes) else {
             // No room just now says nothing about the answer: the next one may be kept.
             return Found::passed(answer, Some(why), self.source.via);
-        }
+        };
         let by = By::of(&answer);
         let Answer { mut head, body, stick_to, .. } = answer;
         let status = Forwarded { stored: true, ..Forwarded::because(why) };
         CacheStatus::Forwarded(status).append(&mut head.headers, &self.source.via.name);
         let kept = Arc::new(kept);
         if body.is_end_stream() {
-            ticket.keep(Stored { head: kept, body: Bytes::new() }, self.settings.bytes);
-            return Found { head, body: Body::Whole(Bytes::new()), by, stick_to, switched: None };
+            ticket.keep(Stored::new(kept, Bytes::new()), self.settings.bytes);
+            return Found { head, body: Body::Whole(Bytes::new()), by, stick_to, switched: None, kept: None };
         }
-        let (growing, reader) = Growing::new(length);
+        let (growing, reader) = Growing::new(length, promise);
         if length.is_some() {
             // Of unknown length it may become too large for all but the first.
             ticket.announce(Arriving { head: Arc::clone(&kept), body: Arc::clone(&growing) });
         }
         tokio::spawn(fill(ticket, kept, growing, body, CacheSettings { object_bytes, ..self.settings }));
-        Found { head, body: Body::Growing(reader), by, stick_to, switched: None }
+        Found { head, body: Body::Growing(reader), by, stick_to, switched: None, kept: None }
     }
 
     /// Nothing of this answer is kept. What it says about others counts only if it was asked like theirs.
@@ -254,7 +254,8 @@ async fn fill(ticket: Ticket, head: Arc<Head>, growing: Arc<Growing>, mut body: 
             None => None,
         };
         // Stored before its reader sees the end: whoever asks after that finds it.
-        ticket.keep(Stored { head, body: growing.whole(last.as_ref()) }, settings.bytes);
+        let body = ticket.count(growing.whole(last.as_ref()));
+        ticket.keep(Stored::new(head, body), settings.bytes);
         return growing.complete(last);
     }
 }

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
+use super::room::Promise;
 use crate::balancer::answer::{AnswerBody, Cut};
 
 /// The body so far.
@@ -22,9 +23,11 @@ pub struct Growing {
     unread: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     chunks: Vec<Bytes>,
+    /// For the chunks, as long as anybody may read them.
+    promise: Option<Promise>,
     end: Option<End>,
     readers: usize,
     wakers: Vec<Waker>,
@@ -40,8 +43,8 @@ enum End {
 
 impl Growing {
     /// With its first reader.
-    pub fn new(length: Option<u64>) -> (Arc<Self>, Reader) {
-        let state = State { readers: 1, ..State::default() };
+    pub fn new(length: Option<u64>, promise: Promise) -> (Arc<Self>, Reader) {
+        let state = State { chunks: Vec::new(), promise: Some(promise), end: None, readers: 1, wakers: Vec::new() };
         let growing = Arc::new(Self { state: Mutex::new(state), length, unread: Notify::new() });
         let reader = Reader { growing: Arc::clone(&growing), position: 0, rest: None };
         (growing, reader)
@@ -66,6 +69,10 @@ impl Growing {
         self.change(|state| {
             state.chunks.extend(last);
             state.end = Some(End::Whole);
+            let bytes = state.chunks.iter().map(|chunk| chunk.len() as u64).sum();
+            if let Some(promise) = &mut state.promise {
+                promise.shrink(bytes);
+            }
         });
     }
 
@@ -163,7 +170,7 @@ impl Body for Reader {
             Some(End::Broken(reason)) => Poll::Ready(Some(Err(Cut::Elsewhere(Arc::clone(reason))))),
             Some(End::Overflowed(rest)) => {
                 let Some(mut rest) = rest.take() else { return Poll::Ready(None) };
-                state.chunks = Vec::new();
+                (state.chunks, state.promise) = (Vec::new(), None);
                 let frame = Pin::new(&mut rest).poll_frame(cx);
                 drop(state);
                 reader.rest = Some(rest);

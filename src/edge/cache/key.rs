@@ -6,6 +6,8 @@ use std::sync::Arc;
 use hyper::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HOST, HeaderName, VARY};
 use hyper::{HeaderMap, Uri};
 
+use crate::web::list;
+
 /// The address of a request whose head is made for an upstream: origin-form, its authority in `Host`.
 pub fn of_request(headers: &HeaderMap, uri: &Uri, secure: bool) -> Arc<str> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -52,7 +54,7 @@ impl Selection {
     pub fn new(request: &HeaderMap, response: &HeaderMap) -> Option<Self> {
         let mut fields = Vec::new();
         for line in response.get_all(VARY) {
-            for name in line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            for name in list::tokens(line.as_bytes()) {
                 match name {
                     b"" => {}
                     b"*" => return None,
@@ -92,7 +94,7 @@ fn normal(request: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
         // A comma may be part of a quoted string: taken as it stands.
         return Some(joined);
     }
-    let mut members: Vec<&[u8]> = joined.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
+    let mut members: Vec<&[u8]> = list::tokens(&joined).collect();
     if [ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE].contains(name) {
         let plain = |member: &&[u8]| member.to_ascii_lowercase().into_iter().filter(|byte| *byte != b' ').collect();
         let mut plain: Vec<Vec<u8>> = members.iter().filter(|member| !member.is_empty()).map(plain).collect();

@@ -2,7 +2,7 @@
 //! (`Cache-Status`) and 9213 (`CDN-Cache-Control`).
 //!
 //! The way of a request: [`answer`] looks in the [`store`] by [`key`]; what is there and fresh
-//! ([`freshness`], [`control`]) is sent, whole, in [`range`]s or as "not modified" ([`validate`]). Else one
+//! ([`freshness`], [`control`]) is sent, whole, in part or as "not modified" ([`validate`]). Else one
 //! request fetches and the others wait for it; what may be kept ([`object`]) is kept on its way ([`growing`]).
 
 mod answer;
@@ -12,19 +12,22 @@ mod freshness;
 mod growing;
 mod key;
 mod object;
-mod range;
 mod refresh;
+mod room;
 pub mod rule;
 mod status;
 mod store;
 mod validate;
 
+use bytes::Bytes;
+
 use crate::settings::runtime::Settings;
+use crate::web::accept_encoding::Coding;
 pub use answer::{Body, Found, Refused};
 pub use fetch::Source;
 pub use growing::Reader;
-pub use store::Figures;
 use store::Store;
+pub use store::{Figures, Kept};
 
 /// Cheap to clone; all clones are the same cache.
 #[derive(Debug, Clone)]
@@ -46,6 +49,16 @@ impl SharedCache {
     /// Takes out the answers of all addresses that begin so.
     pub fn purge_prefix(&self, url: &str) -> usize {
         key::of_url(url).map_or(0, |prefix| self.store.remove_all(&prefix))
+    }
+
+    /// The body of what is kept in `coding`, if somebody had that before.
+    pub fn form(&self, kept: &Kept, coding: Coding) -> Option<Bytes> {
+        kept.stored.forms[coding as usize].clone()
+    }
+
+    /// Keeps it in that form beside the rest.
+    pub fn keep_form(&self, kept: &Kept, coding: Coding, form: Bytes) -> Bytes {
+        self.store.keep_form(kept, coding, form, self.settings.snapshot().http.cache.bytes)
     }
 
     pub fn clear(&self) -> usize {

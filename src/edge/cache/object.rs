@@ -16,6 +16,7 @@ use super::freshness::{self, Freshness, Moment};
 use super::key::Selection;
 use super::validate;
 use crate::observe::clock::Tick;
+use crate::web::accept_encoding::Coding;
 
 /// What a stored response takes in memory besides its fields and its body, roughly.
 const OVERHEAD_BYTES: usize = 512;
@@ -36,6 +37,19 @@ pub struct Head {
 pub struct Stored {
     pub head: Arc<Head>,
     pub body: Bytes,
+    /// The body in other codings, by [`Coding`]: what was once encoded for a client.
+    pub forms: [Option<Bytes>; Coding::ALL.len()],
+}
+
+impl Stored {
+    pub fn new(head: Arc<Head>, body: Bytes) -> Self {
+        Self { head, body, forms: Default::default() }
+    }
+
+    /// What its body takes, in all its forms.
+    pub fn body_bytes(&self) -> u64 {
+        self.forms.iter().flatten().chain([&self.body]).map(|form| form.len() as u64).sum()
+    }
 }
 
 /// What of a request decides whether its response may be stored.

@@ -1,12 +1,15 @@
 //! What is stored, what is being fetched, and what is known not to be worth waiting for: one table, one
 //! lock, never held while anything is waited for.
 
+mod ticket;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::COOKIE;
 use lru::LruCache;
@@ -17,8 +20,11 @@ use super::control::Control;
 use super::growing::Growing;
 use super::key::Selection;
 use super::object::{Head, Stored};
+use super::room::Room;
 use super::status::Why;
 use crate::observe::clock::Tick;
+use crate::web::accept_encoding::Coding;
+pub use ticket::Ticket;
 
 /// Variants of one address; the oldest goes.
 const VARIANTS_MAX: usize = 32;
@@ -88,12 +94,15 @@ pub struct Store {
     /// Goes up when all is taken out. What was asked for before, of upstreams that may be others', is not put in
     /// after.
     generation: Arc<AtomicU64>,
+    room: Room,
 }
 
 #[derive(Debug)]
 struct Shelf {
     entries: LruCache<Arc<str>, Entry>,
     bytes: u64,
+    /// Of these, what bodies take.
+    body_bytes: u64,
     /// What is taken out on purpose is taken out here, too: an answer that was asked for before is not put
     /// in after.
     fetches: HashMap<Arc<str>, Vec<Fetch>>,
@@ -101,8 +110,6 @@ struct Shelf {
     /// or too long in coming (Varnish's hit-for-miss). Apart from what is stored, so that it pushes nothing out.
     alone: LruCache<u64, Tick>,
     hasher: RandomState,
-    /// Room promised to bodies on their way.
-    promised: u64,
     next_fetch: u64,
     figures: Figures,
 }
@@ -112,6 +119,7 @@ struct Entry {
     /// The latest first.
     variants: Vec<Stored>,
     bytes: u64,
+    body_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -128,14 +136,14 @@ impl Default for Store {
         let shelf = Shelf {
             entries: LruCache::unbounded(),
             bytes: 0,
+            body_bytes: 0,
             fetches: HashMap::new(),
             alone: LruCache::new(ALONE_MAX),
             hasher: RandomState::new(),
-            promised: 0,
             next_fetch: 0,
             figures: Figures::default(),
         };
-        Self { shelf: Arc::new(Mutex::new(shelf)), generation: Arc::default() }
+        Self { shelf: Arc::new(Mutex::new(shelf)), generation: Arc::default(), room: Room::default() }
     }
 }
 
@@ -193,7 +201,7 @@ impl Store {
         if ask.generation == self.generation() {
             shelf.fetches.entry(Arc::clone(ask.key)).or_default().push(fetch);
         }
-        Ticket { store: self.clone(), key: Arc::clone(ask.key), id, waiting, promised: 0 }
+        Ticket { store: self.clone(), key: Arc::clone(ask.key), id, waiting }
     }
 
     /// Counts an answer from a stale response because nobody could be asked.
@@ -225,6 +233,21 @@ impl Store {
         self.generation.load(Ordering::Relaxed)
     }
 
+    /// Keeps the body of `kept` in `coding` for the next, if it is still there.
+    pub fn keep_form(&self, kept: &Kept, coding: Coding, form: Bytes, bytes_max: u64) -> Bytes {
+        let form = self.room.count(form);
+        let mut shelf = self.shelf();
+        if shelf.entries.peek(&kept.key).is_some() {
+            shelf.change(&kept.key, bytes_max, |entry| {
+                let own = entry.variants.iter_mut().find(|other| Arc::ptr_eq(&other.head, &kept.stored.head));
+                if let Some(stored) = own {
+                    stored.forms[coding as usize] = Some(form.clone());
+                }
+            });
+        }
+        form
+    }
+
     /// Until then nobody waits for anybody at this address.
     pub fn nobody_waits(&self, key: &str, until: Tick) {
         self.shelf().is_not_worth_waiting_for(key, until);
@@ -247,10 +270,10 @@ impl Entry {
         self.variants.iter().find(|stored| stored.head.selection.matches(request))
     }
 
-    fn weigh(&mut self, key: &str) -> u64 {
-        let variants = self.variants.iter().map(|stored| (stored.head.bytes() + stored.body.len()) as u64);
-        self.bytes = ENTRY_BYTES + key.len() as u64 + variants.sum::<u64>();
-        self.bytes
+    fn weigh(&mut self, key: &str) {
+        let heads = self.variants.iter().map(|stored| stored.head.bytes() as u64).sum::<u64>();
+        self.body_bytes = self.variants.iter().map(Stored::body_bytes).sum();
+        self.bytes = ENTRY_BYTES + key.len() as u64 + heads + self.body_bytes;
     }
 }
 
@@ -283,32 +306,43 @@ impl Shelf {
 
     /// Takes out one variant.
     fn take_out_one(&mut self, key: &str, gone: &Stored) {
-        let Some(entry) = self.entries.peek_mut(key) else { return };
-        let before = entry.bytes;
+        let Some(mut entry) = self.entries.pop(key) else { return };
+        self.less(&entry);
         entry.variants.retain(|other| !Arc::ptr_eq(&gone.head, &other.head));
-        if entry.variants.is_empty() {
-            self.take_out(key);
-            return;
+        if !entry.variants.is_empty() {
+            entry.weigh(key);
+            self.more(&entry);
+            self.entries.put(key.into(), entry);
         }
-        self.bytes = self.bytes - before + entry.weigh(key);
     }
 
     fn take_out(&mut self, key: &str) -> usize {
         let Some(entry) = self.entries.pop(key) else { return 0 };
-        self.bytes -= entry.bytes;
+        self.less(&entry);
         entry.variants.len()
+    }
+
+    fn more(&mut self, entry: &Entry) {
+        self.bytes += entry.bytes;
+        self.body_bytes += entry.body_bytes;
+    }
+
+    fn less(&mut self, entry: &Entry) {
+        self.bytes -= entry.bytes;
+        self.body_bytes -= entry.body_bytes;
     }
 
     /// Changes an entry, and drops the least recently used ones until all fits.
     fn change(&mut self, key: &Arc<str>, bytes_max: u64, with: impl FnOnce(&mut Entry)) {
-        let before = self.entries.peek(key).map_or(0, |entry| entry.bytes);
-        let entry = self.entries.get_or_insert_mut(Arc::clone(key), Entry::default);
-        with(entry);
-        let after = entry.weigh(key);
-        self.bytes = self.bytes - before + after;
+        let mut entry = self.entries.pop(key).unwrap_or_default();
+        self.less(&entry);
+        with(&mut entry);
+        entry.weigh(key);
+        self.more(&entry);
+        self.entries.put(Arc::clone(key), entry);
         while self.bytes > bytes_max {
             let Some((_, evicted)) = self.entries.pop_lru() else { return };
-            self.bytes -= evicted.bytes;
+            self.less(&evicted);
             self.figures.evictions += evicted.variants.len() as u64;
         }
     }
@@ -326,71 +360,9 @@ impl Shelf {
     }
 }
 
-/// The right to put in what one fetch brings. Dropped without that, those who wait look again, and one of them
-/// goes in its place.
+/// A stored response on its way to a client.
 #[derive(Debug)]
-pub struct Ticket {
-    store: Store,
-    key: Arc<str>,
-    /// Its number among the fetches.
-    id: u64,
-    waiting: watch::Sender<Option<Arriving>>,
-    promised: u64,
-}
-
-impl Ticket {
-    /// Asks for room for a body on its way: all of them together get as much as the store itself.
-    pub fn promise(&mut self, bytes: u64, bytes_max: u64) -> bool {
-        let mut shelf = self.store.shelf();
-        let fits = shelf.promised.saturating_add(bytes) <= bytes_max;
-        if fits {
-            shelf.promised += bytes;
-            self.promised += bytes;
-        }
-        fits
-    }
-
-    /// Lets those who wait read along.
-    pub fn announce(&self, arriving: Arriving) {
-        self.waiting.send_replace(Some(arriving));
-    }
-
-    /// Puts a response in, in the place of the one that was chosen by the same fields. Not if its address
-    /// was taken out in the meantime: it may be what was meant to go.
-    pub fn keep(self, stored: Stored, bytes_max: u64) {
-        self.settle(|shelf, key| {
-            shelf.is_worth_waiting_for(key);
-            shelf.change(key, bytes_max, |entry| {
-                entry.variants.retain(|other| other.head.selection != stored.head.selection);
-                entry.variants.insert(0, stored);
-                entry.variants.truncate(VARIANTS_MAX);
-            });
-        });
-    }
-
-    /// The answer is of no use to others: for a while nobody waits here, and what it takes the place of goes.
-    pub fn give_up(self, instead_of: Option<&Stored>, until: Tick) {
-        self.settle(|shelf, key| {
-            shelf.is_not_worth_waiting_for(key, until);
-            if let Some(gone) = instead_of {
-                shelf.take_out_one(key, gone);
-            }
-        });
-    }
-
-    /// Changes the store, if it is still wanted. Those who wait find it so when the ticket goes.
-    fn settle(&self, with: impl FnOnce(&mut Shelf, &Arc<str>)) {
-        let mut shelf = self.store.shelf();
-        if shelf.end(&self.key, self.id) {
-            with(&mut shelf, &self.key);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut shelf = self.store.shelf();
-        shelf.promised -= self.promised;
-        shelf.end(&self.key, self.id);
-    }
+pub struct Kept {
+    pub key: Arc<str>,
+    pub stored: Stored,
 }

@@ -8,7 +8,8 @@ use hyper::header::{
 };
 
 use super::freshness::date;
-use crate::web::etag;
+use crate::web::etag::{self, Comparison};
+use crate::web::range::{self, RangeAsk};
 
 /// What describes a body, which a 304 doesn't have (RFC 9110, section 15.4.5).
 const OF_A_BODY: [HeaderName; 5] = [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE];
@@ -48,7 +49,7 @@ pub fn ask_for_all(request: &mut HeaderMap) {
 /// Whether a 304 with `news` is about `stored`: it names no other version (RFC 9111, section 4.3.4).
 pub fn is_about(news: &HeaderMap, stored: &HeaderMap) -> bool {
     match (news.get(ETAG), stored.get(ETAG)) {
-        (Some(new), Some(old)) => etag::same(new.as_bytes(), old.as_bytes()),
+        (Some(new), Some(old)) => etag::same(new.as_bytes(), old.as_bytes(), Comparison::Weak),
         _ => true,
     }
 }
@@ -63,12 +64,27 @@ pub fn head_agrees(news: &HeaderMap, stored: &HeaderMap) -> bool {
 /// If-Modified-Since.
 pub fn not_modified(request: &HeaderMap, stored: &HeaderMap) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
-        let tag = stored.get(ETAG).map(HeaderValue::as_bytes);
-        return request.get_all(IF_NONE_MATCH).iter().any(|line| etag::names(line.as_bytes(), tag));
+        let tag = stored.get(ETAG).map_or(&b""[..], HeaderValue::as_bytes);
+        return request.get_all(IF_NONE_MATCH).iter().any(|line| etag::lists(line.as_bytes(), tag, Comparison::Weak));
     }
     let since = date(request.get(IF_MODIFIED_SINCE));
     let changed = date(stored.get(LAST_MODIFIED)).or_else(|| date(stored.get(DATE)));
     matches!((since, changed), (Some(since), Some(changed)) if changed <= since)
+}
+
+/// What `request` wants of a body of `length` bytes that came with `stored`.
+pub fn part(request: &HeaderMap, stored: &HeaderMap, length: usize) -> RangeAsk {
+    match request.get(RANGE).and_then(|range| range.to_str().ok()) {
+        Some(field) if still_is(request, stored) => range::range(field, length),
+        _ => RangeAsk::Whole,
+    }
+}
+
+/// If-Range (RFC 9110, section 13.1.5): a strong tag or the very date, or else the whole.
+fn still_is(request: &HeaderMap, stored: &HeaderMap) -> bool {
+    let Some(condition) = request.get(IF_RANGE) else { return true };
+    let is = |name| stored.get(name) == Some(condition);
+    if condition.as_bytes().starts_with(b"\"") { is(ETAG) } else { is(LAST_MODIFIED) }
 }
 
 /// Takes out of the head of a 304 what it does not have.
@@ -97,6 +113,19 @@ mod tests {
         }
         let other = head(&[("if-none-match", "\"x\""), ("if-modified-since", "Mon, 07 Nov 1994 08:49:37 GMT")]);
         assert!(!not_modified(&other, &stored));
+    }
+
+    #[test]
+    fn a_part_of_another_version_is_not_sent() {
+        let stored = head(&[("etag", "\"a\"")]);
+        for (condition, expected) in
+            [("\"a\"", RangeAsk::Part(0..2)), ("\"b\"", RangeAsk::Whole), ("W/\"a\"", RangeAsk::Whole)]
+        {
+            let mut request = head(&[("range", "bytes=0-1")]);
+            assert_eq!(part(&request, &stored, 10), RangeAsk::Part(0..2));
+            request.insert(IF_RANGE, condition.parse().expect("a value"));
+            assert_eq!(part(&request, &stored, 10), expected, "{condition}");
+        }
     }
 
     #[test]

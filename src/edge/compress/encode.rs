@@ -57,6 +57,12 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// All of a body in one turn.
+    pub fn whole(mut self, body: &[u8]) -> io::Result<Bytes> {
+        self.codec.writer().write_all(body)?;
+        self.codec.finish()
+    }
+
     fn encode(&mut self, data: Bytes) -> io::Result<Bytes> {
         self.waiting = data;
         self.encode_more()

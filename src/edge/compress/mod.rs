@@ -17,7 +17,8 @@ use hyper::{Method, StatusCode};
 
 use crate::settings::http::compress::CompressSettings;
 use crate::web::accept_encoding::{Coding, negotiate};
-use crate::web::conditional;
+use crate::web::etag::{self, Comparison};
+use crate::web::list;
 pub use encode::{Encoded, Encoder, Encoders};
 
 /// In this order where the client likes several alike: on a menu of 10 KiB, brotli takes four times zstd's time
@@ -53,15 +54,15 @@ impl Wish {
         }
     }
 
-    /// Makes the head that of the answer as it will be sent, and the encoder for its body. `bytes`: the body's
-    /// length, where it is known.
-    pub fn apply(
+    /// Makes the head that of the answer as it will be sent, and its body with `encoded`, which may give none.
+    /// `bytes`: the body's length, where it is known.
+    pub fn apply<T>(
         &self,
         head: &mut response::Parts,
         bytes: Option<u64>,
         settings: &CompressSettings,
-        encoders: &Encoders,
-    ) -> Option<Encoder> {
+        encoded: impl FnOnce(Coding) -> Option<T>,
+    ) -> Option<T> {
         if !settings.enabled || !is_public(&head.headers) {
             return None;
         }
@@ -83,23 +84,23 @@ impl Wish {
         // Also where it is sent as it is: a cache must not give one client's coding to another.
         vary(&mut head.headers);
         let coding = self.coding.filter(|_| !self.barred)?;
-        let encoder = if self.head_only { None } else { Some(encoders.encoder(coding, bytes)?) };
+        let body = if self.head_only { None } else { Some(encoded(coding)?) };
         head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.token()));
         head.headers.remove(CONTENT_LENGTH);
         // Ranges would be of other bytes than these.
         head.headers.remove(ACCEPT_RANGES);
         weaken(&mut head.headers);
-        encoder
+        body
     }
 
     /// The client holds what was once sent compressed, under the weak form of the tag: a 304 that says the
     /// strong one would not refresh it (RFC 9111, section 4.3.4).
     fn repeat_tag(&self, headers: &mut HeaderMap) {
-        let held = |tag: &str| {
-            let list = &self.if_none_match;
-            conditional::lists(list, tag, true) && !conditional::lists(list, tag, false)
+        let held = |tag: &HeaderValue| {
+            let (list, tag) = (self.if_none_match.as_bytes(), tag.as_bytes());
+            etag::lists(list, tag, Comparison::Weak) && !etag::lists(list, tag, Comparison::Strong)
         };
-        if headers.get(ETAG).and_then(|tag| tag.to_str().ok()).is_some_and(held) {
+        if headers.get(ETAG).is_some_and(held) {
             weaken(headers);
             vary(headers);
         }
@@ -108,9 +109,12 @@ impl Wish {
 
 /// Whether the answer is for everybody, and may be changed (RFC 9111, section 5.2.2.6).
 fn is_public(headers: &HeaderMap) -> bool {
-    let control = joined(headers, &CACHE_CONTROL).to_ascii_lowercase();
-    let directive = |one: &str| control.split(',').any(|said| said.split('=').next().unwrap_or("").trim() == one);
-    !headers.contains_key(SET_COOKIE) && !["private", "no-store", "no-transform"].iter().any(|one| directive(one))
+    let mut directives = headers.get_all(CACHE_CONTROL).iter().flat_map(|line| list::members(line.as_bytes()));
+    let forbids = |directive: &[u8]| {
+        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        ["private", "no-store", "no-transform"].iter().any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
+    };
+    !headers.contains_key(SET_COOKIE) && !directives.any(forbids)
 }
 
 fn is_worth_it(head: &response::Parts) -> bool {
@@ -157,9 +161,8 @@ fn weaken(headers: &mut HeaderMap) {
 }
 
 fn vary(headers: &mut HeaderMap) {
-    let said = joined(headers, &VARY);
-    let has = |name: &str| name.trim() == "*" || name.trim().eq_ignore_ascii_case(ACCEPT_ENCODING.as_str());
-    if !said.split(',').any(has) {
+    let has = |name: &[u8]| name == b"*" || name.eq_ignore_ascii_case(ACCEPT_ENCODING.as_str().as_bytes());
+    if !headers.get_all(VARY).iter().flat_map(|line| list::tokens(line.as_bytes())).any(has) {
         headers.append(VARY, HeaderValue::from_static("accept-encoding"));
     }
 }

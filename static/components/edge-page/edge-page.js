@@ -19,6 +19,7 @@ export class EdgePage {
     this.events = find("upstream-events");
     this.cache = find("shared-cache");
     this.configuration = find("configuration-panel");
+    this.routes = find("site-routes");
     this.settings = find("settings-list");
   }
 
@@ -40,6 +41,8 @@ export class EdgePage {
     this.upstreams.show(stack);
     this.configuration.show(stack);
     if (before === null || standing(before) !== standing(stack)) this.#readEvents();
+    // Somebody may have loaded another configuration elsewhere.
+    if (before?.configuration_loads !== stack.configuration_loads) this.#readRoutes();
     if (!document.hidden) this.#readCache();
     // Somebody may have chosen another policy on another page.
     const known = this.#setting(POLICY);
@@ -52,6 +55,10 @@ export class EdgePage {
 
   #readEvents() {
     return this.#attempt(async () => this.events.show((await call("GET", "/api/upstreams/events")).events));
+  }
+
+  #readRoutes() {
+    return this.#attempt(async () => this.routes.show(await call("GET", "/api/site")));
   }
 
   #readCache() {
@@ -111,7 +118,8 @@ export class EdgePage {
     return this.#attempt(
       async () => {
         this.#take(await call("PATCH", "/api/settings", { [key]: value }));
-        this.settings.say(`Changed ${key}. It holds from the next request on.`);
+        this.#readRoutes();
+        this.settings.say(`Changed ${key}.`);
       },
       (problem) => this.settings.refuse(key, place([`/${key}`], problem.problem.errors ?? []).placed.get(`/${key}`) ?? problem.message));
   }
