@@ -313,6 +313,7 @@ async fn drive<C>(
     let mut ending = false;
     loop {
         tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     log::debug!(target: "edge", "{}: {error}", info.peer);
