@@ -153,7 +153,7 @@ async fn forward<'a>(
         generation: way.generation,
         recorder: &shared.recorder,
     };
-    match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
+    match shared.cache.answer(&source, head, upload, exchange.root()).await {
         Ok(answer) => Ok(Found { answer, rules, wish, progress }),
         Err(Refused::Failed(failure)) => Err(refusal(&failure, progress.as_deref(), rules)),
         Err(Refused::NotCached) => Err(check::not_cached()),

@@ -188,8 +188,9 @@ impl Store {
     /// `leads`: others may wait for it, those of the selection if it is known.
     fn ticket(&self, shelf: &mut Shelf, ask: &Ask<'_>, selection: Option<Selection>, leads: bool) -> Ticket {
         shelf.next_fetch += 1;
-        let (id, (waiting, arriving)) = (shelf.next_fetch, watch::channel(None));
-        let fetch = Fetch { id, selection, arriving: leads.then_some(arriving) };
+        let id = shelf.next_fetch;
+        let (waiting, arriving) = leads.then(|| watch::channel(None)).unzip();
+        let fetch = Fetch { id, selection, arriving };
         if ask.generation == self.generation() {
             shelf.fetches.entry(Arc::clone(ask.key)).or_default().push(fetch);
         }
@@ -334,7 +335,8 @@ pub struct Ticket {
     key: Arc<str>,
     /// Its number among the fetches.
     id: u64,
-    waiting: watch::Sender<Option<Arriving>>,
+    /// None: nobody waits for it.
+    waiting: Option<watch::Sender<Option<Arriving>>>,
     promised: u64,
 }
 
@@ -352,7 +354,9 @@ impl Ticket {
 
     /// Lets those who wait read along.
     pub fn announce(&self, arriving: Arriving) {
-        self.waiting.send_replace(Some(arriving));
+        if let Some(waiting) = &self.waiting {
+            waiting.send_replace(Some(arriving));
+        }
     }
 
     /// Puts a response in, in the place of the one that was chosen by the same fields. Not if its address
