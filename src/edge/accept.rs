@@ -1,13 +1,15 @@
 //! The accept loop. It never waits for a client: handshakes are spawned.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::admission::Admission;
+use super::connection::Stop;
+use super::workers::Workers;
 use super::{Shared, connection};
 
 /// After accept(2) failed, mostly for want of file descriptors: long enough for some to be given back.
@@ -16,13 +18,28 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Refused connections are told of no more often: whoever makes too many must not fill the log as well.
 const WARN_EVERY: Duration = Duration::from_secs(1);
 
+/// Serves a connection on the thread that this runs on, whose runtime has yet to know the socket.
+async fn serve(
+    accepted: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    shared: Arc<Shared>,
+    stop: Stop,
+) {
+    match accepted.into_std().and_then(TcpStream::from_std) {
+        Ok(stream) => connection::serve(stream, peer, tls, shared, stop).await,
+        Err(error) => log::warn!(target: "edge", "{peer}: {error}"),
+    }
+}
+
 /// Accepts until told to stop, then drains for as long as was said, then cuts.
 pub async fn run(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     admission: Admission,
+    workers: Arc<Workers>,
     shared: Arc<Shared>,
-    mut stop: watch::Receiver<Option<Duration>>,
+    mut stop: Stop,
 ) {
     let mut connections = JoinSet::new();
     let (mut refused, mut warned) = (0_u64, None::<Instant>);
@@ -34,8 +51,8 @@ pub async fn run(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => match admission.admit(peer.ip(), shared.site.load().trusts(peer.ip()), &shared.limits) {
                     Some(place) => {
-                        let served = connection::serve(stream, peer, tls.clone(), Arc::clone(&shared), stop.clone());
-                        connections.spawn(async move {
+                        let served = serve(stream, peer, tls.clone(), Arc::clone(&shared), stop.clone());
+                        workers.spawn(&mut connections, async move {
                             served.await;
                             drop(place);
                         });

@@ -231,6 +231,7 @@ impl Rig {
             settings: settings.clone(),
             probe_key: probe_key(),
             limits: options.limits,
+            workers: 1,
             via: "roundtrip".to_owned(),
         };
         let edge = Edge::start(config, recorder.clone()).unwrap();
