@@ -390,3 +390,13 @@ async fn an_early_answer_is_delivered_at_once() {
     client.write(&format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 9\r\n\r\nhello", rig.host)).await;
     assert_eq!(status(&client.read_until("\r\n\r\nno").await), 403);
 }
+
+/// It is moved whenever it is handed on, and lies in the cache for as long as the answer takes.
+#[tokio::test]
+async fn a_request_under_way_takes_little_room() {
+    let balancer = Balancer::new(Vec::new(), Settings::default(), SECRET.to_owned());
+    let (head, upload) = request().into_parts();
+    let (caller, root) = (caller(), detailed());
+    let bytes = size_of_val(&balancer.forward(&head, upload, &caller, &root));
+    assert!(bytes <= 2_560, "{bytes} bytes");
+}

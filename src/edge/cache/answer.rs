@@ -138,7 +138,7 @@ pub(super) struct Get<'a> {
 }
 
 impl Get<'_> {
-    async fn answer(self) -> Result<Found, Refused> {
+    async fn answer(&self) -> Result<Found, Refused> {
         let mut deadline = None;
         let mut patient = true;
         // Why it has waited.

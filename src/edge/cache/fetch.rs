@@ -86,7 +86,7 @@ impl Found {
 
 impl Get<'_> {
     /// Asks the upstream: whether `stale` has changed if that can be asked, or else for all.
-    pub(super) async fn fetch(self, ticket: Ticket, stale: Option<Stored>, why: Why) -> Result<Found, Refused> {
+    pub(super) async fn fetch(&self, ticket: Ticket, stale: Option<Stored>, why: Why) -> Result<Found, Refused> {
         let can_ask = self.head.method == Method::GET && !self.is_partial();
         let asked_about = stale.clone().filter(|stale| can_ask && validate::has_validator(&stale.head.headers));
         let at = Tick::now();
@@ -147,7 +147,7 @@ impl Get<'_> {
     }
 
     /// A 304 to our question: what is stored is good again, with the fields that came.
-    fn validated(self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
+    fn validated(&self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
         let by = By::of(&answer);
         let mut head = answer.head;
         (head.status, head.headers) = (stale.head.status, freshened(&stale.head.headers, &head.headers));
@@ -168,7 +168,7 @@ impl Get<'_> {
     }
 
     /// The answer to a HEAD tells about the GET's (RFC 9111, section 4.3.5): good again, or gone.
-    fn headed(self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
+    fn headed(&self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
         let mut forwarded = Forwarded::because(Why::Stale);
         if answer.head.status == StatusCode::OK && stale.head.status == StatusCode::OK {
             let as_get = Asked { method: &Method::GET, ..self.asked(at) };
@@ -190,7 +190,7 @@ impl Get<'_> {
     }
 
     /// Another answer: kept on its way if it may be.
-    fn pass_on(self, mut ticket: Ticket, stale: Option<&Stored>, answer: Answer, why: Why, at: Tick) -> Found {
+    fn pass_on(&self, mut ticket: Ticket, stale: Option<&Stored>, answer: Answer, why: Why, at: Tick) -> Found {
         let object_bytes = self.source.rule.max_object_bytes.unwrap_or(self.settings.object_bytes);
         let length = answer.body.size_hint().exact();
         let fits = length.is_none_or(|length| length <= object_bytes);
