@@ -20,9 +20,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http_body_util::BodyExt;
 use hyper::header::HOST;
 use hyper::{Request, Response};
 use rig::{Options, Rig, SECRET, Upstream, body, configs, field, nobody, raw_upstream, soon, status, until};
+use roundtrip::balancer::answer::Answer;
 use roundtrip::balancer::failure::Failure;
 use roundtrip::balancer::upload::Upload;
 use roundtrip::balancer::{Balancer, Caller};
@@ -66,6 +68,16 @@ fn request() -> Request<Upload> {
     Request::get("/").header(HOST, "a").body(Upload::Empty).unwrap()
 }
 
+async fn forward(
+    balancer: &Balancer,
+    request: Request<Upload>,
+    caller: &Caller,
+    root: &Span,
+) -> Result<Answer, Failure> {
+    let (head, upload) = request.into_parts();
+    balancer.forward(&head, upload, caller, root).await
+}
+
 fn caller() -> Caller {
     Caller::at(Ipv4Addr::LOCALHOST.into())
 }
@@ -73,7 +85,7 @@ fn caller() -> Caller {
 /// The candidates of one request's choice.
 async fn choices(balancer: &Balancer) -> Vec<Candidate> {
     let root = detailed();
-    soon(balancer.forward(request(), &caller(), &root)).await.unwrap();
+    soon(forward(balancer, request(), &caller(), &root)).await.unwrap();
     let spans = root.trace().finish();
     serde_json::from_value(attribute(named(&spans, "Choose an instance")[0], CANDIDATES)).unwrap()
 }
@@ -106,7 +118,7 @@ async fn p2c_uses_them_all_and_says_why() {
         assert_eq!(status(&rig.get("/", "").await), 200);
     }
     let root = detailed();
-    let answer = soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
+    let answer = soon(forward(&rig.balancer, request(), &caller(), &root)).await.unwrap();
     let spans = root.trace().finish();
     let choice = named(&spans, "Choose an instance")[0];
     let candidates: Vec<Candidate> = serde_json::from_value(attribute(choice, CANDIDATES)).unwrap();
@@ -133,8 +145,11 @@ async fn kept_connections_are_used_again_and_the_trace_says_so() {
         *peers.entry(*peer).or_default() += 1;
     }
     assert_eq!(peers.into_values().collect::<Vec<_>>(), [5]);
+    // A connection stays with the thread that opened it, which this one has yet to do.
+    let first = soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
+    soon(first.body.collect()).await.unwrap();
     let root = detailed();
-    soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
+    soon(forward(&rig.balancer, request(), &caller(), &root)).await.unwrap();
     let spans = root.trace().finish();
     let attempt = named(&spans, "Forward to an instance")[0];
     assert_eq!(attribute(attempt, "http.connection.reused"), true);
@@ -152,7 +167,7 @@ async fn a_connect_failure_goes_to_another_instance_body_and_all() {
     dead.kill();
     until(|| dead.open.load(Ordering::SeqCst) == 0 || std::net::TcpStream::connect(dead.address).is_err()).await;
     let root = detailed();
-    let answer = soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
+    let answer = soon(forward(&rig.balancer, request(), &caller(), &root)).await.unwrap();
     assert_eq!(answer.upstream, "i2");
     let spans = root.trace().finish();
     let [first, second] = named(&spans, "Forward to an instance")[..] else { panic!("{spans:?}") };
@@ -197,7 +212,7 @@ async fn the_try_over_a_connection_that_turns_out_dead_has_a_span() {
     let found = async {
         loop {
             let root = detailed();
-            let answer = rig.balancer.forward(request(), &caller(), &root).await.unwrap();
+            let answer = forward(&rig.balancer, request(), &caller(), &root).await.unwrap();
             assert_eq!(answer.head.status, 200);
             let spans = root.trace().finish();
             if let [dead] = named(&spans, "Find the kept connection closed")[..] {
@@ -269,7 +284,7 @@ async fn with_fewer_than_half_healthy_all_are_used_and_the_trace_says_so() {
     let mut whys = String::new();
     for _ in 0..3 {
         let root = detailed();
-        soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
+        soon(forward(&rig.balancer, request(), &caller(), &root)).await.unwrap();
         let spans = root.trace().finish();
         whys.push_str(&attribute(named(&spans, "Choose an instance")[0], "roundtrip.balancer.why").to_string());
     }
@@ -280,15 +295,15 @@ async fn with_fewer_than_half_healthy_all_are_used_and_the_trace_says_so() {
 async fn nobody_to_ask_is_told_from_nobody_who_answers() {
     let settings = Settings::default();
     let none = Balancer::new(Vec::new(), settings.clone(), SECRET.to_owned());
-    assert!(matches!(none.forward(request(), &caller(), &detailed()).await, Err(Failure::NoneLeft)));
+    assert!(matches!(forward(&none, request(), &caller(), &detailed()).await, Err(Failure::NoneLeft)));
     let dead = Balancer::new(configs(&[nobody(), nobody()], false), settings.clone(), SECRET.to_owned());
     assert!(matches!(
-        dead.forward(request(), &caller(), &detailed()).await,
+        forward(&dead, request(), &caller(), &detailed()).await,
         Err(Failure::Unreachable { tried: 2, .. })
     ));
     let breaking = raw_upstream(|stream| async move { drop(stream) }).await;
     let broken = Balancer::new(configs(&[breaking], false), settings, SECRET.to_owned());
-    assert!(matches!(broken.forward(request(), &caller(), &detailed()).await, Err(Failure::Broken { .. })));
+    assert!(matches!(forward(&broken, request(), &caller(), &detailed()).await, Err(Failure::Broken { .. })));
 }
 
 #[tokio::test]
@@ -358,7 +373,7 @@ async fn connections_are_not_left_behind() {
     let upstream = Upstream::saying("hello").await;
     let balancer = Balancer::new(configs(&[upstream.address], false), Settings::default(), SECRET.to_owned());
     soon(balancer.ready()).await;
-    soon(balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    soon(forward(&balancer, request(), &caller(), &detailed())).await.unwrap();
     drop(balancer);
     until(|| upstream.open.load(Ordering::SeqCst) == 0).await;
 }
@@ -374,4 +389,14 @@ async fn an_early_answer_is_delivered_at_once() {
     let mut client = rig.connect().await;
     client.write(&format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 9\r\n\r\nhello", rig.host)).await;
     assert_eq!(status(&client.read_until("\r\n\r\nno").await), 403);
+}
+
+/// It is moved whenever it is handed on, and lies in the cache for as long as the answer takes.
+#[tokio::test]
+async fn a_request_under_way_takes_little_room() {
+    let balancer = Balancer::new(Vec::new(), Settings::default(), SECRET.to_owned());
+    let (head, upload) = request().into_parts();
+    let (caller, root) = (caller(), detailed());
+    let bytes = size_of_val(&balancer.forward(&head, upload, &caller, &root));
+    assert!(bytes <= 2_560, "{bytes} bytes");
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Request, Response};
 
 use super::answer::{Answer, AnswerBody, is_event_stream};
 use super::connection::{ConnectError, Connection, SendError};
 use super::failure::Failure;
 use super::in_flight::InFlight;
-use super::spare::Spare;
 use super::upgrade::Switched;
-use super::upload::{Progress, Upload};
+use super::upload::{Progress, Replay, Upload};
 use super::upstream::{Outcome, Upstream};
 use super::{Balancer, expect, framing, upgrade};
 use crate::observe::clock::Tick;
@@ -48,8 +48,8 @@ impl Bounds<'_> {
 /// An attempt without an answer.
 pub struct Lost {
     pub failure: Failure,
-    /// The request, if nothing of it was written.
-    pub whole: Option<Box<Request<Upload>>>,
+    /// The request's body, if nothing of the request was written.
+    pub whole: Option<Upload>,
     /// Time that counts against the deadline.
     pub spent: Duration,
 }
@@ -58,32 +58,30 @@ impl Balancer {
     /// Asks one upstream. With the answer comes the time that counts against the deadline.
     pub(super) async fn attempt(
         &self,
-        mut request: Request<Upload>,
+        head: &Parts,
+        mut upload: Upload,
         mut in_flight: InFlight,
-        spare: Option<&Spare>,
+        replay: Option<&Replay>,
         bounds: Bounds<'_>,
         span: &Span,
     ) -> Result<(Answer, Duration), Lost> {
         let upstream = std::sync::Arc::clone(in_flight.upstream());
-        self.address_to(&upstream, &mut request, span);
         let started = Tick::now();
         if let Some(connection) = upstream.pool.take() {
             let found = Tick::now();
             span.record(Hop::Balancer, "Take a kept connection", started, found);
             span.attribute("http.connection.reused", || true);
-            let progress = request.body().progress();
-            request = match exchange(connection, request, &upstream, &progress, bounds).await {
+            let progress = upload.progress();
+            let request = self.addressed(head, upload, &upstream, span);
+            upload = match Box::pin(exchange(connection, request, &upstream, &progress, bounds)).await {
                 Ok((connection, response)) => {
                     return Ok(accept(connection, response, in_flight, &progress, started, bounds));
                 }
-                Err(Failed::Unsent(whole)) => *whole,
-                Err(failed) => match (failed, spare.and_then(Spare::again)) {
+                Err(Failed::Unsent(whole)) => whole,
+                Err(failed) => match (failed, replay.and_then(Replay::again)) {
                     // It was closed while the request was on its way (RFC 9112, section 9.3.1): so are the
                     // others, most likely.
-                    (Failed::Closed(_), Some(mut again)) => {
-                        self.address_to(&upstream, &mut again, span);
-                        again
-                    }
+                    (Failed::Closed(_), Some(again)) => again,
                     (failed, _) => return Err(blame(failed, &mut in_flight, &progress, started, bounds)),
                 },
             };
@@ -93,51 +91,54 @@ impl Balancer {
         let opening = span.child(Hop::Balancer, "Open a connection");
         span.attribute("http.connection.reused", || false);
         let (target, addresses) = upstream.place();
-        let connection =
-            match Connection::open(&target, &addresses, bounds.at_most(bounds.rules.timeouts.connect)).await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    opening.status(Status::Error).attribute("error.message", || error.to_string());
-                    return Err(not_connected(error, request, &mut in_flight, started, bounds));
-                }
-            };
+        let patience = bounds.at_most(bounds.rules.timeouts.connect);
+        // In a box, for it is large, and most requests find a connection.
+        let connection = match Box::pin(Connection::open(&target, &addresses, patience)).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                opening.status(Status::Error).attribute("error.message", || error.to_string());
+                return Err(not_connected(error, upload, &mut in_flight, started, bounds));
+            }
+        };
         opening.end();
-        let progress = request.body().progress();
-        match exchange(connection, request, &upstream, &progress, bounds).await {
+        let progress = upload.progress();
+        let request = self.addressed(head, upload, &upstream, span);
+        match Box::pin(exchange(connection, request, &upstream, &progress, bounds)).await {
             Ok((connection, response)) => Ok(accept(connection, response, in_flight, &progress, started, bounds)),
             Err(failed) => Err(blame(failed, &mut in_flight, &progress, started, bounds)),
         }
     }
 
-    /// Writes what this upstream is to know: the span it works beneath, and to our own, whose request it is.
-    fn address_to(&self, upstream: &Upstream, request: &mut Request<Upload>, span: &Span) {
+    /// The request with what this upstream is to know: the span it works beneath, and to our own, whose request
+    /// it is.
+    fn addressed(&self, head: &Parts, upload: Upload, upstream: &Upstream, span: &Span) -> Request<Upload> {
         let context = span.trace().context();
+        let mut request = Request::from_parts(head.clone(), upload);
         let headers = request.headers_mut();
         // The caller's flag is passed on for those behind us (W3C Trace Context, section 3.2.2.5); what we
         // record ourselves doesn't depend on it.
         let before = headers.get(TRACEPARENT).and_then(|value| TraceParent::parse(value.to_str().ok()?));
         let sampled = context.detail || before.is_some_and(|before| before.sampled);
         let parent = TraceParent { trace_id: context.trace_id, parent: span.id(), sampled };
-        set(headers, TRACEPARENT, &parent.to_string());
+        set(headers, TRACEPARENT, &parent.to_bytes());
         if upstream.own {
             let claim = HopClaim { key: context.key, detail: context.detail, bypass_caches: context.bypass_caches };
-            set(headers, HOP, &claim.to_header(self.0.hop_secret()));
-        } else {
-            // A retry may go from an instance of ours to a foreign one.
-            headers.remove(HOP);
+            set(headers, HOP, claim.to_header(self.0.hop_secret()).as_bytes());
         }
+        expect::announce(&mut request);
+        request
     }
 }
 
-fn set(headers: &mut hyper::HeaderMap, name: HeaderName, value: &str) {
+fn set(headers: &mut hyper::HeaderMap, name: HeaderName, value: &[u8]) {
     // Hex, dots and dashes only; a secret that is no header value reaches nobody.
-    if let Ok(value) = HeaderValue::from_str(value) {
+    if let Ok(value) = HeaderValue::from_bytes(value) {
         headers.insert(name, value);
     }
 }
 
 enum Failed {
-    Unsent(Box<Request<Upload>>),
+    Unsent(Upload),
     /// Before a byte of an answer came.
     Closed(String),
     Broken(String),
@@ -148,32 +149,42 @@ enum Failed {
     },
 }
 
-async fn exchange(
+/// Sends at once, so that what is waited in has no room for the request.
+fn exchange<'a>(
     mut connection: Connection,
-    mut request: Request<Upload>,
-    upstream: &Upstream,
-    progress: &Progress,
-    bounds: Bounds<'_>,
-) -> Result<(Connection, Response<Incoming>), Failed> {
-    expect::announce(&mut request);
+    request: Request<Upload>,
+    upstream: &'a Upstream,
+    progress: &'a Progress,
+    bounds: Bounds<'a>,
+) -> impl Future<Output = Result<(Connection, Response<Incoming>), Failed>> + 'a {
     let switching = upgrade::is_asked(request.headers());
-    let patience = bounds.at_most(bounds.rules.timeouts.head);
-    let sent = tokio::select! {
-        biased;
-        sent = connection.send(request) => sent,
-        () = progress.clone().upstream_overdue(patience, bounds.left) => {
-            return Err(Failed::TooSlow { waited: patience });
-        }
-    };
+    let sent = connection.send(request);
+    async move {
+        let patience = bounds.at_most(bounds.rules.timeouts.head);
+        let overdue = progress.upstream_overdue(patience, bounds.left, connection.alarm());
+        let sent = tokio::select! {
+            biased;
+            sent = sent => sent,
+            () = overdue => return Err(Failed::TooSlow { waited: patience }),
+        };
+        judge(sent, switching, upstream).map(|response| (connection, response))
+    }
+}
+
+fn judge(
+    sent: Result<Response<Incoming>, SendError>,
+    switching: bool,
+    upstream: &Upstream,
+) -> Result<Response<Incoming>, Failed> {
     match sent {
         Ok(response) if upgrade::is_unasked(&response, switching) => {
             Err(Failed::Broken("it switched protocols".into()))
         }
         Ok(response) => match framing::doubt(response.headers()) {
             Some(doubt) => Err(Failed::Broken(doubt.into())),
-            None => Ok((connection, response)),
+            None => Ok(response),
         },
-        Err(SendError::Unsent(request)) => Err(Failed::Unsent(request)),
+        Err(SendError::Unsent(upload)) => Err(Failed::Unsent(upload)),
         // hyper calls an error of the body that it was given the user's.
         Err(SendError::Closed(error) | SendError::Broken(error)) if error.is_user() => Err(Failed::Upload),
         Err(SendError::Closed(error)) => Err(Failed::Closed(in_words(&error, upstream))),
@@ -240,7 +251,7 @@ fn accept(
 
 fn not_connected(
     error: ConnectError,
-    request: Request<Upload>,
+    upload: Upload,
     in_flight: &mut InFlight,
     started: Tick,
     bounds: Bounds<'_>,
@@ -261,7 +272,7 @@ fn not_connected(
         }
         ConnectError::Certificate(reason) => Failure::Certificate { upstream, reason },
     };
-    Lost { failure, whole: Some(Box::new(request)), spent }
+    Lost { failure, whole: Some(upload), spent }
 }
 
 fn blame(failed: Failed, in_flight: &mut InFlight, progress: &Progress, started: Tick, bounds: Bounds<'_>) -> Lost {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use rustls::{AlertDescription, CertificateError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsConnector;
 
 use super::head_limit::{HeadLimit, Limited};
@@ -29,6 +30,8 @@ pub struct Connection {
     sender: http1::SendRequest<Upload>,
     driver: AbortHandle,
     limit: Arc<HeadLimit>,
+    /// Bounds its exchanges, one after another: to put a timer off is cheaper than to set a new one.
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl Drop for Connection {
@@ -55,8 +58,8 @@ pub enum ConnectError {
 /// Why sending did not lead to an answer.
 #[derive(Debug)]
 pub enum SendError {
-    /// Nothing of it was written: here it is again.
-    Unsent(Box<Request<Upload>>),
+    /// Nothing of the request was written: here is its body again.
+    Unsent(Upload),
     /// The connection was closed before a byte of an answer came.
     Closed(hyper::Error),
     /// The connection broke, or what came back was no HTTP.
@@ -98,7 +101,8 @@ impl Connection {
                 log::debug!(target: "balancer", "a connection ended: {error}");
             }
         });
-        Ok(Self { sender, driver: driver.abort_handle(), limit })
+        let alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
+        Ok(Self { sender, driver: driver.abort_handle(), limit, alarm })
     }
 
     /// Whether a request can be sent at once.
@@ -115,16 +119,26 @@ impl Connection {
         self.sender.ready().await.is_ok()
     }
 
-    /// Sends and waits for the answer's head.
-    pub async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>, SendError> {
+    /// Sends, and then waits for the answer's head.
+    pub fn send(
+        &mut self,
+        request: Request<Upload>,
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
         self.limit.begin();
-        let sent = self.sender.try_send_request(request).await;
-        let silent = self.limit.end() == 0;
-        sent.map_err(|mut error| match error.take_message() {
-            Some(request) => SendError::Unsent(Box::new(request)),
-            None if silent => SendError::Closed(error.into_error()),
-            None => SendError::Broken(error.into_error()),
-        })
+        let (sent, limit) = (self.sender.try_send_request(request), Arc::clone(&self.limit));
+        async move {
+            let sent = sent.await;
+            let silent = limit.end() == 0;
+            sent.map_err(|mut error| match error.take_message() {
+                Some(request) => SendError::Unsent(request.into_body()),
+                None if silent => SendError::Closed(error.into_error()),
+                None => SendError::Broken(error.into_error()),
+            })
+        }
+    }
+
+    pub fn alarm(&mut self) -> Pin<&mut Sleep> {
+        self.alarm.as_mut()
     }
 }
 

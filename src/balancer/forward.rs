@@ -5,18 +5,19 @@
 //! byte of an answer or a gateway's error came back, as long as its body was kept whole. Each upstream is
 //! asked at most once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::RETRY_AFTER;
-use hyper::{HeaderMap, Request};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method};
 
 use super::answer::Answer;
 use super::attempt::{Bounds, Lost};
 use super::choice::{Choice, Nobody, Tried, eligible};
 use super::failure::Failure;
 use super::known::now;
-use super::spare::Spare;
-use super::upload::Upload;
+use super::upload::{Replay, Upload};
 use super::{Balancer, Caller};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -28,45 +29,51 @@ use crate::settings::balancer::BalancerSettings;
 /// Whoever asks for a longer pause before the next attempt gets no next attempt.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
 
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// One request under way through the balancer.
 struct Run<'a> {
     balancer: &'a Balancer,
+    head: &'a Parts,
     caller: &'a Caller,
     parent: &'a Span,
-    rules: BalancerSettings,
-    spare: Option<Spare>,
+    rules: Arc<BalancerSettings>,
+    /// Its body, where it may be sent twice.
+    replay: Option<Replay>,
     tried: Tried,
     /// Time that counts against the deadline.
     spent: Duration,
     /// The last error that an upstream answered: better than any of our own.
-    held: Option<Answer>,
+    held: Option<Box<Answer>>,
     failure: Option<Failure>,
 }
 
 /// What an attempt left for the next one.
 struct Next {
-    request: Request<Upload>,
+    upload: Upload,
     wait: Duration,
 }
 
 impl Balancer {
-    /// Sends `request` (target in origin-form, `Host` set, hop-by-hop fields gone) and returns as soon as
+    /// Sends a request (target in origin-form, `Host` set, hop-by-hop fields gone) and returns as soon as
     /// an answer's head is there. Spans hang beneath `parent`. Dropping the future ends the work upstream.
     pub async fn forward(
         &self,
-        mut request: Request<Upload>,
+        head: &Parts,
+        mut upload: Upload,
         caller: &Caller,
         parent: &Span,
     ) -> Result<Answer, Failure> {
         let rules = self.0.rules();
         self.0.deposit(&rules, now());
-        let spare = Spare::of(&mut request, caller);
+        let replay = is_repeatable(head, caller).then(|| upload.keep());
         let mut run = Run {
             balancer: self,
+            head,
             caller,
             parent,
             rules,
-            spare,
+            replay,
             tried: Tried::new(),
             spent: Duration::ZERO,
             held: None,
@@ -77,12 +84,12 @@ impl Balancer {
                 Ok(choice) => choice,
                 Err(failure) => return run.give_up(failure),
             };
-            let Next { request: next, wait } = match run.attempt(choice, request).await {
-                Attempted::Over(answer) => return Ok(answer),
+            let Next { upload: next, wait } = match run.attempt(choice, upload).await {
+                Attempted::Over(answer) => return Ok(*answer),
                 Attempted::Lost(failure) => return run.give_up(failure),
                 Attempted::Again(next) => next,
             };
-            request = next;
+            upload = next;
             if !wait.is_zero() {
                 let pause = run.parent.child(Hop::Balancer, "Wait before another attempt");
                 tokio::time::sleep(wait).await;
@@ -94,7 +101,7 @@ impl Balancer {
 }
 
 enum Attempted {
-    Over(Answer),
+    Over(Box<Answer>),
     Lost(Failure),
     Again(Next),
 }
@@ -144,16 +151,16 @@ impl Run<'_> {
     }
 
     /// Asks the chosen one. Says in the trace why nobody else is asked after it.
-    async fn attempt(&mut self, choice: Choice, request: Request<Upload>) -> Attempted {
+    async fn attempt(&mut self, choice: Choice, upload: Upload) -> Attempted {
         let Choice { in_flight, stick_to, .. } = choice;
-        let upstream = std::sync::Arc::clone(in_flight.upstream());
+        let upstream = Arc::clone(in_flight.upstream());
         self.tried.push(upstream.serial);
         let span = self.parent.child(Hop::Balancer, FORWARD);
         span.attribute("roundtrip.instance", || upstream.id())
             .attribute("roundtrip.balancer.attempt", || self.tried.len())
             .attribute("server.address", || upstream.place().0.authority());
         let bounds = Bounds { rules: &self.rules, left: self.left() };
-        let attempted = self.balancer.attempt(request, in_flight, self.spare.as_ref(), bounds, &span).await;
+        let attempted = self.balancer.attempt(self.head, upload, in_flight, self.replay.as_ref(), bounds, &span).await;
         let not_again = |why: &'static str| {
             span.attribute("roundtrip.balancer.not_again", || why);
         };
@@ -162,17 +169,17 @@ impl Run<'_> {
                 self.spent += spent;
                 answer.stick_to = stick_to;
                 if !matches!(answer.head.status.as_u16(), 502..=504) {
-                    return Attempted::Over(answer);
+                    return Attempted::Over(Box::new(answer));
                 }
                 span.status(Status::Error).attribute("error.type", || answer.head.status.as_str().to_owned());
                 match self.again(None, Some(&answer.head.headers)) {
                     Ok(next) => {
-                        self.hold(answer).await;
+                        Box::pin(self.hold(answer)).await;
                         Attempted::Again(next)
                     }
                     Err(why) => {
                         not_again(why);
-                        Attempted::Over(answer)
+                        Attempted::Over(Box::new(answer))
                     }
                 }
             }
@@ -203,7 +210,7 @@ impl Run<'_> {
         let kept = body.keep().await;
         self.spent += Tick::now().since(began);
         match kept {
-            Some(body) => self.held = Some(Answer { body, head, upstream, ..answer }),
+            Some(body) => self.held = Some(Box::new(Answer { body, head, upstream, ..answer })),
             None => {
                 let reason = format!("its answer {status} was cut, or too long or too slow to be kept");
                 self.failure = Some(self.worst(Failure::Broken { upstream, reason }));
@@ -212,14 +219,14 @@ impl Run<'_> {
     }
 
     /// Whether another upstream may be asked: with what, and after which pause; or why not. `whole`: the
-    /// request, of which nothing was written. `head`: of the error that was answered.
-    fn again(&mut self, whole: Option<Box<Request<Upload>>>, head: Option<&HeaderMap>) -> Result<Next, &'static str> {
+    /// body of a request of which nothing was written. `head`: of the error that was answered.
+    fn again(&mut self, whole: Option<Upload>, head: Option<&HeaderMap>) -> Result<Next, &'static str> {
         let rules = &self.rules;
         if self.tried.len() as u64 >= rules.attempts {
             return Err("it was the last attempt");
         }
         let untouched = whole.is_some();
-        if !untouched && self.spare.is_none() {
+        if !untouched && self.replay.is_none() {
             return Err("a second time might do it twice");
         }
         let roster = &self.balancer.0;
@@ -244,15 +251,15 @@ impl Run<'_> {
         if self.left().is_some_and(|left| left <= wait) {
             return Err("the deadline is near");
         }
-        let request = match (whole, &self.spare) {
-            (Some(whole), _) => *whole,
-            (None, Some(spare)) => spare.again().ok_or("its body is too long to be sent again")?,
+        let upload = match (whole, &self.replay) {
+            (Some(whole), _) => whole,
+            (None, Some(replay)) => replay.again().ok_or("its body is too long to be sent again")?,
             (None, None) => return Err("a second time might do it twice"),
         };
         if !roster.withdraw(rules, now) {
             return Err("the retry budget is used up");
         }
-        Ok(Next { request, wait })
+        Ok(Next { upload, wait })
     }
 
     /// What is left until the deadline; None without one.
@@ -280,9 +287,19 @@ impl Run<'_> {
 
     fn give_up(mut self, failure: Failure) -> Result<Answer, Failure> {
         match self.held.take() {
-            Some(answer) => Ok(answer),
+            Some(answer) => Ok(*answer),
             None => Err(self.worst(failure)),
         }
+    }
+}
+
+/// Whether it may be sent twice (RFC 9110, section 9.2.2). An `Idempotency-Key` makes a POST repeatable where
+/// the route says that it heeds one.
+fn is_repeatable(head: &Parts, caller: &Caller) -> bool {
+    match head.method {
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE => true,
+        Method::POST => caller.idempotency_key_counts && head.headers.contains_key(IDEMPOTENCY_KEY),
+        _ => false,
     }
 }
 

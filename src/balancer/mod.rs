@@ -22,7 +22,6 @@ mod known;
 mod pool;
 mod queue;
 mod roster;
-mod spare;
 pub mod target;
 mod turns;
 pub mod upgrade;

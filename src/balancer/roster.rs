@@ -21,7 +21,7 @@ use crate::policy::health::State;
 use crate::policy::random;
 use crate::policy::retry_budget::RetryBudget;
 use crate::settings::balancer::{BalancerPolicy, BalancerSettings};
-use crate::settings::runtime::Settings;
+use crate::settings::runtime::{Settings, Snapshot};
 
 /// Bytes of a token: nobody guesses one, nor takes two for the same.
 const TOKEN_BYTES: usize = 12;
@@ -37,6 +37,8 @@ pub struct Roster {
     /// Held while it is decided whether one may be ejected.
     pub ejecting: Mutex<()>,
     own: ArcSwap<PoolRules>,
+    /// What holds, and what it was made of.
+    effective: ArcSwap<Effective>,
     turns: Mutex<Turns>,
     budget: Mutex<RetryBudget>,
     hop_secret: String,
@@ -50,6 +52,24 @@ pub struct PoolRules {
     pub policy: Option<BalancerPolicy>,
     /// A breaker answers in the upstream's place: not before a service whose every answer is to come through.
     pub without_breaker: bool,
+}
+
+#[derive(Debug)]
+struct Effective {
+    settings: Arc<Snapshot>,
+    own: Arc<PoolRules>,
+    rules: Arc<BalancerSettings>,
+}
+
+impl Effective {
+    fn new(settings: Arc<Snapshot>, own: Arc<PoolRules>) -> Self {
+        let mut rules = settings.balancer;
+        rules.policy = own.policy.unwrap_or(rules.policy);
+        if own.without_breaker && rules.breaker.mode == breaker::Mode::On {
+            rules.breaker.mode = breaker::Mode::Off;
+        }
+        Self { settings, own, rules: Arc::new(rules) }
+    }
 }
 
 /// An upstream and its health check, which ends with the last list that it is in.
@@ -73,6 +93,7 @@ impl Roster {
         let roster = Arc::new(Self {
             members: ArcSwap::default(),
             events: Events::default(),
+            effective: ArcSwap::from_pointee(Effective::new(Arc::clone(&settings.snapshot()), Arc::default())),
             settings,
             places: Notify::new(),
             queue: Queue::default(),
@@ -135,13 +156,14 @@ impl Roster {
         tag.as_ref().iter().take(TOKEN_BYTES).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    pub fn rules(&self) -> BalancerSettings {
-        let mut rules = self.settings.snapshot().balancer;
-        let own = self.own.load();
-        rules.policy = own.policy.unwrap_or(rules.policy);
-        if own.without_breaker && rules.breaker.mode == breaker::Mode::On {
-            rules.breaker.mode = breaker::Mode::Off;
+    pub fn rules(&self) -> Arc<BalancerSettings> {
+        let (effective, settings, own) = (self.effective.load(), self.settings.snapshot(), self.own.load());
+        if Arc::ptr_eq(&effective.settings, &settings) && Arc::ptr_eq(&effective.own, &own) {
+            return Arc::clone(&effective.rules);
         }
+        let effective = Effective::new(Arc::clone(&settings), Arc::clone(&own));
+        let rules = Arc::clone(&effective.rules);
+        self.effective.store(Arc::new(effective));
         rules
     }
 

@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::HeaderMap;
 use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
 
 use super::expect::{Held, Hold, Word};
 use crate::observe::clock::Tick;
@@ -316,35 +317,49 @@ impl Progress {
 
     /// Waits until the upstream alone has kept us waiting for `patience` at one time, or for `in_all`. While it
     /// is the client's turn no time counts: the client's body has a bound of its own.
-    pub async fn upstream_overdue(mut self, patience: Duration, in_all: Option<Duration>) {
-        let (started, mut since, mut client) = (self.started, self.started, Duration::ZERO);
-        let wait = |since: Tick, client: Duration| {
-            let at_once = left(since, patience);
-            in_all.map_or(at_once, |in_all| at_once.min(left(started, in_all + client)))
+    pub async fn upstream_overdue(&self, patience: Duration, in_all: Option<Duration>, mut alarm: Pin<&mut Sleep>) {
+        let bounds = Patience { started: self.started, at_once: patience, in_all };
+        let left = match &self.pace {
+            None => bounds.left(self.started, Duration::ZERO),
+            Some(pace) => Box::pin(uploaded(pace.clone(), bounds)).await,
         };
-        if let Some(changes) = &mut self.pace {
-            loop {
-                let pace = *changes.borrow_and_update();
-                client = pace.client;
-                let changed = match pace.turn {
-                    Turn::Client(_) => changes.changed().await,
-                    Turn::Ended(at) => {
-                        since = at;
-                        break;
-                    }
-                    Turn::Upstream(at) => match tokio::time::timeout(wait(at, client), changes.changed()).await {
-                        Ok(changed) => changed,
-                        Err(_) => return,
-                    },
-                };
-                if changed.is_err() {
-                    // The body was dropped before its end: nothing more will go out.
-                    since = Tick::now();
-                    break;
-                }
-            }
+        alarm.as_mut().reset(Instant::now() + left);
+        alarm.await;
+    }
+}
+
+/// How long an upstream may keep us waiting.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    started: Tick,
+    at_once: Duration,
+    in_all: Option<Duration>,
+}
+
+impl Patience {
+    /// What is left of it for one who has been waited for `since` then, the `client` for so long before.
+    fn left(self, since: Tick, client: Duration) -> Duration {
+        let at_once = left(since, self.at_once);
+        self.in_all.map_or(at_once, |in_all| at_once.min(left(self.started, in_all + client)))
+    }
+}
+
+/// Waits for the end of an upload, or until the upstream has been too slow at it; what patience is left then.
+async fn uploaded(mut changes: watch::Receiver<Pace>, patience: Patience) -> Duration {
+    loop {
+        let Pace { turn, client } = *changes.borrow_and_update();
+        let changed = match turn {
+            Turn::Client(_) => changes.changed().await,
+            Turn::Ended(at) => return patience.left(at, client),
+            Turn::Upstream(at) => match tokio::time::timeout(patience.left(at, client), changes.changed()).await {
+                Ok(changed) => changed,
+                Err(_) => return Duration::ZERO,
+            },
+        };
+        if changed.is_err() {
+            // The body was dropped before its end: nothing more will go out.
+            return patience.left(Tick::now(), client);
         }
-        tokio::time::sleep(wait(since, client)).await;
     }
 }
 

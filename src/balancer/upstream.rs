@@ -93,7 +93,7 @@ impl Upstream {
     }
 
     /// What holds in its pool; None once the balancer is gone.
-    pub fn rules(&self) -> Option<BalancerSettings> {
+    pub fn rules(&self) -> Option<Arc<BalancerSettings>> {
         self.roster.upgrade().map(|roster| roster.rules())
     }
 

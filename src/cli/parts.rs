@@ -1,6 +1,7 @@
 //! The parts of a server, each made from what was configured.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::CliError;
@@ -46,6 +47,7 @@ impl Parts<'_> {
         let stack = Stack::start(StackConfig {
             data_dir: self.folder.path().to_owned(),
             instances: self.startup.instances,
+            workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             app,
             app_http,
             site: self.startup.site.clone(),

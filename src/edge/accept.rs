@@ -1,14 +1,15 @@
 //! The accept loop. It never waits for a client: handshakes are spawned.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::admission::{Admission, Place};
+use super::connection::Stop;
+use super::workers::Workers;
 use super::{Shared, connection};
 use crate::settings::http::bounds::Bounds;
 
@@ -24,13 +25,29 @@ fn admit(admission: &Admission, peer: IpAddr, shared: &Shared) -> Option<(Place,
     admission.admit(peer, shared.site.load().trusts(peer), &bounds).map(|place| (place, bounds))
 }
 
+/// Serves a connection on the thread that this runs on, whose runtime has yet to know the socket.
+async fn serve(
+    accepted: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    bounds: Bounds,
+    shared: Arc<Shared>,
+    stop: Stop,
+) {
+    match accepted.into_std().and_then(TcpStream::from_std) {
+        Ok(stream) => connection::serve(stream, peer, tls, bounds, shared, stop).await,
+        Err(error) => log::warn!(target: "edge", "{peer}: {error}"),
+    }
+}
+
 /// Accepts until told to stop, then drains for as long as was said, then cuts.
 pub async fn run(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     admission: Admission,
+    workers: Arc<Workers>,
     shared: Arc<Shared>,
-    mut stop: watch::Receiver<Option<Duration>>,
+    mut stop: Stop,
 ) {
     let mut connections = JoinSet::new();
     let (mut refused, mut warned) = (0_u64, None::<Instant>);
@@ -42,9 +59,8 @@ pub async fn run(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => match admit(&admission, peer.ip(), &shared) {
                     Some((place, bounds)) => {
-                        let shared = Arc::clone(&shared);
-                        let served = connection::serve(stream, peer, tls.clone(), bounds, shared, stop.clone());
-                        connections.spawn(async move {
+                        let served = serve(stream, peer, tls.clone(), bounds, Arc::clone(&shared), stop.clone());
+                        workers.spawn(&mut connections, async move {
                             served.await;
                             drop(place);
                         });

@@ -321,6 +321,7 @@ where
     let mut ending = false;
     loop {
         tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     log::debug!(target: "edge", "{}: {error}", info.peer);

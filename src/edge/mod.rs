@@ -28,6 +28,7 @@ mod sticky;
 mod trailers;
 mod tunnel;
 mod verdict;
+mod workers;
 mod written;
 
 use std::io;
@@ -49,6 +50,7 @@ use limit::Limiter;
 use origin::Via;
 use shown::SiteShown;
 use site::Site;
+use workers::Workers;
 
 /// A socket that an edge accepts on.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub struct EdgeConfig {
     pub settings: Settings,
     /// Verifies `roundtrip-probe`.
     pub probe_key: ProbeKey,
+    /// Threads that serve connections; one a core is enough.
+    pub workers: usize,
     /// Its name in `Via`; a request that carries it already goes in a circle.
     pub via: String,
 }
@@ -75,8 +79,8 @@ pub struct EdgeConfig {
 /// The edge could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
-    #[error("the listener cannot be used: {0}")]
-    Listener(#[from] io::Error),
+    #[error("the system gives no listener or thread: {0}")]
+    System(#[from] io::Error),
     #[error("the name for Via is no token: {0:?}")]
     Via(String),
 }
@@ -101,12 +105,13 @@ pub struct Edge {
     shared: Arc<Shared>,
     stop: watch::Sender<Option<Duration>>,
     accepting: Vec<JoinHandle<()>>,
+    workers: Arc<Workers>,
 }
 
 impl Edge {
-    /// Starts to accept, on the current tokio runtime.
+    /// Starts to accept, on the current tokio runtime; connections are served on threads of its own.
     pub fn start(config: EdgeConfig, recorder: Recorder) -> Result<Self, EdgeError> {
-        let EdgeConfig { listeners, site, settings, probe_key, via } = config;
+        let EdgeConfig { listeners, site, settings, probe_key, workers, via } = config;
         let via = Via::new(via.clone()).ok_or(EdgeError::Via(via))?;
         let site = ArcSwap::from_pointee(site);
         let cache = SharedCache::new(settings.clone());
@@ -121,16 +126,17 @@ impl Edge {
             recorder,
         });
         let (stop, stopped) = watch::channel(None);
-        let admission = Admission::default();
+        let (admission, workers) = (Admission::default(), Arc::new(Workers::start(workers)?));
         let (mut addresses, mut accepting) = (Vec::new(), Vec::new());
         for Listener { socket, tls } in listeners {
             socket.set_nonblocking(true)?;
             let socket = tokio::net::TcpListener::from_std(socket)?;
             addresses.push(socket.local_addr()?);
-            let accept = accept::run(socket, tls, admission.clone(), Arc::clone(&shared), stopped.clone());
+            let accept =
+                accept::run(socket, tls, admission.clone(), Arc::clone(&workers), Arc::clone(&shared), stopped.clone());
             accepting.push(tokio::spawn(accept));
         }
-        Ok(Self { addresses, shared, stop, accepting })
+        Ok(Self { addresses, shared, stop, accepting, workers })
     }
 
     /// Where it listens, in the order of the configuration.
@@ -162,6 +168,10 @@ impl Edge {
             if let Err(error) = task.await {
                 log::error!(target: "edge", "the accepting task ended badly: {error}");
             }
+        }
+        // Those who accepted are gone, so that nobody else has them.
+        if let Some(workers) = Arc::get_mut(&mut self.workers) {
+            workers.stop().await;
         }
     }
 }

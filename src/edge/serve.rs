@@ -166,7 +166,7 @@ async fn forward<'a>(
         generation: way.generation,
         recorder: &shared.recorder,
     };
-    match shared.cache.answer(&source, Request::from_parts(head, upload), exchange.root()).await {
+    match shared.cache.answer(&source, head, upload, exchange.root()).await {
         Ok(answer) => Ok(Found { answer, rules, wish }),
         Err(Refused::Failed(failure)) => Err(refusal(&failure, progress.as_deref(), body.bytes_max)),
         Err(Refused::NotCached) => Err(check::not_cached()),

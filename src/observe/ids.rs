@@ -67,9 +67,15 @@ fn hex<const DIGITS: usize>(mut number: u128) -> [u8; DIGITS] {
 
 macro_rules! hex_id {
     ($type:ident, $number:ty, $digits:literal) => {
+        impl $type {
+            pub fn to_hex(self) -> [u8; $digits] {
+                hex(self.0.into())
+            }
+        }
+
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(std::str::from_utf8(&hex::<$digits>(self.0.into())).unwrap_or_default())
+                f.write_str(std::str::from_utf8(&self.to_hex()).unwrap_or_default())
             }
         }
 

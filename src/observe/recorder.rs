@@ -81,6 +81,13 @@ impl State {
             }
             Part::Edge(edge) => {
                 let (key, keep) = (edge.key, self.worth_keeping(&edge));
+                if edge.instance_parts == 0 && !edge.probe && !self.staged.contains_key(&key) {
+                    // Nobody else writes of it.
+                    let mut ready = Vec::new();
+                    ready.extend(keep.then(|| Parts { edge: Some(edge), ..Parts::default() }));
+                    self.give_up(now, &mut ready);
+                    return ready;
+                }
                 let staged = self.stage(key);
                 staged.keep = Some(keep);
                 staged.parts.edge = Some(edge);

@@ -50,6 +50,8 @@ pub struct StackConfig {
     pub data_dir: PathBuf,
     /// Copies of the application behind the balancer.
     pub instances: usize,
+    /// Threads of the edge.
+    pub workers: usize,
     /// The edge's socket, bound already.
     pub app: TcpListener,
     /// Another socket of the edge, for plain HTTP.

@@ -66,6 +66,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
             site,
             settings: config.settings.clone(),
             probe_key: probe_key.clone(),
+            workers: config.workers,
             // One edge may stand behind another; only its own name says that a request goes in a circle.
             via: format!("{VIA}-{}", secret::hex(&secret::random_bytes::<3>()?)),
         },

@@ -19,10 +19,13 @@ impl Hsts {
     /// `Strict-Transport-Security` of an answer to `authority` over TLS. Never for this machine itself, whose
     /// name other programs on other ports share, nor for an address (RFC 6797, section 8.1.1).
     pub fn value(&self, authority: &str) -> Option<String> {
+        if self.seconds == 0 {
+            return None;
+        }
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_ascii_lowercase();
         let address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
         let this_machine = host == "localhost" || host.ends_with(".localhost");
-        let known = self.seconds > 0 && self.names.iter().any(|name| covers(name, &host));
+        let known = self.names.iter().any(|name| covers(name, &host));
         (known && !address && !this_machine).then(|| format!("max-age={}", self.seconds))
     }
 }

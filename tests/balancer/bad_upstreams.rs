@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::rig::{Rig, SECRET, Upstream, raw_upstream, soon, status, until};
-use crate::{caller, detailed, request, set};
+use crate::{caller, detailed, forward, request, set};
 
 /// Connections that an upstream has open.
 #[derive(Clone, Default)]
@@ -176,7 +176,7 @@ async fn tls_to_an_upstream_is_verified_and_a_bad_certificate_is_told_in_words()
         let settings = Settings::default();
         let balancer = Balancer::new(vec![UpstreamConfig::new("i1", target)], settings, SECRET.to_owned());
         soon(balancer.ready()).await;
-        let answered = soon(balancer.forward(request(), &caller(), &detailed())).await;
+        let answered = soon(forward(&balancer, request(), &caller(), &detailed())).await;
         let view = balancer.view().remove(0);
         let Some(words) = words else {
             assert_eq!((answered.unwrap().head.status.as_u16(), view.state), (200, State::Healthy));
@@ -202,7 +202,7 @@ async fn one_that_speaks_no_tls_is_told_from_one_with_a_bad_certificate() {
         set(&settings, "balancer.timeout.connect", json!(50));
         let balancer = Balancer::new(vec![UpstreamConfig::new("i1", target)], settings, SECRET.to_owned());
         soon(balancer.ready()).await;
-        let failure = soon(balancer.forward(request(), &caller(), &detailed())).await.unwrap_err();
+        let failure = soon(forward(&balancer, request(), &caller(), &detailed())).await.unwrap_err();
         assert!(failure.problem().status == 503 && failure.to_string().contains("TLS handshake"), "{failure}");
     }
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::rig::{Rig, SECRET, Upstream, body, nobody, soon, status, until};
-use crate::{caller, detailed, request, set};
+use crate::{caller, detailed, forward, request, set};
 
 /// An upstream whose answers have the status that is stored.
 async fn of_status(first: u16) -> (Upstream, Arc<AtomicU16>) {
@@ -39,7 +39,7 @@ async fn five_errors_in_a_row_eject_and_one_good_probe_brings_back() {
     set(&rig.settings, "balancer.policy", json!("round_robin"));
     set(&rig.settings, "balancer.ejection.base", json!(300));
     let mut changes = rig.balancer.changes();
-    let ask = async || soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    let ask = async || soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
     for _ in 0..10 {
         ask().await;
     }
@@ -97,14 +97,14 @@ async fn while_one_probe_is_under_way_nobody_else_goes_there() {
     let rig = Rig::before(&[good.address, bad]).await;
     set(&rig.settings, "balancer.policy", json!("round_robin"));
     set(&rig.settings, "balancer.ejection.base", json!(100));
-    let ask = async || soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    let ask = async || soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
     for _ in 0..10 {
         ask().await;
     }
     held.store(true, Ordering::SeqCst);
     until(|| rig.balancer.view()[1].state == State::Probing).await;
     let probes = [rig.balancer.clone(), rig.balancer.clone()].map(|balancer| {
-        tokio::spawn(async move { balancer.forward(request(), &caller(), &detailed()).await.unwrap().upstream })
+        tokio::spawn(async move { forward(&balancer, request(), &caller(), &detailed()).await.unwrap().upstream })
     });
     until(|| rig.balancer.view()[1].in_flight == 1).await;
     for _ in 0..6 {
@@ -196,7 +196,7 @@ async fn a_name_is_resolved_and_its_addresses_are_tried_in_turn() {
     let config = UpstreamConfig::new("i1", Target::plain("localhost", upstream.address.port()));
     let balancer = Balancer::new(vec![config], Settings::default(), SECRET.to_owned());
     soon(balancer.ready()).await;
-    let answer = soon(balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    let answer = soon(forward(&balancer, request(), &caller(), &detailed())).await.unwrap();
     assert_eq!(answer.head.status, 200);
     let view = &balancer.view()[0];
     assert_eq!(view.target, format!("localhost:{}", upstream.address.port()));
@@ -211,7 +211,7 @@ async fn a_name_that_leads_nowhere_is_unhealthy_and_named() {
     let view = &balancer.view()[0];
     assert!(view.reason.as_deref().is_some_and(|reason| reason.contains("nothing.invalid")), "{view:?}");
     assert_eq!(view.address, None);
-    let failure = soon(balancer.forward(request(), &caller(), &detailed())).await.unwrap_err();
+    let failure = soon(forward(&balancer, request(), &caller(), &detailed())).await.unwrap_err();
     assert!(matches!(failure, Failure::Unreachable { .. }));
     let problem = failure.problem();
     assert!(problem.status == 503 && problem.detail.contains("nothing.invalid"), "{problem:?}");
@@ -241,11 +241,11 @@ async fn while_one_is_on_trial_an_older_request_decides_nothing() {
     set(&rig.settings, "balancer.ejection.base", json!(100));
     rig.balancer.set_draining("i1", true);
     let balancer = rig.balancer.clone();
-    let older = tokio::spawn(async move { balancer.forward(request(), &caller(), &detailed()).await.unwrap() });
+    let older = tokio::spawn(async move { forward(&balancer, request(), &caller(), &detailed()).await.unwrap() });
     until(|| asked.load(Ordering::SeqCst) == 1).await;
     rig.balancer.set_draining("i1", false);
     for _ in 0..10 {
-        soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+        soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
     }
     until(|| rig.balancer.view()[1].state == State::Probing).await;
     release.notify_one();
@@ -258,7 +258,7 @@ async fn while_one_is_on_trial_an_older_request_decides_nothing() {
 async fn one_that_gets_no_requests_does_not_count_as_another_when_the_last_one_fails() {
     let ((idle, _), (bad, _)) = (of_status(500).await, of_status(500).await);
     let rig = Rig::before(&[idle.address, bad.address]).await;
-    let ask = async || soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap().upstream;
+    let ask = async || soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap().upstream;
     set(&rig.settings, "balancer.ejection.failures", json!(1));
     rig.balancer.set_weight("i1", 0);
     assert_eq!(ask().await, "i2");

@@ -13,7 +13,7 @@ use roundtrip::settings::runtime::Settings;
 use serde_json::json;
 
 use crate::rig::{Rig, SECRET, Upstream, configs, soon, status, until};
-use crate::{addresses, body_of, caller, detailed, request, set, three};
+use crate::{addresses, body_of, caller, detailed, forward, request, set, three};
 
 #[tokio::test]
 async fn a_replaced_list_keeps_those_that_stay_and_lets_the_others_end() {
@@ -21,7 +21,7 @@ async fn a_replaced_list_keeps_those_that_stay_and_lets_the_others_end() {
         (Upstream::saying("stays").await, Upstream::saying("goes").await, Upstream::saying("comes").await);
     let rig = Rig::before(&[stays.address, goes.address]).await;
     set(&rig.settings, "balancer.policy", json!("round_robin"));
-    let ask = async || soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    let ask = async || soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
     drop(ask().await);
     let leaving = ask().await;
     assert_eq!(leaving.upstream, "i2");
@@ -53,7 +53,7 @@ async fn turns_go_on_where_they_were_when_the_list_changes() {
     let upstreams = three().await;
     let rig = Rig::before(&addresses(&upstreams)).await;
     set(&rig.settings, "balancer.policy", json!("round_robin"));
-    let next = async || soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap().upstream;
+    let next = async || soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap().upstream;
     assert_eq!([next().await, next().await], ["i1", "i2"]);
     let all = configs(&addresses(&upstreams), false);
     rig.balancer.set_upstreams(all[1..].to_vec());
@@ -125,7 +125,7 @@ async fn places(balancer: &Balancer) -> Vec<Bytes> {
     let mut places = Vec::new();
     for host in 0..40 {
         let caller = Caller::at(IpAddr::V4(Ipv4Addr::new(192, 168, 1, host)));
-        let answer = soon(balancer.forward(request(), &caller, &detailed())).await.unwrap();
+        let answer = soon(forward(balancer, request(), &caller, &detailed())).await.unwrap();
         places.push(soon(answer.body.collect()).await.unwrap().to_bytes());
     }
     places
@@ -137,7 +137,7 @@ async fn one_put_before_the_others_moves_none_of_them() {
     let all = addresses(&upstreams);
     let rig = Rig::before(&all[1..]).await;
     set(&rig.settings, "balancer.policy", json!("sticky_cookie"));
-    let first = soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    let first = soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
     let back = Caller { sticky: first.stick_to.clone(), ..caller() };
     let said = soon(first.body.collect()).await.unwrap().to_bytes();
     set(&rig.settings, "balancer.policy", json!("ip_hash"));
@@ -156,7 +156,7 @@ async fn one_put_before_the_others_moves_none_of_them() {
     let again = Balancer::new(shifted, rig.settings.clone(), SECRET.to_owned());
     soon(again.ready()).await;
     for balancer in [&rig.balancer, &again] {
-        let answer = soon(balancer.forward(request(), &back, &detailed())).await.unwrap();
+        let answer = soon(forward(balancer, request(), &back, &detailed())).await.unwrap();
         assert_eq!(soon(answer.body.collect()).await.unwrap().to_bytes(), said, "and so does a cookie");
     }
 }

@@ -11,13 +11,13 @@ use roundtrip::settings::balancer::BalancerPolicy;
 use serde_json::json;
 
 use crate::rig::{Rig, Upstream, field, soon, status};
-use crate::{addresses, attribute, body_of, caller, choices, detailed, named, request, set, three};
+use crate::{addresses, attribute, body_of, caller, choices, detailed, forward, named, request, set, three};
 
 /// How many of `count` requests each upstream gets.
 async fn spread(balancer: &Balancer, count: usize) -> HashMap<String, usize> {
     let mut got = HashMap::new();
     for _ in 0..count {
-        let answer = soon(balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+        let answer = soon(forward(balancer, request(), &caller(), &detailed())).await.unwrap();
         *got.entry(answer.upstream).or_default() += 1;
     }
     got
@@ -43,7 +43,7 @@ async fn the_least_loaded_of_two_gets_the_next_request() {
     let rig = Rig::before(&addresses(&upstreams)).await;
     set(&rig.settings, "balancer.policy", json!("least_request"));
     // Under way as long as its answer is not read.
-    let busy = soon(rig.balancer.forward(request(), &caller(), &detailed())).await.unwrap();
+    let busy = soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
     let others = spread(&rig.balancer, 10).await;
     assert!(others.len() == 1 && !others.contains_key(&busy.upstream), "{others:?}");
 }
@@ -55,7 +55,7 @@ async fn an_address_keeps_its_upstream_and_only_those_of_one_that_leaves_move() 
     set(&rig.settings, "balancer.policy", json!("ip_hash"));
     let place = async |host: u8| {
         let caller = Caller::at(IpAddr::V4(Ipv4Addr::new(192, 168, 1, host)));
-        soon(rig.balancer.forward(request(), &caller, &detailed())).await.unwrap().upstream
+        soon(forward(&rig.balancer, request(), &caller, &detailed())).await.unwrap().upstream
     };
     let mut before = Vec::new();
     for host in 0..60 {
@@ -133,7 +133,7 @@ async fn every_policy_says_what_it_compared_and_why() {
     ] {
         set(&rig.settings, "balancer.policy", json!(policy));
         let root = detailed();
-        let answer = soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
+        let answer = soon(forward(&rig.balancer, request(), &caller(), &root)).await.unwrap();
         let spans = root.trace().finish();
         let choice = named(&spans, "Choose an instance")[0];
         assert_eq!(attribute(choice, "roundtrip.balancer.policy"), policy);

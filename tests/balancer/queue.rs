@@ -9,7 +9,7 @@ use roundtrip::balancer::failure::Failure;
 use serde_json::json;
 
 use crate::rig::{Rig, Upstream, body, soon, status, until};
-use crate::{caller, detailed, named, request, set};
+use crate::{caller, detailed, forward, named, request, set};
 
 /// A balancer with room for one request.
 async fn narrow(upstream: &Upstream) -> Rig {
@@ -20,7 +20,7 @@ async fn narrow(upstream: &Upstream) -> Rig {
 }
 
 async fn ask(balancer: &Balancer) -> Result<Answer, Failure> {
-    soon(balancer.forward(request(), &caller(), &detailed())).await
+    soon(forward(balancer, request(), &caller(), &detailed())).await
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn those_who_wait_are_served_in_the_order_of_their_coming() {
         let (balancer, served) = (rig.balancer.clone(), Arc::clone(&served));
         waiting.push(tokio::spawn(async move {
             let root = detailed();
-            let answer = soon(balancer.forward(request(), &caller(), &root)).await.unwrap();
+            let answer = soon(forward(&balancer, request(), &caller(), &root)).await.unwrap();
             served.lock().unwrap().push(number);
             drop(answer);
             root.trace().finish()
@@ -49,7 +49,7 @@ async fn those_who_wait_are_served_in_the_order_of_their_coming() {
     assert_eq!(*served.lock().unwrap(), [0, 1, 2, 3, 4]);
     assert_eq!((rig.balancer.waiting(), rig.balancer.view()[0].in_flight), (0, 0));
     let root = detailed();
-    soon(rig.balancer.forward(request(), &caller(), &root)).await.unwrap();
+    soon(forward(&rig.balancer, request(), &caller(), &root)).await.unwrap();
     assert!(named(&root.trace().finish(), "Wait in the queue").is_empty(), "it did not wait");
 }
 

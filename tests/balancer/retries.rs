@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::rig::{Rig, Upstream, body, raw_upstream, soon, until};
-use crate::{attribute, caller, detailed, named, set};
+use crate::{attribute, caller, detailed, forward, named, set};
 
 /// Answers 503 with `fields` and its own name.
 async fn failing(name: &'static str, fields: &'static [(&'static str, &'static str)]) -> Upstream {
@@ -43,7 +43,7 @@ fn asking(method: Method, text: &str) -> Request<Upload> {
 /// The answer, its text, and why nobody else was asked.
 async fn ask(rig: &Rig, request: Request<Upload>, caller: &Caller) -> (Answer, String) {
     let root = detailed();
-    let answer = soon(rig.balancer.forward(request, caller, &root)).await.unwrap();
+    let answer = soon(forward(&rig.balancer, request, caller, &root)).await.unwrap();
     let spans = root.trace().finish();
     let last = *named(&spans, "Forward to an instance").last().unwrap();
     (answer, attribute(last, "roundtrip.balancer.not_again").as_str().unwrap_or_default().to_owned())
@@ -173,7 +173,7 @@ async fn the_deadline_holds_for_all_attempts_together() {
     let rig = in_turn(&[silent().await, silent().await]).await;
     set(&rig.settings, "balancer.timeout.deadline", json!(100));
     let root = detailed();
-    let failure = soon(rig.balancer.forward(asking(Method::GET, ""), &caller(), &root)).await.unwrap_err();
+    let failure = soon(forward(&rig.balancer, asking(Method::GET, ""), &caller(), &root)).await.unwrap_err();
     assert!(matches!(failure, Failure::TooSlow { .. }) && failure.problem().status == 504, "{failure}");
     let spans = root.trace().finish();
     let [attempt] = named(&spans, "Forward to an instance")[..] else { panic!("{spans:?}") };
@@ -227,7 +227,7 @@ async fn once_a_byte_came_back_over_a_kept_connection_nothing_is_sent_again_on_t
         let rig = in_turn(&[upstream]).await;
         ask(&rig, asking(Method::GET, ""), &caller()).await;
         until(|| rig.balancer.view()[0].in_flight == 0).await;
-        let again = soon(rig.balancer.forward(asking(Method::DELETE, ""), &caller(), &detailed())).await;
+        let again = soon(forward(&rig.balancer, asking(Method::DELETE, ""), &caller(), &detailed())).await;
         assert!(matches!(again, Err(Failure::Broken { .. })), "{garbage}: {again:?}");
     }
 }
@@ -246,7 +246,7 @@ async fn whoever_got_only_what_the_deadline_left_is_not_blamed() {
     set(&rig.settings, "balancer.timeout.head", json!(300));
     set(&rig.settings, "balancer.timeout.deadline", json!(500));
     let root = detailed();
-    let failure = soon(rig.balancer.forward(asking(Method::GET, ""), &caller(), &root)).await.unwrap_err();
+    let failure = soon(forward(&rig.balancer, asking(Method::GET, ""), &caller(), &root)).await.unwrap_err();
     assert!(matches!(failure, Failure::TooSlow { .. }), "{failure}");
     assert_eq!(named(&root.trace().finish(), "Forward to an instance").len(), 2);
     let blamed: Vec<bool> = rig.balancer.view().iter().map(|view| view.ewma_us.is_some()).collect();
@@ -277,7 +277,7 @@ async fn the_deadline_runs_while_the_upstream_reads_slowly() {
     let rig = in_turn(&[slow]).await;
     set(&rig.settings, "balancer.timeout.deadline", json!(200));
     let request = Request::post("/").header("host", "a").body(Upload::stream(Endless)).unwrap();
-    let failure = soon(rig.balancer.forward(request, &caller(), &detailed())).await.unwrap_err();
+    let failure = soon(forward(&rig.balancer, request, &caller(), &detailed())).await.unwrap_err();
     assert!(matches!(failure, Failure::TooSlow { .. }), "{failure}");
 }
 
@@ -288,7 +288,7 @@ async fn an_error_that_is_kept_while_another_is_asked_takes_up_no_place() {
     set(&rig.settings, "balancer.timeout.head", json!(3_000));
     let balancer = rig.balancer.clone();
     let asking = asking(Method::GET, "");
-    let task = tokio::spawn(async move { balancer.forward(asking, &caller(), &detailed()).await.unwrap() });
+    let task = tokio::spawn(async move { forward(&balancer, asking, &caller(), &detailed()).await.unwrap() });
     until(|| rig.balancer.view()[1].in_flight == 1).await;
     assert_eq!(rig.balancer.view()[0].in_flight, 0);
     let answer = soon(task).await.unwrap();

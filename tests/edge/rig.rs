@@ -236,6 +236,7 @@ impl Rig {
             site: Site::new(HostList::new(&[NAME.to_owned()], port, 443), trusted, vec![secret, all]),
             settings: settings.clone(),
             probe_key: probe_key(),
+            workers: 1,
             via: "roundtrip".to_owned(),
         };
         let edge = Edge::start(config, recorder.clone()).unwrap();

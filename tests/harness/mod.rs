@@ -121,6 +121,7 @@ impl House {
         let stack = Stack::start(StackConfig {
             data_dir: folder.to_owned(),
             instances: startup.instances,
+            workers: 1,
             app,
             app_http: startup.app_http_port.map(|_| socket()),
             site: startup.site.clone(),

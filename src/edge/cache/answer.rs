@@ -8,7 +8,7 @@ use hyper::header::{
     AGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, HeaderValue, LOCATION, RANGE, UPGRADE,
 };
 use hyper::http::{request, response};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Response, StatusCode};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -83,17 +83,23 @@ impl From<Failure> for Refused {
 }
 
 impl SharedCache {
-    /// Answers `request`, its head made for the upstream, from the store or from `source`. Dropping the
+    /// Answers a request, its `head` made for the upstream, from the store or from `source`. Dropping the
     /// future ends the work upstream, unless others wait for it.
-    pub async fn answer(&self, source: &Source<'_>, request: Request<Upload>, root: &Span) -> Result<Found, Refused> {
+    pub async fn answer(
+        &self,
+        source: &Source<'_>,
+        head: request::Parts,
+        upload: Upload,
+        root: &Span,
+    ) -> Result<Found, Refused> {
         let settings = self.settings.snapshot().http.cache;
         if !settings.enabled || !source.rule.enabled {
-            return Ok(Found::passed(source.fetch(request, root).await?, None, source.via));
+            return Ok(Found::passed(source.fetch(&head, upload, root).await?, None, source.via));
         }
-        let key = key::of_request(request.headers(), request.uri(), source.secure);
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let safe = request.method().is_safe();
-            let found = Found::passed(source.fetch(request, root).await?, Some(Why::Method), source.via);
+        let key = key::of_request(&head.headers, &head.uri, source.secure);
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            let safe = head.method.is_safe();
+            let found = Found::passed(source.fetch(&head, upload, root).await?, Some(Why::Method), source.via);
             if !safe && (found.head.status.is_success() || found.head.status.is_redirection()) {
                 self.invalidate(&key, &found.head.headers);
             }
@@ -102,11 +108,10 @@ impl SharedCache {
         if root.bypass_caches() {
             tell(root.child(Hop::Http, LOOK).status(Status::Skipped), &key, None);
         }
-        let bodiless = matches!(request.body(), Upload::Empty) && !request.headers().contains_key(UPGRADE);
-        if root.bypass_caches() || !bodiless || validate::is_for_the_origin(request.headers()) {
-            return Ok(Found::passed(source.fetch(request, root).await?, Some(Why::Bypass), source.via));
+        let bodiless = matches!(upload, Upload::Empty) && !head.headers.contains_key(UPGRADE);
+        if root.bypass_caches() || !bodiless || validate::is_for_the_origin(&head.headers) {
+            return Ok(Found::passed(source.fetch(&head, upload, root).await?, Some(Why::Bypass), source.via));
         }
-        let (head, _) = request.into_parts();
         let control = Control::of_request(&head.headers);
         Get { cache: self, settings, source, root, head, control, key }.answer().await
     }
@@ -135,7 +140,7 @@ pub(super) struct Get<'a> {
 }
 
 impl Get<'_> {
-    async fn answer(self) -> Result<Found, Refused> {
+    async fn answer(&self) -> Result<Found, Refused> {
         let mut deadline = None;
         let mut patient = true;
         // Why it has waited.
@@ -156,7 +161,8 @@ impl Get<'_> {
                 Look::Join(arriving, why) => {
                     waited = Some(why);
                     let wait = self.settings.wait;
-                    match self.wait(arriving, *deadline.get_or_insert_with(|| Instant::now() + wait)).await {
+                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + wait);
+                    match Box::pin(self.wait(arriving, deadline)).await {
                         Waited::Arriving(arriving) => match self.read_along(&arriving, why) {
                             Some(found) => return Ok(found),
                             None => patient = false,

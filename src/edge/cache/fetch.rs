@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue, VIA};
-use hyper::http::response;
-use hyper::{HeaderMap, Method, Request, StatusCode, Version};
+use hyper::http::{request, response};
+use hyper::{HeaderMap, Method, StatusCode, Version};
 
 use super::answer::{Body, Found, Get, Refused};
 use super::freshness::Moment;
@@ -50,9 +50,15 @@ pub struct Source<'a> {
 
 impl Source<'_> {
     /// An upstream's answer as the client may have it: only Via is added.
-    pub async fn fetch(&self, mut request: Request<Upload>, parent: &Span) -> Result<Answer, Failure> {
-        headers::set_all(request.headers_mut(), self.request_headers);
-        let mut answer = self.balancer.forward(request, self.caller, parent).await?;
+    pub async fn fetch(&self, head: &request::Parts, upload: Upload, parent: &Span) -> Result<Answer, Failure> {
+        let mut answer = match self.request_headers {
+            [] => self.balancer.forward(head, upload, self.caller, parent).await?,
+            fields => {
+                let mut head = head.clone();
+                headers::set_all(&mut head.headers, fields);
+                self.balancer.forward(&head, upload, self.caller, parent).await?
+            }
+        };
         let passing = parent.child_at(Hop::Balancer, "Pass the answer on", answer.head_at);
         passing.direction(Direction::Back);
         let protocols = headers::upgrade(&answer.head.headers).filter(|_| answer.switched.is_some());
@@ -80,20 +86,20 @@ impl Found {
 
 impl Get<'_> {
     /// Asks the upstream: whether `stale` has changed if that can be asked, or else for all.
-    pub(super) async fn fetch(self, ticket: Ticket, stale: Option<Stored>, why: Why) -> Result<Found, Refused> {
+    pub(super) async fn fetch(&self, ticket: Ticket, stale: Option<Stored>, why: Why) -> Result<Found, Refused> {
         let can_ask = self.head.method == Method::GET && !self.is_partial();
         let asked_about = stale.clone().filter(|stale| can_ask && validate::has_validator(&stale.head.headers));
         let at = Tick::now();
         let mut answered = match &asked_about {
-            Some(stale) => self.send(|headers| validate::ask_for_change(headers, &stale.head.headers)).await,
-            None => self.send(|_| {}).await,
+            Some(stale) => self.ask(|headers| validate::ask_for_change(headers, &stale.head.headers)).await,
+            None => self.source.fetch(&self.head, Upload::Empty, self.root).await,
         };
         if let (Ok(answer), Some(stale)) = (&answered, &asked_about)
             && answer.head.status == StatusCode::NOT_MODIFIED
             && !validate::is_about(&answer.head.headers, &stale.head.headers)
         {
             // Not modified since a version that nobody has here.
-            answered = self.send(validate::ask_for_all).await;
+            answered = self.ask(validate::ask_for_all).await;
         }
         if let Some(found) = stale.as_ref().and_then(|stale| self.instead_of_error(stale, &answered)) {
             return Ok(found);
@@ -108,10 +114,11 @@ impl Get<'_> {
         }
     }
 
-    async fn send(&self, with: impl FnOnce(&mut HeaderMap)) -> Result<Answer, Failure> {
+    /// Asks with other conditions than the client's. In a box, for few requests do.
+    async fn ask(&self, with: impl FnOnce(&mut HeaderMap)) -> Result<Answer, Failure> {
         let mut head = self.head.clone();
         with(&mut head.headers);
-        self.source.fetch(Request::from_parts(head, Upload::Empty), self.root).await
+        Box::pin(self.source.fetch(&head, Upload::Empty, self.root)).await
     }
 
     fn asked(&self, at: Tick) -> Asked<'_> {
@@ -140,7 +147,7 @@ impl Get<'_> {
     }
 
     /// A 304 to our question: what is stored is good again, with the fields that came.
-    fn validated(self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
+    fn validated(&self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
         let by = By::of(&answer);
         let mut head = answer.head;
         (head.status, head.headers) = (stale.head.status, freshened(&stale.head.headers, &head.headers));
@@ -161,7 +168,7 @@ impl Get<'_> {
     }
 
     /// The answer to a HEAD tells about the GET's (RFC 9111, section 4.3.5): good again, or gone.
-    fn headed(self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
+    fn headed(&self, ticket: Ticket, stale: &Stored, answer: Answer, at: Tick) -> Found {
         let mut forwarded = Forwarded::because(Why::Stale);
         if answer.head.status == StatusCode::OK && stale.head.status == StatusCode::OK {
             let as_get = Asked { method: &Method::GET, ..self.asked(at) };
@@ -183,7 +190,7 @@ impl Get<'_> {
     }
 
     /// Another answer: kept on its way if it may be.
-    fn pass_on(self, ticket: Ticket, stale: Option<&Stored>, answer: Answer, why: Why, at: Tick) -> Found {
+    fn pass_on(&self, ticket: Ticket, stale: Option<&Stored>, answer: Answer, why: Why, at: Tick) -> Found {
         let object_bytes = self.source.rule.max_object_bytes.unwrap_or(self.settings.object_bytes);
         let length = answer.body.size_hint().exact();
         let fits = length.is_none_or(|length| length <= object_bytes);

@@ -196,8 +196,9 @@ impl Store {
     /// `leads`: others may wait for it, those of the selection if it is known.
     fn ticket(&self, shelf: &mut Shelf, ask: &Ask<'_>, selection: Option<Selection>, leads: bool) -> Ticket {
         shelf.next_fetch += 1;
-        let (id, (waiting, arriving)) = (shelf.next_fetch, watch::channel(None));
-        let fetch = Fetch { id, selection, arriving: leads.then_some(arriving) };
+        let id = shelf.next_fetch;
+        let (waiting, arriving) = leads.then(|| watch::channel(None)).unzip();
+        let fetch = Fetch { id, selection, arriving };
         if ask.generation == self.generation() {
             shelf.fetches.entry(Arc::clone(ask.key)).or_default().push(fetch);
         }

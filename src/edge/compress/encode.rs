@@ -163,20 +163,21 @@ pub struct Encoded<B> {
 #[derive(Debug)]
 enum Stage {
     AsItIs,
-    Encoding(Encoder),
-    Trailers(HeaderMap),
+    /// In boxes, for most bodies have neither.
+    Encoding(Box<Encoder>),
+    Trailers(Box<HeaderMap>),
     Over,
 }
 
 impl<B: Body<Data = Bytes>> Encoded<B> {
     /// Without an encoder: as it is.
     pub fn new(inner: B, encoder: Option<Encoder>) -> Self {
-        Self { inner, stage: encoder.map_or(Stage::AsItIs, Stage::Encoding) }
+        Self { inner, stage: encoder.map_or(Stage::AsItIs, |encoder| Stage::Encoding(Box::new(encoder))) }
     }
 
     /// The last of the encoder's output, then the trailers.
     fn finish(&mut self, trailers: Option<HeaderMap>) -> io::Result<Bytes> {
-        let next = trailers.map_or(Stage::Over, Stage::Trailers);
+        let next = trailers.map_or(Stage::Over, |trailers| Stage::Trailers(Box::new(trailers)));
         match std::mem::replace(&mut self.stage, next) {
             Stage::Encoding(encoder) => encoder.codec.finish(),
             _ => Ok(Bytes::new()),
@@ -199,7 +200,7 @@ where
                 Stage::AsItIs => return Pin::new(&mut body.inner).poll_frame(cx),
                 Stage::Over => return Poll::Ready(None),
                 Stage::Trailers(trailers) => {
-                    let trailers = std::mem::take(trailers);
+                    let trailers = std::mem::take(&mut **trailers);
                     body.stage = Stage::Over;
                     return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                 }

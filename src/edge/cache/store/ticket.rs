@@ -18,7 +18,8 @@ pub struct Ticket {
     pub(super) key: Arc<str>,
     /// Its number among the fetches.
     pub(super) id: u64,
-    pub(super) waiting: watch::Sender<Option<Arriving>>,
+    /// None: nobody waits for it.
+    pub(super) waiting: Option<watch::Sender<Option<Arriving>>>,
 }
 
 impl Ticket {
@@ -35,7 +36,9 @@ impl Ticket {
 
     /// Lets those who wait read along.
     pub fn announce(&self, arriving: Arriving) {
-        self.waiting.send_replace(Some(arriving));
+        if let Some(waiting) = &self.waiting {
+            waiting.send_replace(Some(arriving));
+        }
     }
 
     /// Puts a response in, in the place of the one that was chosen by the same fields. Not if its address
