@@ -48,6 +48,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(front::icon)))
         .service(resource("/kitchen", "GET, HEAD").route(get().to(front::kitchen)))
+        .service(resource("/floor", "GET, HEAD").route(get().to(front::floor)))
         .service(resource("/", "GET, HEAD").route(get().to(front::page)))
         .default_service(web::to(not_found));
 }

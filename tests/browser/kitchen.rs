@@ -12,7 +12,7 @@ use crate::world::World;
 const SECRET: &str = "cleaver-skillet-thyme-oven";
 
 /// As the owner does on the console's pages, without going through their forms.
-async fn owner_sends(world: &World, method: &str, path: &str, body: Value) {
+pub async fn owner_sends(world: &World, method: &str, path: &str, body: Value) {
     world.open_as_owner("/account").await;
     let script = "return fetch(arguments[1], { method: arguments[0], body: arguments[2],
         headers: { 'content-type': 'application/json', 'roundtrip-console': '1' } }).then((answer) => answer.ok)";
@@ -21,7 +21,7 @@ async fn owner_sends(world: &World, method: &str, path: &str, body: Value) {
 }
 
 /// Somebody at another table, who shares nothing with this browser's session.
-async fn guest_orders(page: &Page, table: u16) {
+pub async fn guest_orders(page: &Page, table: u16) {
     let script = "return fetch('/api/v1/orders', { method: 'POST', credentials: 'omit',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ table: arguments[0], lines: [{ menu_item_id: 12, quantity: 2 }] }) })
