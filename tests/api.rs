@@ -80,6 +80,7 @@ async fn a_guest_orders_and_finds_the_order_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_key_is_the_same_order_and_another_order_needs_another_key() {
     let house = House::open().await;
+    house.kitchen_rests();
     let guest = house.visitor();
     assert_eq!(guest.post("/api/v1/orders", &order_of(1, 1)).await.status, 201);
     let ask = |key: &str, body: &Value| guest.fair("POST", "/api/v1/orders").json(body).header("idempotency-key", key);
@@ -112,6 +113,7 @@ async fn the_same_key_is_the_same_order_and_another_order_needs_another_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_whose_first_answer_was_lost_finds_the_order_by_its_key() {
     let house = House::open().await;
+    house.kitchen_rests();
     let first_order = |quantity: i64| {
         let person = house.visitor();
         let ask = person.fair("POST", "/api/v1/orders").json(&order_of(12, quantity)).header("idempotency-key", "lost");

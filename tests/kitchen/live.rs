@@ -220,3 +220,30 @@ async fn an_instance_has_room_for_64_pages_and_one_that_leaves_makes_room() {
     drop(pages);
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_that_died_with_its_instances_is_shown_with_its_reason_and_queued_again_by_the_chef() {
+    let house = House::open().await;
+    let chef = house.staff("chef").await;
+    set(&house, "attempts", 1);
+    set(&house, "lease", 300);
+    set(&house, "cook_time", 600_000);
+    let ticket = order(&house).await;
+    let mut page = Listening::over_h1(&house, &chef).await;
+    page.until("it is being cooked", |page| page.queue["cooking"] == 1).await;
+    let worker = page.tickets[&ticket]["worker"].as_str().expect("a worker").to_owned();
+    // The page may listen to the instance that is killed.
+    drop(page);
+    assert!(house.stack.kill_instance(worker.split('/').next().expect("an instance")).await);
+
+    let mut page = Listening::over_h1(&house, &chef).await;
+    page.until("it is dead", |page| page.queue["dead"] == 1).await;
+    let dead = &page.tickets[&ticket];
+    let reason = format!("{worker} did not report before its lease ran out");
+    assert_eq!((&dead["state"], &dead["attempts"], &dead["last_error"]), (&json!("dead"), &json!(1), &json!(reason)));
+    set(&house, "cook_time", 1);
+    assert_eq!(tell(&chef, &format!("tickets/{ticket}/requeue")).await, 204);
+    page.until("it is done", |page| page.tickets.is_empty()).await;
+    assert_eq!(page.lengths(), [&json!(0), &json!(0), &json!(0), &json!(false)]);
+    house.stop().await;
+}

@@ -22,8 +22,8 @@ use crate::observe::span::Span;
 /// Two that close at once: the second adds up anew, and finds nothing more.
 const ATTEMPTS_MAX: usize = 3;
 
-const LAST_DAY: &str = "SELECT id, last_entry FROM business_day ORDER BY id DESC LIMIT 1";
-const LAST_ENTRY: &str = "SELECT id FROM entry ORDER BY id DESC LIMIT 1";
+const LAST_DAY: &str = "SELECT id, last_entry FROM business_day WHERE id = (SELECT max(id) FROM business_day)";
+const LAST_ENTRY: &str = "SELECT max(id) FROM entry";
 const ADD_UP: &str = "SELECT kind, account, count(*), sum(amount_cents) FROM entry \
                       WHERE id > ?1 AND id <= ?2 GROUP BY kind, account";
 const RECEIVABLE: &str = "SELECT coalesce(sum(amount_cents), 0) FROM business_day_line \
@@ -118,8 +118,8 @@ impl Bistro {
 fn add_up(connection: &Connection, now: OffsetDateTime) -> rusqlite::Result<Day> {
     let last = connection.prepare_cached(LAST_DAY)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
     let (last_day, ended): (i64, i64) = last.optional()?.unwrap_or_default();
-    let last_entry = connection.prepare_cached(LAST_ENTRY)?.query_row([], |row| row.get(0)).optional()?;
-    let last_entry: i64 = last_entry.unwrap_or_default();
+    let last_entry = connection.prepare_cached(LAST_ENTRY)?.query_row([], |row| row.get(0))?;
+    let last_entry = Option::<i64>::unwrap_or_default(last_entry);
     let mut sums = connection.prepare_cached(ADD_UP)?;
     let lines: Vec<DayLine> = sums.query_map([ended, last_entry], line)?.collect::<rusqlite::Result<_>>()?;
     let before = connection.prepare_cached(RECEIVABLE)?.query_row([last_day], |row| money(row, 0))?;

@@ -13,7 +13,6 @@ use super::super::StoreError;
 use super::super::engine::{JobError, Touched, Transaction};
 use super::super::rows::{millis, moment, parsed};
 use super::Bistro;
-use super::bus::{Bus, Topic};
 use super::life::{self, AdvanceError};
 use crate::domain::kitchen::{Claim, Direction, Due};
 use crate::domain::order::{OrderId, TicketState};
@@ -146,14 +145,14 @@ impl Bistro {
         lease: Duration,
         attempts: Attempts,
     ) -> Result<Option<Claim>, StoreError> {
-        let (worker, now, bus) = (worker.to_owned(), self.clock.now(), self.bus());
+        let (worker, now, wakes) = (worker.to_owned(), self.clock.now(), self.wakes());
         let seed = u64::from_le_bytes(random_bytes::<8>()?);
         self.engine
             .write(span, "Claim a ticket", move |transaction| {
                 let expired = put_expired_back(transaction, attempts, seed, now)?;
                 let claim = take_best(transaction, &worker, lease, now)?;
                 if expired > 0 || claim.is_some() {
-                    fire_after(transaction, bus);
+                    wakes.tickets(transaction);
                 }
                 Ok(claim)
             })
@@ -204,11 +203,11 @@ impl Bistro {
         claim: &Claim,
         outcome: Outcome,
     ) -> Result<(), LeaseError> {
-        let (id, lease, now, bus) = (claim.ticket, claim.lease, self.clock.now(), self.bus());
+        let (id, lease, now, wakes) = (claim.ticket, claim.lease, self.clock.now(), self.wakes());
         self.engine
             .write(span, name, move |transaction| {
                 end(transaction, id, lease, &outcome, now)?;
-                fire_after(transaction, bus);
+                wakes.tickets(transaction);
                 Ok(())
             })
             .await
@@ -216,7 +215,7 @@ impl Bistro {
 
     /// Moves one ticket as the chef says.
     pub async fn direct(&self, span: &Span, ticket: i64, direction: Direction) -> Result<(), DirectError> {
-        let (now, bus) = (self.clock.now(), self.bus());
+        let (now, wakes) = (self.clock.now(), self.wakes());
         self.engine
             .write(span, "Direct a ticket", move |transaction| {
                 let state = transaction.db.step("Read the ticket's state", &[STATE], |connection| {
@@ -243,7 +242,7 @@ impl Bistro {
                         Ok(((), Touched::Changed(changed)))
                     })?;
                 }
-                fire_after(transaction, bus);
+                wakes.tickets(transaction);
                 Ok(())
             })
             .await
@@ -251,14 +250,14 @@ impl Bistro {
 
     /// Stops the kitchen from taking up tickets, or lets it again. What is being cooked goes on.
     pub async fn pause_kitchen(&self, span: &Span, paused: bool) -> Result<(), StoreError> {
-        let bus = self.bus();
+        let wakes = self.wakes();
         self.engine
             .write(span, "Pause the kitchen", move |transaction| {
                 transaction.db.step("Note whether it is paused", &[PAUSE], |connection| {
                     let changed = connection.prepare_cached(PAUSE)?.execute([paused])?;
                     Ok(((), Touched::Changed(changed)))
                 })?;
-                fire_after(transaction, bus);
+                wakes.tickets(transaction);
                 Ok(())
             })
             .await
@@ -267,10 +266,6 @@ impl Bistro {
 
 /// The highest first.
 const PRIORITIES: [i8; 3] = [1, 0, -1];
-
-fn fire_after(transaction: &mut Transaction<'_>, bus: Bus) {
-    transaction.after_commit(move || bus.fire(Topic::Tickets));
-}
 
 /// Counts the queue's lengths up and down: waiting, cooking, dead.
 fn shift(connection: &Connection, by: [i64; 3]) -> rusqlite::Result<usize> {
