@@ -16,6 +16,8 @@ mod first_visit;
 mod journeys;
 #[path = "browser/keyboard.rs"]
 mod keyboard;
+#[path = "browser/kitchen.rs"]
+mod kitchen;
 #[path = "browser/looks.rs"]
 mod looks;
 #[path = "browser/own_service.rs"]
@@ -77,6 +79,7 @@ static SCENARIOS: &[Scenario] = scenarios![
     looks::no_page_is_wider_than_a_phone_or_a_projector,
     bistro::a_guest_reads_the_menu_orders_and_sees_what_became_of_it,
     bistro::the_owner_sets_a_waiters_password_and_the_waiter_signs_in,
+    kitchen::the_chef_sees_an_order_arrive_holds_it_and_lets_it_go,
 ];
 
 fn main() -> ExitCode {

@@ -11,6 +11,7 @@ use roundtrip::domain::menu::MenuItemId;
 use roundtrip::domain::money::Money;
 use roundtrip::domain::order::{LineRequest, OrderRequest};
 use roundtrip::domain::order_rule::Refusal;
+use roundtrip::domain::page::{Cut, OrderFilter, OrderListing, OrderSort, PAGE_MAX};
 use roundtrip::domain::permission::Role;
 use roundtrip::domain::session::{ABSOLUTE_MAX, IDLE_MAX, MINTED_MAX, Owner, PER_PERSON_MAX, PersonId};
 use roundtrip::observe::clock::Tick;
@@ -66,6 +67,12 @@ impl House {
         Control::open(&self.folder.path().join("control.db"), options)
     }
 }
+
+const ALL: OrderListing = OrderListing {
+    filter: OrderFilter { state: None, table: None, placed_from: None, placed_to: None },
+    sort: OrderSort::NewestFirst,
+    cut: Cut { limit: PAGE_MAX, after: None },
+};
 
 fn span(detail: bool) -> Span {
     let context = Context { detail, ..Context::new_root() };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use roundtrip::domain::ledger::Account;
 use roundtrip::domain::money::Money;
 use roundtrip::domain::order::{LineRequest, OrderId, OrderRequest};
+use roundtrip::domain::page::{Cut, OrderFilter, OrderListing, OrderSort, PAGE_MAX, Page};
 use roundtrip::domain::permission::Role;
 use roundtrip::domain::session::Visitor;
 use roundtrip::observe::clock::Tick;
@@ -21,6 +22,11 @@ use roundtrip::store::hasher::{Cost, Hasher};
 type Outcome = Result<(), Box<dyn Error>>;
 
 const PASSWORD: &str = "plate knife fork spoon";
+const ALL: OrderListing = OrderListing {
+    filter: OrderFilter { state: None, table: None, placed_from: None, placed_to: None },
+    sort: OrderSort::NewestFirst,
+    cut: Cut { limit: PAGE_MAX, after: None },
+};
 
 /// One instance of the application over a database of its own.
 struct House {
@@ -118,13 +124,14 @@ async fn an_order_of_another_table_is_not_found_and_the_waiter_sees_it() -> Outc
     assert_eq!(house.service.order(&span(), &mine, &OrderId::from_bits(1)).await, not_found);
     assert_eq!(house.service.order(&span(), &Visitor::stranger(), &my_order).await, not_found);
     assert_eq!(house.service.order(&span(), &mine, &my_order).await?.total, Money::from_cents(1950));
-    assert_eq!(house.service.orders(&span(), &mine).await?.len(), 1);
-    assert_eq!(house.service.orders(&span(), &Visitor::stranger()).await?, []);
+    assert_eq!(house.service.orders(&span(), &mine, &ALL).await?.items.len(), 1);
+    assert_eq!(house.service.orders(&span(), &Visitor::stranger(), &ALL).await?, Page::EMPTY);
 
     let secret = house.bistro.mint_session(Role::Waiter).await?;
     let waiter = house.service.visitor(&span(), Some(secret.expose())).await?;
     assert_eq!(house.service.order(&span(), &waiter, &my_order).await?.id, my_order);
-    let all: Vec<_> = house.service.orders(&span(), &waiter).await?.into_iter().map(|order| order.id).collect();
+    let all: Vec<_> =
+        house.service.orders(&span(), &waiter, &ALL).await?.items.into_iter().map(|order| order.id).collect();
     assert_eq!(all, [your_order, my_order], "newest first");
     Ok(())
 }
@@ -228,7 +235,7 @@ async fn the_trace_of_an_order_tells_each_step_once_and_nests() -> Outcome {
     let fact = attribute(&spans, "Price the dishes", "roundtrip.service.fact");
     assert_eq!(fact, Some(&"2 x 7.50 + 4.50 = 19.50".into()));
     assert_eq!(attribute(&spans, "COMMIT to the WAL", "roundtrip.writer.batch"), Some(&1.into()));
-    assert_eq!(attribute(&spans, "Write the order", "db.rows_changed"), Some(&3.into()));
+    assert_eq!(attribute(&spans, "Write the order", "db.rows_changed"), Some(&4.into()));
     assert!(spans.iter().any(|span| span.name == "Wake the request" && span.direction == Direction::Back));
 
     for child in &spans {
@@ -243,7 +250,7 @@ async fn the_trace_of_an_order_tells_each_step_once_and_nests() -> Outcome {
 async fn the_manager_reads_a_ledger_that_sums_to_zero() -> Outcome {
     let house = House::open()?;
     house.service.place_order(&span(), &Visitor::stranger(), table(4, &[(12, 2), (31, 1)]), None).await?;
-    let ledger = house.service.ledger(&span()).await?;
+    let ledger = house.service.ledger(&span(), &ALL.cut).await?;
     assert_eq!((ledger.count, ledger.sum), (2, Money::ZERO));
     let moved: Vec<_> = ledger.balances.iter().filter(|(_, balance)| *balance != Money::ZERO).collect();
     assert_eq!(moved, [&(Account::Receivable, Money::from_cents(1950)), &(Account::Sales, Money::from_cents(-1950))]);

@@ -20,6 +20,12 @@ pub async fn page(call: Call) -> HttpResponse {
     respond::page("bistro", "")
 }
 
+/// The chef's page.
+pub async fn kitchen(call: Call) -> HttpResponse {
+    let _span = answer::writing(call.span());
+    respond::page("kitchen", "")
+}
+
 /// Browsers ask for it whatever the page says.
 pub async fn icon(_: Call) -> HttpResponse {
     respond::icon()

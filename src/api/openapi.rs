@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::answer;
 use super::call::Call;
-use super::{ledger, menu, orders, session};
+use super::{changes, days, kitchen, kitchen_events, ledger, menu, orders, session};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,7 +17,17 @@ use super::{ledger, menu, orders, session};
         orders::place,
         orders::list,
         orders::one,
+        orders::events,
+        changes::edit,
+        changes::act,
+        kitchen::read,
+        kitchen_events::stream,
+        kitchen::pause,
+        kitchen::resume,
+        kitchen::direct,
         ledger::read,
+        days::list,
+        days::close,
         session::who,
         session::sign_in,
         session::sign_out

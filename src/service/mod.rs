@@ -1,10 +1,18 @@
 //! The business: what the restaurant does, step by step, whoever asks. No HTTP above, no SQL below.
 
 mod error;
+mod keys;
+pub mod kitchen;
+mod ledger;
 mod menu;
 mod orders;
 mod people;
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::domain::kitchen::Queue;
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
 use crate::settings::runtime::Settings;
@@ -20,11 +28,13 @@ pub struct Service {
     hasher: Hasher,
     cache: MenuCache,
     settings: Settings,
+    /// The kitchen's queue as last read, and at which change.
+    queue: Arc<ArcSwapOption<(u64, Arc<Queue>)>>,
 }
 
 impl Service {
     pub fn new(bistro: Bistro, hasher: Hasher, cache: MenuCache, settings: Settings) -> Self {
-        Self { bistro, hasher, cache, settings }
+        Self { bistro, hasher, cache, settings, queue: Arc::default() }
     }
 }
 

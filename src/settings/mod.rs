@@ -9,5 +9,6 @@ pub mod data;
 pub mod http;
 pub mod row;
 pub mod runtime;
+pub mod service;
 pub mod site;
 pub mod startup;

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::api::ApiSettings;
 use super::balancer::BalancerSettings;
 use super::data::DataSettings;
 use super::http::HttpSettings;
 use super::row::{Kind, Row};
-use super::{api, balancer, data, http};
+use super::service::ServiceSettings;
+use super::{api, balancer, data, http, service};
 use crate::observe::hop::Hop;
 
 /// All values at one moment.
@@ -22,12 +24,13 @@ pub struct Snapshot {
     pub http: HttpSettings,
     pub balancer: BalancerSettings,
     pub api: ApiSettings,
+    pub service: ServiceSettings,
     pub data: DataSettings,
 }
 
 /// The table, in the order of a request's way.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    http::rows().chain([balancer::ROWS, api::ROWS, data::ROWS].into_iter().flatten())
+    http::rows().chain([balancer::ROWS, api::ROWS, service::ROWS, data::ROWS].into_iter().flatten())
 }
 
 /// Why a change was refused: which key, and what it takes.
@@ -54,11 +57,14 @@ pub struct Shown {
 
 /// The settings of one stack. Cheap to clone; reading takes no lock.
 #[derive(Debug, Clone, Default)]
-pub struct Settings(Arc<ArcSwap<Snapshot>>);
+pub struct Settings {
+    values: Arc<ArcSwap<Snapshot>>,
+    changed: watch::Sender<()>,
+}
 
 impl Settings {
     pub fn new(initial: Snapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(initial)))
+        Self { values: Arc::new(ArcSwap::from_pointee(initial)), changed: watch::Sender::default() }
     }
 
     /// The defaults, but for what a configuration that was checked says.
@@ -73,7 +79,12 @@ impl Settings {
     }
 
     pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
-        self.0.load()
+        self.values.load()
+    }
+
+    /// Wakes at each change: for those who sleep rather than look with every request.
+    pub fn listen(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     pub fn list(&self) -> Vec<Shown> {
@@ -104,13 +115,14 @@ impl Settings {
         if !refused.is_empty() {
             return Err(refused);
         }
-        self.0.rcu(|current| {
+        self.values.rcu(|current| {
             let mut next = Snapshot::clone(current);
             for (row, value) in &accepted {
                 row.set(&mut next, value);
             }
             next
         });
+        self.changed.send_replace(());
         Ok(())
     }
 }

@@ -334,8 +334,12 @@ impl Stack {
     /// Once is enough; a second call finds nothing to do.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
         let servers = self.servers().take();
-        if let Some(Servers { edge, instances, dns, dns_follows }) = servers {
+        if let Some(Servers { edge, mut instances, dns, dns_follows }) = servers {
             drop(dns_follows);
+            // Before the edge, which waits for all that is under way.
+            for instance in &mut instances {
+                instance.retire().await;
+            }
             edge.stop(drain).await;
             for instance in instances {
                 instance.stop().await;

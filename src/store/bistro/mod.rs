@@ -1,6 +1,11 @@
 //! The restaurant's database, one file a stack: menu, pantry, orders, ledger, people and their sessions.
 
 mod booking;
+pub mod bus;
+mod change;
+mod day;
+mod keys;
+mod kitchen;
 mod ledger;
 mod life;
 mod menu;
@@ -8,22 +13,30 @@ mod orders;
 mod people;
 mod place;
 mod sessions;
+mod stock;
 #[cfg(test)]
 mod tests;
+mod wakes;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use time::OffsetDateTime;
+
 use super::cache::Invalidation;
 use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Slow, Touched, unwatched};
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
+use bus::Bus;
+pub use change::{Change, ChangeError};
+pub use day::CloseError;
+pub use keys::Idempotency;
+pub use kitchen::{DirectError, LeaseError};
 pub use ledger::Audit;
 pub use life::AdvanceError;
-pub use orders::LIST_MAX;
 pub use people::Credentials;
-pub use place::{Idempotency, NewOrder, PlaceError};
+pub use place::{NewOrder, PlaceError};
 
 const SCHEMA: Schema = Schema {
     // "rtBI".
@@ -59,6 +72,7 @@ pub struct Bistro {
     engine: Engine,
     clock: WallClock,
     invalidation: Invalidation,
+    bus: Bus,
     /// Shared by the instances, since a guesser would go from one to the next.
     attempts: Arc<Mutex<Throttle>>,
 }
@@ -70,6 +84,7 @@ impl Bistro {
             engine: Engine::open(path, SCHEMA, options.engine)?,
             clock: options.clock,
             invalidation: Invalidation::default(),
+            bus: Bus::default(),
             attempts: Arc::default(),
         })
     }
@@ -77,6 +92,16 @@ impl Bistro {
     /// For the caches of this stack's instances.
     pub fn invalidation(&self) -> Invalidation {
         self.invalidation.clone()
+    }
+
+    /// For those who wait for a change.
+    pub fn bus(&self) -> Bus {
+        self.bus.clone()
+    }
+
+    /// What time it is for what is stored.
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now()
     }
 
     /// Runs `with` on the record of failed sign-ins.
