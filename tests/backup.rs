@@ -296,9 +296,18 @@ fn whatever_is_wrong_with_the_data_is_found_and_said() {
         ("DELETE FROM ticket WHERE order_seq = 1", "placed orders without a ticket"),
         ("UPDATE orders SET state = 'cooking' WHERE seq = 1", "orders whose state is not that of their ticket"),
         ("UPDATE orders SET total_cents = total_cents + 1 WHERE seq = 1", "orders whose lines don't add up"),
-        ("UPDATE order_line SET quantity = quantity + 1 WHERE order_seq = 1", "lines that are not price times quantity"),
-        ("INSERT INTO entry (kind, order_seq, account, amount_cents, at_ms) VALUES ('sale', 1, 'cash', 5, 0)", "the ledger sums to 5"),
-        ("PRAGMA foreign_keys = OFF; UPDATE orders SET person_id = 999999 WHERE seq = 1", "refer to one that is not there"),
+        (
+            "UPDATE order_line SET quantity = quantity + 1 WHERE order_seq = 1",
+            "lines that are not price times quantity",
+        ),
+        (
+            "INSERT INTO entry (kind, order_seq, account, amount_cents, at_ms) VALUES ('sale', 1, 'cash', 5, 0)",
+            "the ledger sums to 5",
+        ),
+        (
+            "PRAGMA foreign_keys = OFF; UPDATE orders SET person_id = 999999 WHERE seq = 1",
+            "refer to one that is not there",
+        ),
     ];
     let folder = folder_with(50, 1);
     let whole = fs::read(folder.path().join("bistro.db")).expect("the database");
@@ -350,7 +359,8 @@ async fn a_running_server_is_restored_without_a_stop() {
     let restored = command(&house, "restore", &json!({ "name": name })).await;
     assert_eq!(restored.status, 200, "{}", restored.text());
     assert_eq!(restored.json()["orders"], 1);
-    let path = |order: &harness::reply::Reply| format!("/api/v1/orders/{}", order.json()["id"].as_str().expect("an id"));
+    let path =
+        |order: &harness::reply::Reply| format!("/api/v1/orders/{}", order.json()["id"].as_str().expect("an id"));
     assert_eq!(guest.get(&path(&first)).await.status, 200);
     assert_eq!(guest.get(&path(&second)).await.status, 404);
     assert_eq!(guest.post("/api/v1/orders", &order_of(12, 1)).await.status, 201);

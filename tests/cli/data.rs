@@ -52,7 +52,10 @@ fn what_is_broken_is_said_in_one_line_and_where_there_is_no_data_in_another() {
     db.close().expect("an end");
     let done = place.run(&["data", "verify", "--json"]).refused("pantry items whose use is not that of the orders");
     assert_eq!(done.code, Some(1));
-    assert_eq!((&done.json()["ok"], &done.json()["stock_ok"], &done.json()["tickets_ok"]), (&json!(false), &json!(false), &json!(true)));
+    assert_eq!(
+        (&done.json()["ok"], &done.json()["stock_ok"], &done.json()["tickets_ok"]),
+        (&json!(false), &json!(false), &json!(true))
+    );
     std::fs::write(place.data().join("bistro.db"), "a diary").expect("a file");
     assert_eq!(place.run(&["data", "verify"]).refused("bistro.db").code, Some(1));
 }

@@ -12,7 +12,7 @@ mod sessions;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -100,6 +100,11 @@ impl Bistro {
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
         self.engine.figures()
+    }
+
+    /// How long the slowest commit took since this was asked last.
+    pub fn take_longest_commit(&self) -> Duration {
+        self.engine.take_longest_commit()
     }
 
     /// Has the writer leave its log alone while a copy is made.

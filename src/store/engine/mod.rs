@@ -162,6 +162,11 @@ impl Engine {
         self.0.counters.figures()
     }
 
+    /// How long the slowest commit took since this was asked last.
+    pub fn take_longest_commit(&self) -> Duration {
+        self.0.counters.take_longest()
+    }
+
     /// Has the writer leave its log alone: whoever makes a copy lets the log grow, and is to empty it
     /// ([`copy::drain_log`]) rather than have the next commit pay for it.
     pub fn hold_checkpoints(&self) -> Hold {

@@ -62,9 +62,15 @@ pub struct Counters {
     jobs: AtomicU64,
     batch_max: AtomicU64,
     fences: AtomicU64,
+    longest_us: AtomicU64,
 }
 
 impl Counters {
+    /// What the slowest batch took since this was asked last: from being taken up to its COMMIT.
+    pub fn take_longest(&self) -> Duration {
+        Duration::from_micros(self.longest_us.swap(0, Relaxed))
+    }
+
     pub fn figures(&self) -> Figures {
         Figures {
             commits: self.commits.load(Relaxed),
@@ -206,7 +212,10 @@ impl Writer {
                 Err(error) => log::warn!("store: {} empties its log as before: {error}", self.path.display()),
             }
         }
-        match transact(connection, &mut batch) {
+        let transacted = transact(connection, &mut batch);
+        let took = u64::try_from(Tick::now().since(taken).as_micros()).unwrap_or(u64::MAX);
+        self.counters.longest_us.fetch_max(took, Relaxed);
+        match transacted {
             Ok(kept) => {
                 if kept > 0 {
                     self.counters.commits.fetch_add(1, Relaxed);
