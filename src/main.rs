@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("roundtrip: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.code())
         }
     }
 }

@@ -3,8 +3,12 @@
 
 mod harness;
 
+#[path = "cli/backup.rs"]
+mod backup;
 #[path = "cli/certificate.rs"]
 mod certificate;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/owner.rs"]
 mod owner;
 #[path = "cli/probe.rs"]

@@ -1,8 +1,11 @@
 //! The command line.
 
+mod backup;
 mod certificates;
 mod config;
+mod data;
 mod data_dir;
+mod drill;
 mod listen;
 mod owner;
 mod parts;
@@ -45,6 +48,14 @@ enum Verb {
     /// Check roundtrip.toml, or load it again
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    /// Verify, export or invent the data of a folder
+    #[command(subcommand)]
+    Data(data::DataVerb),
+    /// Make, check or restore backups, of a running server or of a stopped one's folder
+    #[command(subcommand)]
+    Backup(backup::BackupVerb),
+    /// Lose everything in a temporary folder and get it back, and say what that cost
+    Drill(drill::DrillFlags),
     /// The local certificate authority
     #[command(subcommand)]
     Trust(trust::TrustVerb),
@@ -70,8 +81,11 @@ const LINE_CHARS_MAX: usize = 600;
 
 /// What a person reads when a command fails: one line, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct CliError(String);
+#[error("{line}")]
+pub struct CliError {
+    line: String,
+    code: u8,
+}
 
 impl CliError {
     fn new(reason: impl Into<String>) -> Self {
@@ -81,7 +95,17 @@ impl CliError {
         if line.chars().count() == LINE_CHARS_MAX {
             line.push('…');
         }
-        Self(line)
+        Self { line, code: 1 }
+    }
+
+    /// Ends the program with another code than 1.
+    fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// What the program ends with.
+    pub fn code(&self) -> u8 {
+        self.code
     }
 }
 
@@ -91,7 +115,7 @@ pub fn run(command: Command) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::new(format!("the system gives no threads: {error}")))?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match command.verb {
             None => serve::serve(command.serve).await,
             Some(Verb::Serve(flags)) => serve::serve(flags).await,
@@ -99,7 +123,13 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Owner(verb)) => owner::owner(verb).await,
             Some(Verb::Settings(verb)) => settings::settings(verb).await,
             Some(Verb::Config(verb)) => config::config(verb).await,
+            Some(Verb::Data(verb)) => data::data(verb),
+            Some(Verb::Backup(verb)) => backup::backup(verb).await,
+            Some(Verb::Drill(flags)) => drill::drill(flags).await,
             Some(Verb::Trust(verb)) => trust::trust(verb),
         }
-    })
+    });
+    // A copy that is under way on a thread of its own is not waited for: half of one is never taken for one.
+    runtime.shutdown_background();
+    done
 }

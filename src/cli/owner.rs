@@ -10,6 +10,7 @@ use super::data_dir::DataDir;
 use super::remote::Remote;
 use super::{CliError, DataDirFlag};
 use crate::domain::session::{Owner, name_refusal, password_refusal};
+use crate::store::CONTROL_FILE;
 use crate::store::control::{self, Control};
 use crate::store::hasher::{Cost, Hasher};
 
@@ -75,7 +76,7 @@ async fn set(flags: OwnerFlags, reset: bool) -> Result<(), CliError> {
 
 async fn set_in(folder: &DataDir, name: &str, password: &str, reset: bool) -> Result<(), CliError> {
     let failed = |error: &dyn std::fmt::Display| CliError::new(error.to_string());
-    let path = folder.path().join(super::serve::CONTROL_FILE);
+    let path = folder.path().join(CONTROL_FILE);
     let control = Control::open(&path, control::Options::default()).map_err(|error| failed(&error))?;
     let exists = control.owner().await.map_err(|error| failed(&error))?.is_some();
     if exists != reset {

@@ -18,14 +18,13 @@ use crate::console::door::Door;
 use crate::settings::startup::{ServeFlags, Source, Startup};
 use crate::stack::Stack;
 use crate::stack::reload::Reloader;
+use crate::store::CONTROL_FILE;
 use crate::store::control::{self, Control};
 use crate::store::hasher::{Cost, Hasher};
 use crate::tls::{Authority, Given};
 
 /// How long what is under way may take at an orderly stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// File of the console's database.
-pub const CONTROL_FILE: &str = "control.db";
 const OWNER_FIRST: &str = "others may reach this machine only once it has an owner; run: roundtrip owner create";
 
 pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
@@ -90,7 +89,7 @@ struct Server {
     console: Console,
     door: Door,
     control: Control,
-    /// Of the certificates.
+    /// Of the certificates, and of the data.
     upkeep: JoinSet<()>,
     run: RunFile,
 }
@@ -161,7 +160,11 @@ impl Server {
         };
         let run = parts.run_file(&stack, setup_url);
         run.write(folder)?;
-        Ok(Server { stack, reloader, console, door, control: parts.control, upkeep: parts.shown.upkeep, run })
+        let (control, mut upkeep) = (parts.control, parts.shown.upkeep);
+        if let Some(every) = startup.backup_every {
+            upkeep.spawn(stack.backups().clone().schedule(every));
+        }
+        Ok(Server { stack, reloader, console, door, control, upkeep, run })
     }
 
     /// Says where it is: for a person, or as one JSON object for a script.

@@ -5,6 +5,7 @@
 //! addresses. [`door`] is the one plain page, which explains the certificate.
 
 mod account;
+mod backups;
 mod cache;
 mod caller;
 mod configuration;

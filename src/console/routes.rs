@@ -2,7 +2,9 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::{account, cache, configuration, control, events, journeys, pages, setup, signing, stack, upstreams};
+use super::{
+    account, backups, cache, configuration, control, events, journeys, pages, setup, signing, stack, upstreams,
+};
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get, resource};
@@ -45,8 +47,19 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/cache/purge", "POST").route(web::post().to(cache::purge)))
         .service(resource("/api/data/slow", "GET, HEAD").route(get().to(stack::slow)))
         .service(resource("/api/configuration/reload", "POST").route(web::post().to(configuration::reload)))
+        .service(
+            resource("/api/backups", "GET, HEAD, POST")
+                .route(get().to(backups::list))
+                .route(web::post().to(backups::create)),
+        )
+        .service(resource("/api/backups/verify", "POST").route(web::post().to(backups::verify)))
+        .service(resource("/api/backups/restore", "POST").route(web::post().to(backups::restore)))
         .service(resource("/api/staff", "GET, HEAD").route(get().to(account::staff)))
         .service(resource("/api/staff/{name}/password", "PUT").route(web::put().to(account::set_password)))
+        .service(resource("/api/control/backups/list", "POST").route(web::post().to(backups::list_by_command)))
+        .service(resource("/api/control/backups/create", "POST").route(web::post().to(backups::create_by_command)))
+        .service(resource("/api/control/backups/verify", "POST").route(web::post().to(backups::verify_by_command)))
+        .service(resource("/api/control/backups/restore", "POST").route(web::post().to(backups::restore_by_command)))
         .service(resource("/api/control/configuration", "POST").route(web::post().to(configuration::reload_by_command)))
         .service(resource("/api/control/settings", "POST").route(web::post().to(stack::change_by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))

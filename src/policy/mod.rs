@@ -10,6 +10,7 @@ pub mod p2c;
 pub mod panic_mode;
 pub mod random;
 pub mod rendezvous;
+pub mod retention;
 pub mod retry_budget;
 pub mod round_robin;
 pub mod slow_start;

@@ -4,7 +4,9 @@
 //! the default. This is the only module that reads the environment.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser};
@@ -22,6 +24,9 @@ const SETTINGS: &str = "settings";
 pub const FILE: &str = "roundtrip.toml";
 /// The folder of everything a person owns.
 pub const DATA_DIR: &str = "roundtrip_data";
+/// Between two backups.
+const BACKUP_EVERY: Duration = Duration::from_secs(60 * 60);
+const BACKUP_EVERY_RANGE: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(30 * 24 * 60 * 60);
 /// Instances that one stack may have.
 const INSTANCES_MAX: usize = 16;
 
@@ -65,6 +70,9 @@ pub struct ServeFlags {
     /// Copies of the application behind the balancer [default: 3]
     #[arg(long, env = "ROUNDTRIP_INSTANCES", value_name = "N")]
     pub instances: Option<usize>,
+    /// How often the data is backed up, if anything was written: 30s, 15m, 1h, 1d; or off [default: 1h]
+    #[arg(long, env = "ROUNDTRIP_BACKUP_EVERY", value_name = "DURATION")]
+    pub backup_every: Option<String>,
     /// Open the browser
     #[arg(long, env = "ROUNDTRIP_OPEN", value_parser = FalseyValueParser::new())]
     pub open: bool,
@@ -113,6 +121,8 @@ pub struct Startup {
     /// `max-age` of Strict-Transport-Security; 0 is none.
     pub hsts: u32,
     pub instances: usize,
+    /// None: only when somebody asks.
+    pub backup_every: Option<Duration>,
     pub open: bool,
     pub json: bool,
 }
@@ -161,6 +171,7 @@ impl Startup {
             certificate,
             hsts,
             instances,
+            backup_every: backup_every(flags.backup_every.or(file.backup_every).as_deref())?,
             open: flags.open || file.open,
             json: flags.json || file.json,
         })
@@ -196,9 +207,31 @@ impl Startup {
             ("cert", self.certificate != later.certificate),
             ("hsts", self.hsts != later.hsts),
             ("instances", self.instances != later.instances),
+            ("backup-every", self.backup_every != later.backup_every),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
+}
+
+/// A number and its unit; or `off`.
+fn backup_every(text: Option<&str>) -> Result<Option<Duration>, BadConfiguration> {
+    let text = match text {
+        None => return Ok(Some(BACKUP_EVERY)),
+        Some("off") => return Ok(None),
+        Some(text) => text,
+    };
+    let unit = |text: &str| match text {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(60 * 60),
+        "d" => Some(24 * 60 * 60),
+        _ => None,
+    };
+    let (number, name) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = number.parse::<u64>().ok().zip(unit(name)).and_then(|(number, unit)| number.checked_mul(unit));
+    let every = seconds.map(Duration::from_secs).filter(|every| BACKUP_EVERY_RANGE.contains(every));
+    let why = || BadConfiguration(format!("backup-every is '{text}'; 10s to 30d are possible (s, m, h, d), or off"));
+    every.map(Some).ok_or_else(why)
 }
 
 fn certificate_files(
@@ -339,6 +372,22 @@ mod tests {
             let error = resolved(ServeFlags::default(), wrong).expect_err(wrong);
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn backups_are_made_every_so_often_or_not_at_all() {
+        let every = |text: &str| {
+            let flags = ServeFlags { backup_every: Some(text.to_owned()), ..ServeFlags::default() };
+            resolved(flags, "backup-every = \"2h\"").map(|startup| startup.backup_every)
+        };
+        assert_eq!(every("90s"), Ok(Some(Duration::from_secs(90))));
+        assert_eq!(every("1d"), Ok(Some(Duration::from_secs(86_400))));
+        assert_eq!(every("off"), Ok(None));
+        for wrong in ["", "1", "h", "0s", "1y", "-1h", "99999999999999999999h"] {
+            assert!(every(wrong).expect_err(wrong).contains("backup-every"), "{wrong}");
+        }
+        let default = resolved(ServeFlags::default(), "").expect("fits");
+        assert_eq!(default.backup_every, Some(Duration::from_secs(3_600)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The only module that knows every hop. Twenty stacks can run in one process and share nothing but
 //! what is passed in: the certificate authority and the one password hasher.
 
+pub mod backups;
 mod dns_follows;
 pub mod reload;
 pub mod site;
@@ -103,6 +104,7 @@ pub struct Stack {
     pools: Mutex<Pools>,
     /// None: the edge stands before somebody's own service.
     bistro: Option<Bistro>,
+    backups: backups::Backups,
     client: Client,
     recorder: Recorder,
     settings: Settings,

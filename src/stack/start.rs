@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use super::backups::Backups;
 use super::dns_follows::DnsFollows;
 use super::site::{self, Ground, Pools};
 use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
@@ -15,6 +16,7 @@ use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
+use crate::store::BISTRO_FILE;
 use crate::store::bistro::{self, Bistro};
 use crate::store::cache::MenuCache;
 use crate::store::engine;
@@ -25,8 +27,6 @@ use crate::web::secret;
 
 /// The beginning of the edge's name in `Via`.
 const VIA: &str = "roundtrip";
-/// File of the restaurant's database in the data folder.
-const BISTRO_FILE: &str = "bistro.db";
 
 pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let recorder = Recorder::default();
@@ -92,6 +92,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         servers: Mutex::new(Some(Servers { edge, instances, dns, dns_follows })),
         ground,
         pools: Mutex::new(pools),
+        backups: Backups::new(&config.data_dir, bistro.clone()),
         bistro,
         client,
         recorder,

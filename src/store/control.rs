@@ -22,6 +22,9 @@ const SCHEMA: Schema = Schema {
     fixed: &["owner", "setup_token", "session"],
 };
 
+/// Carried out in a copy: neither sessions nor set-up links are kept.
+pub const FORGET_SIGN_INS: &str = "DELETE FROM session; DELETE FROM setup_token";
+
 /// A set-up link works for so long.
 pub const SETUP_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// A session's last use is written down at most this often.

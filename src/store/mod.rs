@@ -12,12 +12,21 @@ use time::OffsetDateTime;
 use crate::domain::session::SessionSecret;
 use crate::web::secret::{NoRandomness, random_hex_256};
 
+pub mod backup;
 pub mod bistro;
 pub mod cache;
 pub mod control;
 pub mod engine;
+pub mod export;
+pub mod generate;
 pub mod hasher;
 mod rows;
+pub mod verify;
+
+/// The restaurant's database in a data folder.
+pub const BISTRO_FILE: &str = "bistro.db";
+/// The console's database there.
+pub const CONTROL_FILE: &str = "control.db";
 
 /// Why the store can't take a request now; the request was not carried out, or at least not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 //! The built binary, in a folder of its own.
+#![allow(dead_code, reason = "every test file uses a part of its own")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -68,6 +69,16 @@ impl Place {
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         ended(child)
+    }
+
+    /// Starts a command and kills it when `patience` is over; whether it had ended by itself.
+    pub fn kill_after(&self, arguments: &[&str], patience: std::time::Duration) -> bool {
+        let mut child = self.command(arguments).spawn().expect("it starts");
+        std::thread::sleep(patience);
+        let over = child.try_wait().expect("a state").is_some();
+        child.kill().expect("is killed");
+        child.wait().expect("an end");
+        over
     }
 
     /// Starts a server on free ports; returns when it says that it listens.

@@ -1,14 +1,15 @@
 //! Several workers, any of whom may die, sleep through its lease or report twice: each ticket has one outcome.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use roundtrip::domain::kitchen::{Claim, Direction};
-use roundtrip::domain::order::TicketState;
-use roundtrip::store::bistro::LeaseError;
+use roundtrip::domain::order::{Expected, Order};
+use roundtrip::domain::order_life::{Action, Deed};
+use roundtrip::store::bistro::{Change, ChangeError, LeaseError};
 
 use serde_json::json;
 
@@ -29,6 +30,7 @@ enum Step {
     Pass(u64),
     Requeue(prop::sample::Index),
     Pause(bool),
+    Cancel(prop::sample::Index),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -43,7 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(worker, claim, retry)| Step::GiveUp(worker, claim, retry)),
         1 => (worker, claim.clone()).prop_map(|(worker, claim)| Step::HandBack(worker, claim)),
         3 => (0..8_000_u64).prop_map(Step::Pass),
-        1 => claim.prop_map(Step::Requeue),
+        1 => claim.clone().prop_map(Step::Requeue),
+        1 => claim.prop_map(Step::Cancel),
         1 => prop::bool::weighted(0.3).prop_map(Step::Pause),
     ]
 }
@@ -52,7 +55,9 @@ fn step() -> impl Strategy<Value = Step> {
 struct Run {
     kitchen: Kitchen,
     claims: [Vec<Claim>; 3],
-    orders: i64,
+    orders: Vec<Order>,
+    /// Orders that their guests were told are cancelled, by ticket.
+    cancelled: HashSet<i64>,
     /// Finishes that were acknowledged, by ticket.
     finished: HashMap<i64, u32>,
     /// The latest lease given out, by ticket.
@@ -62,7 +67,8 @@ struct Run {
 impl Run {
     fn new() -> Run {
         let kitchen = Kitchen::open();
-        Run { kitchen, claims: Default::default(), orders: 0, finished: HashMap::new(), latest: HashMap::new() }
+        let (claims, orders, cancelled) = Default::default();
+        Run { kitchen, claims, orders, cancelled, finished: HashMap::new(), latest: HashMap::new() }
     }
 
     fn held(&self, worker: usize, index: &prop::sample::Index) -> Option<Claim> {
@@ -76,17 +82,36 @@ impl Run {
             Ok(()) => {
                 assert_eq!(self.latest[&claim.ticket], claim.lease, "an older lease was believed");
                 assert!(!self.finished.contains_key(&claim.ticket), "it was finished before");
+                assert!(!self.cancelled.contains(&claim.ticket), "it was cancelled");
             }
             Err(error) => assert_eq!(*error, LeaseError::Lost),
+        }
+    }
+
+    /// A guest cancels; what is being cooked, or was, can't be.
+    async fn cancel(&mut self, order: Order) {
+        let (id, by, expected) = (order.id.clone(), order.owner, Expected::Any);
+        let change = Change { order: id, deed: Deed::Cancel, by, any: false, expected, idempotency: None };
+        let ticket = order.ticket.expect("a placed order has a ticket").id;
+        match self.kitchen.bistro.change_order(&span(), change).await {
+            Ok(_) => {
+                assert!(!self.finished.contains_key(&ticket), "it was eaten");
+                assert!(self.cancelled.insert(ticket), "it was cancelled before");
+            }
+            Err(refused) => {
+                assert!(matches!(&refused, ChangeError::Impossible(why) if why.action == Action::Cancel), "{refused:?}")
+            }
         }
     }
 
     async fn take(&mut self, step: &Step) {
         let bistro = self.kitchen.bistro.clone();
         match step {
-            Step::Order => {
-                self.kitchen.order().await;
-                self.orders += 1;
+            Step::Order => self.orders.push(self.kitchen.order().await),
+            Step::Cancel(index) => {
+                if !self.orders.is_empty() {
+                    self.cancel(index.get(&self.orders).clone()).await;
+                }
             }
             Step::Claim(worker) => {
                 if let Some(claim) = self.kitchen.claim(&format!("i{worker}/1")).await {
@@ -152,11 +177,9 @@ impl Run {
             }
         }
         self.kitchen.is_consistent().await;
-        assert_eq!(self.finished.len() as i64, self.orders, "none was lost");
+        assert_eq!(self.finished.len() + self.cancelled.len(), self.orders.len(), "none was lost");
+        assert!(self.cancelled.iter().all(|ticket| !self.finished.contains_key(ticket)), "none has two outcomes");
         assert!(self.finished.values().all(|times| *times == 1), "none was finished twice: {:?}", self.finished);
-        let orders = bistro.latest_orders(&span()).await.expect("an answer");
-        let done = |state: TicketState| state == TicketState::Done;
-        assert!(orders.iter().all(|order| order.ticket.is_some_and(|ticket| done(ticket.state))));
     }
 }
 

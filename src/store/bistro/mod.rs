@@ -1,5 +1,6 @@
 //! The restaurant's database, one file a stack: menu, pantry, orders, ledger, people and their sessions.
 
+pub mod audit;
 mod booking;
 pub mod bus;
 mod change;
@@ -20,20 +21,22 @@ mod wakes;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
 
 use time::OffsetDateTime;
 
 use super::cache::Invalidation;
-use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Slow, Touched, unwatched};
+use super::engine::{self, Engine, Figures, Hold, Migration, OpenError, Schema, Slow, Swap, Touched, unwatched};
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
+pub use audit::Audit;
 use bus::Bus;
 pub use change::{Change, ChangeError};
 pub use day::CloseError;
 pub use keys::Idempotency;
 pub use kitchen::{DirectError, LeaseError};
-pub use ledger::Audit;
 pub use life::AdvanceError;
 pub use people::Credentials;
 pub use place::{NewOrder, PlaceError};
@@ -50,6 +53,10 @@ const SCHEMA: Schema = Schema {
     fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen"],
 };
 
+/// Carried out in a copy: sessions of the staff are not kept. A guest's is what shows them their orders.
+pub const FORGET_SIGN_INS: &str =
+    "DELETE FROM session WHERE person_id IN (SELECT id FROM person WHERE role <> 'guest')";
+
 /// How a restaurant's database is opened.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -64,6 +71,16 @@ pub struct Counts {
     /// Tickets that the kitchen has not taken yet.
     pub waiting: i64,
     pub menu_items: i64,
+}
+
+/// Whether this program knows how to read the database; else why not.
+pub fn known(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
+    engine::known(connection, SCHEMA)
+}
+
+/// Brings a copy that nobody else has open up to this program's schema.
+pub fn migrate(path: &Path) -> Result<(), OpenError> {
+    engine::bring_up(path, SCHEMA)
 }
 
 /// The restaurant's database. Cheap to clone: the instances of a stack share one.
@@ -117,6 +134,24 @@ impl Bistro {
     /// The latest steps that were slow (`data.slow_query`), the newest last.
     pub fn slow(&self) -> Vec<Slow> {
         self.engine.slow()
+    }
+
+    /// How long the slowest commit took since this was asked last.
+    pub fn take_longest_commit(&self) -> Duration {
+        self.engine.take_longest_commit()
+    }
+
+    /// Has the writer leave its log alone while a copy is made.
+    pub fn hold_checkpoints(&self) -> Hold {
+        self.engine.hold_checkpoints()
+    }
+
+    /// Has `swap` put another file in this one's place, and goes on with that.
+    pub async fn replace(&self, swap: Swap) -> Result<(), String> {
+        let swapped = self.engine.replace(swap).await;
+        // Whatever was remembered may have never been.
+        self.invalidation.bump();
+        swapped
     }
 
     /// For the start's greeting and the overview.

@@ -5,9 +5,11 @@
 //! one fsync for up to 64 requests. A write is answered only once its COMMIT succeeded.
 
 mod connection;
+pub mod copy;
 mod db;
 mod job;
 mod log_size;
+pub mod look;
 mod migrate;
 mod options;
 mod plan;
@@ -20,10 +22,12 @@ mod writer;
 mod tests;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Cause, StoreError};
@@ -31,6 +35,7 @@ use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
 use crate::observe::span::{Context, Direction, Span, Status, Trace};
+pub use connection::report;
 use db::{Common, Extent};
 pub use db::{Db, Touched};
 pub use job::{JobError, Transaction};
@@ -39,8 +44,8 @@ pub use options::{Durability, OpenError, Options, PageLimit, PoolThreads};
 use readers::Readers;
 pub use slow::Slow;
 use slow::SlowLog;
-pub use writer::Figures;
 use writer::{Counters, Message, Writer};
+pub use writer::{Figures, Swap};
 
 /// A caller waits at most this long for its COMMIT; then it may have happened or not.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -69,7 +74,19 @@ struct Inner {
     common: Arc<Common>,
     inbox: mpsc::Sender<Message>,
     counters: Arc<Counters>,
+    /// Who wants the log left alone for now.
+    holds: Arc<AtomicU32>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// As long as it lives, the writer does not empty its log.
+#[derive(Debug)]
+pub struct Hold(Arc<AtomicU32>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Engine {
@@ -81,20 +98,14 @@ impl Engine {
         let common = Arc::new(Common { schema, slow: SlowLog::new(options.settings.clone()) });
         let (inbox, outbox) = mpsc::channel(options.queue_max);
         let counters = Arc::new(Counters::default());
-        let writer = Writer::new(
-            path,
-            connection,
-            Arc::clone(&readers),
-            Arc::clone(&common),
-            outbox,
-            Arc::clone(&counters),
-            &options,
-        );
+        let holds = Arc::new(AtomicU32::new(0));
+        let shared = (Arc::clone(&counters), Arc::clone(&holds));
+        let writer = Writer::new(path, connection, Arc::clone(&readers), Arc::clone(&common), outbox, shared, &options);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| OpenError::Io(path.to_owned(), error))?;
-        Ok(Self(Arc::new(Inner { readers, common, inbox, counters, thread: Mutex::new(Some(thread)) })))
+        Ok(Self(Arc::new(Inner { readers, common, inbox, counters, holds, thread: Mutex::new(Some(thread)) })))
     }
 
     /// Carries out `work` on one of the reader connections, here and now. Blocks up to the pool's bound
@@ -188,6 +199,27 @@ impl Engine {
         self.0.counters.figures()
     }
 
+    /// How long the slowest commit took since this was asked last.
+    pub fn take_longest_commit(&self) -> Duration {
+        self.0.counters.take_longest()
+    }
+
+    /// Has the writer leave its log alone: whoever makes a copy lets the log grow, and is to empty it
+    /// ([`copy::drain_log`]) rather than have the next commit pay for it.
+    pub fn hold_checkpoints(&self) -> Hold {
+        self.0.holds.fetch_add(1, Relaxed);
+        Hold(Arc::clone(&self.0.holds))
+    }
+
+    /// Closes the file, has `swap` put another in its place, and opens that. Requests wait or are told to
+    /// come again meanwhile. When `swap` fails, the file that is there then is opened.
+    pub async fn replace(&self, swap: Swap) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let closed = || StoreError::unavailable(Cause::Closed).to_string();
+        self.0.inbox.send(Message::Replace(swap, reply)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
     /// Finishes the queue, empties the write-ahead log into the file and ends the writer. Later calls
     /// of anything are refused with [`Cause::Closed`].
     pub async fn close(&self) -> Result<(), StoreError> {
@@ -202,6 +234,30 @@ impl Engine {
         }
         result
     }
+}
+
+/// Whether a database that is looked at is of this kind and up to date; else why not.
+pub fn known(connection: &Connection, schema: Schema) -> rusqlite::Result<Result<(), String>> {
+    let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
+    let (kind, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+    let latest = schema.migrations.len() as i64;
+    Ok(if kind != i64::from(schema.application_id) {
+        Err("it is not a database of this kind".to_owned())
+    } else if version > latest {
+        Err(format!("it was written by a later Roundtrip (schema {version}; this one knows up to {latest})"))
+    } else if version < latest {
+        Err(format!("it has schema {version}; start this Roundtrip on it once, which brings it to {latest}"))
+    } else {
+        Ok(())
+    })
+}
+
+/// Checks and migrates a file that nobody has open, and leaves no log beside it.
+pub fn bring_up(path: &Path, schema: Schema) -> Result<(), OpenError> {
+    let failed = |error| OpenError::Sqlite(path.to_owned(), error);
+    let connection = connection::prepare(path, schema, Durability::Full)?;
+    connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))
 }
 
 /// A span of a trace that nobody reads: for work that belongs to no request.

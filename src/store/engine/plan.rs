@@ -20,7 +20,7 @@ pub fn explain(connection: &Connection, sql: &str) -> Vec<String> {
 /// The lines of a plan that read a whole table, or index one on the spot, unless it is one of `fixed`. What
 /// the statement itself made (a subquery, a list of values) is as large as the steps that made it, and
 /// those stand in the plan, too.
-pub fn scans<'p>(plan: &'p [String], fixed: &[&str]) -> Vec<&'p str> {
+pub fn scans<'p>(sql: &str, plan: &'p [String], fixed: &[&str]) -> Vec<&'p str> {
     let made = |name: &str| {
         let made_here = |line: &String| {
             let rest = line.strip_prefix("MATERIALIZE ").or_else(|| line.strip_prefix("CO-ROUTINE "));
@@ -35,9 +35,17 @@ pub fn scans<'p>(plan: &'p [String], fixed: &[&str]) -> Vec<&'p str> {
         };
         let name = rest.and_then(|rest| rest.split(' ').next());
         !line.ends_with(" VALUES CLAUSE")
-            && name.is_some_and(|name| !ROWLESS.contains(&name) && !fixed.contains(&name) && !made(name))
+            && name.is_some_and(|name| !ROWLESS.contains(&name) && !fixed.contains(&table(sql, name)) && !made(name))
     };
     plan.iter().map(String::as_str).filter(grows).collect()
+}
+
+/// The table that a statement calls `name`: a plan knows only that.
+fn table<'s>(sql: &'s str, name: &'s str) -> &'s str {
+    let words: Vec<&str> =
+        sql.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+    let named = words.windows(3).find(|words| words[1].eq_ignore_ascii_case("AS") && words[2] == name);
+    named.map_or(name, |words| words[0])
 }
 
 /// What a plan may name that is no table of the file: one row of constants, a list that the statement brings.
@@ -55,7 +63,7 @@ mod tests {
         )?;
         connection.prepare(sql)?;
         let plan = explain(&connection, sql);
-        Ok(scans(&plan, &["dish"]).into_iter().map(str::to_owned).collect())
+        Ok(scans(sql, &plan, &["dish"]).into_iter().map(str::to_owned).collect())
     }
 
     #[test]
@@ -79,6 +87,7 @@ mod tests {
     fn a_search_a_fixed_table_and_what_the_statement_brings_are_no_scans() -> Result<(), rusqlite::Error> {
         for sql in [
             "SELECT * FROM dish ORDER BY name",
+            "SELECT item.id FROM dish AS item",
             "SELECT * FROM sale WHERE id = 1",
             "SELECT * FROM sale WHERE id < ?1 ORDER BY id DESC LIMIT 10",
             "SELECT max(id) FROM sale",

@@ -3,9 +3,10 @@
 //! `synchronous=FULL` costs an fsync a commit; shared by the requests that wait anyway it costs each
 //! a fraction (33 µs in place of 127).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -33,6 +34,17 @@ pub enum Message {
     Job(Box<dyn Job>),
     /// Finish what came before, then close.
     Close(oneshot::Sender<Result<(), StoreError>>),
+    /// Finish what came before, then close the file, swap it and open it again.
+    Replace(Swap, oneshot::Sender<Result<(), String>>),
+}
+
+/// Puts another file in the place of one that nobody has open.
+pub type Swap = Box<dyn FnOnce() -> Result<(), String> + Send>;
+
+/// What ends a batch.
+enum End {
+    Close(oneshot::Sender<Result<(), StoreError>>),
+    Replace(Swap, oneshot::Sender<Result<(), String>>),
 }
 
 /// What the writer has done since the start.
@@ -52,9 +64,15 @@ pub struct Counters {
     jobs: AtomicU64,
     batch_max: AtomicU64,
     fences: AtomicU64,
+    longest_us: AtomicU64,
 }
 
 impl Counters {
+    /// What the slowest batch took since this was asked last: from being taken up to its COMMIT.
+    pub fn take_longest(&self) -> Duration {
+        Duration::from_micros(self.longest_us.swap(0, Relaxed))
+    }
+
     pub fn figures(&self) -> Figures {
         Figures {
             commits: self.commits.load(Relaxed),
@@ -98,6 +116,8 @@ pub struct Writer {
     page_limit: PageLimit,
     /// The limit that the connection has.
     limited_to: Option<u32>,
+    /// Who wants the log left alone for now.
+    holds: Arc<AtomicU32>,
 }
 
 impl Writer {
@@ -107,7 +127,7 @@ impl Writer {
         readers: Arc<Readers>,
         common: Arc<Common>,
         inbox: mpsc::Receiver<Message>,
-        counters: Arc<Counters>,
+        (counters, holds): (Arc<Counters>, Arc<AtomicU32>),
         options: &Options,
     ) -> Self {
         Self {
@@ -122,19 +142,26 @@ impl Writer {
             log_size: LogSize::default(),
             page_limit: options.page_limit.clone(),
             limited_to: None,
+            holds,
         }
     }
 
     /// Until it is told to close, or nobody is left to tell it anything.
     pub fn run(mut self) {
         while let Some(message) = self.inbox.blocking_recv() {
-            let (batch, close) = self.gather(message);
+            let (batch, end) = self.gather(message);
             if !batch.is_empty() {
                 self.commit_together(batch);
                 self.shorten_log();
             }
-            let close = close.or_else(|| self.recover());
-            if let Some(reply) = close {
+            let mut end = end.or_else(|| self.recover());
+            while let Some(End::Replace(swap, reply)) = end {
+                let swapped = self.replace(swap);
+                end = self.recover();
+                // Who asked may have left.
+                let _ = reply.send(swapped);
+            }
+            if let Some(End::Close(reply)) = end {
                 self.inbox.close();
                 let closed = self.shut();
                 let _ = reply.send(closed);
@@ -147,13 +174,14 @@ impl Writer {
     }
 
     /// The first job and what else waits already.
-    fn gather(&mut self, first: Message) -> (Batch, Option<oneshot::Sender<Result<(), StoreError>>>) {
+    fn gather(&mut self, first: Message) -> (Batch, Option<End>) {
         let mut batch = Batch::new();
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
                 Message::Job(job) => batch.push(job),
-                Message::Close(reply) => return (batch, Some(reply)),
+                Message::Close(reply) => return (batch, Some(End::Close(reply))),
+                Message::Replace(swap, reply) => return (batch, Some(End::Replace(swap, reply))),
             }
             next = if batch.len() < BATCH_MAX { self.inbox.try_recv().ok() } else { None };
         }
@@ -184,7 +212,10 @@ impl Writer {
                 Err(error) => log::warn!("store: {} keeps its limit: {error}", self.path.display()),
             }
         }
-        match transact(connection, &self.common, &mut batch) {
+        let transacted = transact(connection, &self.common, &mut batch);
+        let took = u64::try_from(Tick::now().since(taken).as_micros()).unwrap_or(u64::MAX);
+        self.counters.longest_us.fetch_max(took, Relaxed);
+        match transacted {
             Ok(kept) => {
                 if kept > 0 {
                     self.counters.commits.fetch_add(1, Relaxed);
@@ -206,6 +237,9 @@ impl Writer {
 
     /// Moves the log into the file once it is long. After the answers: nobody waits for it but the next batch.
     fn shorten_log(&mut self) {
+        if self.holds.load(Relaxed) > 0 {
+            return;
+        }
         let Some(connection) = &self.connection else { return };
         let Some(shorten) = self.log_size.due() else { return };
         if let Err(error) = connection::checkpoint_within(connection, shorten.cut, shorten.wait) {
@@ -222,14 +256,25 @@ impl Writer {
     fn fence(&mut self) {
         log::error!("store: {} failed; fenced until it is checked", self.path.display());
         self.counters.fences.fetch_add(1, Relaxed);
+        self.give_up();
+    }
+
+    /// Closes all connections, and with them what was told to the writer's.
+    fn give_up(&mut self) {
         self.readers.withdraw();
         self.connection = None;
         self.limited_to = None;
     }
 
+    fn replace(&mut self, swap: Swap) -> Result<(), String> {
+        log::warn!("store: {} is closed, to be replaced", self.path.display());
+        self.give_up();
+        catch_unwind(AssertUnwindSafe(swap)).unwrap_or_else(|_| Err("the swap panicked".to_owned()))
+    }
+
     /// Opens the file anew, as often as it takes; jobs that come meanwhile are refused. Returns early
-    /// when it is told to close.
-    fn recover(&mut self) -> Option<oneshot::Sender<Result<(), StoreError>>> {
+    /// when it is told to close, or given another file.
+    fn recover(&mut self) -> Option<End> {
         let (mut pause, mut reported) = (REOPEN_FIRST, String::new());
         while self.connection.is_none() {
             let reopened = connection::reopen(&self.path, self.durability)
@@ -249,7 +294,8 @@ impl Writer {
             loop {
                 match self.inbox.try_recv() {
                     Ok(Message::Job(job)) => job.fail(StoreError::unavailable(Cause::Broken)),
-                    Ok(Message::Close(reply)) => return Some(reply),
+                    Ok(Message::Close(reply)) => return Some(End::Close(reply)),
+                    Ok(Message::Replace(swap, reply)) => return Some(End::Replace(swap, reply)),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return None,
                 }
@@ -266,6 +312,7 @@ impl Writer {
             match message {
                 Message::Job(job) => job.fail(StoreError::unavailable(Cause::Closed)),
                 Message::Close(reply) => drop(reply.send(Ok(()))),
+                Message::Replace(_, reply) => drop(reply.send(Err("the store is being closed".to_owned()))),
             }
         }
         // Readers first: the log can't be emptied while one of them stands in it.

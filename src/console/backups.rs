@@ -1,0 +1,98 @@
+//! Backups, for the owner's page and for commands.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::caller::{Answer, Body, Call};
+use super::journeys::json_answer;
+use crate::domain::permission::Permission;
+use crate::stack::backups::BackupsError;
+use crate::web::problem::Problem;
+
+/// Longer than any name of a backup.
+const NAME_CHARS_MAX: usize = 80;
+
+pub async fn list(call: Call) -> Answer {
+    call.owner(Permission::StackRead)?;
+    listed(&call).await
+}
+
+pub async fn create(call: Call) -> Answer {
+    let name = call.owner(Permission::StackChange)?.to_owned();
+    created(&call, &name).await
+}
+
+pub async fn verify(call: Call, body: Body) -> Answer {
+    let name = call.owner(Permission::StackChange)?.to_owned();
+    verified(&call, body, &name).await
+}
+
+pub async fn restore(call: Call, body: Body) -> Answer {
+    let name = call.owner(Permission::StackChange)?.to_owned();
+    restored(&call, body, &name).await
+}
+
+pub async fn list_by_command(call: Call) -> Answer {
+    call.command()?;
+    listed(&call).await
+}
+
+pub async fn create_by_command(call: Call) -> Answer {
+    call.command()?;
+    created(&call, "a command").await
+}
+
+pub async fn verify_by_command(call: Call, body: Body) -> Answer {
+    call.command()?;
+    verified(&call, body, "a command").await
+}
+
+pub async fn restore_by_command(call: Call, body: Body) -> Answer {
+    call.command()?;
+    restored(&call, body, "a command").await
+}
+
+async fn listed(call: &Call) -> Answer {
+    let backups = call.state.stack.backups().list().await;
+    answer(backups.map(|backups| json!({ "backups": backups })))
+}
+
+async fn created(call: &Call, who: &str) -> Answer {
+    let made = call.state.stack.backups().create(crate::stack::backups::MANUAL).await;
+    if let Ok(made) = &made {
+        log::info!("{who} made the backup {}", made.backup.name);
+    }
+    answer(made)
+}
+
+async fn verified(call: &Call, body: Body, who: &str) -> Answer {
+    let name = named(call, body)?;
+    log::info!("{who} verifies the backup {name}");
+    answer(call.state.stack.backups().verify(name).await)
+}
+
+async fn restored(call: &Call, body: Body, who: &str) -> Answer {
+    let name = named(call, body)?;
+    log::warn!("{who} restores the backup {name}");
+    answer(call.state.stack.restore(name).await)
+}
+
+fn named(call: &Call, body: Body) -> Result<String, Problem> {
+    call.parse(body, |fields| fields.text("name", NAME_CHARS_MAX).map(str::to_owned))
+}
+
+fn answer(done: Result<impl Serialize, BackupsError>) -> Answer {
+    let error = match done {
+        Ok(value) => return Ok(json_answer(&value)),
+        Err(error) => error,
+    };
+    let detail = format!("{error}.");
+    Err(if error.is_unknown() {
+        Problem::new(None, 404, "no-such-backup", "No such backup", detail)
+    } else if error.is_unsound() {
+        Problem::new(None, 422, "unsound-backup", "The backup is not sound", detail)
+    } else {
+        log::error!("backup: {error}");
+        Problem::new(None, 500, "backup-failed", "It did not succeed", detail)
+    })
+}
