@@ -50,7 +50,8 @@ const SCHEMA: Schema = Schema {
     ],
     seed: Some(include_str!("../../../data/seed/bistro.sql")),
     // The menu and what it is cooked from, the accounts, the one row of the kitchen. The seed makes them.
-    fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen"],
+    // Of tickets, those that are being cooked: as many as there are workers.
+    fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen", "ticket_cooking"],
 };
 
 /// Carried out in a copy: sessions of the staff are not kept. A guest's is what shows them their orders.

@@ -59,7 +59,7 @@ pub struct Schema {
     pub migrations: &'static [Migration],
     /// Carried out in a new database, in the transaction that makes it.
     pub seed: Option<&'static str>,
-    /// Tables that no request makes longer: to read one of them whole costs the same for ever.
+    /// Tables (and indexes) that don't grow with use: to read one of them whole costs the same for ever.
     pub fixed: &'static [&'static str],
 }
 
