@@ -13,6 +13,7 @@ use std::time::Duration;
 use roundtrip::domain::ledger::Account;
 use roundtrip::domain::money::Money;
 use roundtrip::domain::order::{LineRequest, OrderId, OrderRequest, OrderState, TicketState};
+use roundtrip::domain::page::{Cut, PAGE_MAX};
 use roundtrip::domain::session::PersonId;
 use roundtrip::store::WallClock;
 use roundtrip::store::bistro::{Bistro, Idempotency, NewOrder, Options};
@@ -59,7 +60,7 @@ async fn a_restaurant_of_schema_1_keeps_all_it_has_and_its_books_agree() -> Outc
     assert_eq!((order.total, order.lines.len()), (Money::from_cents(550 + 1950), 2));
     assert_eq!((order.placed_at, order.changed_at), (Some(order.created_at), order.created_at));
     assert_eq!(order.ticket.map(|ticket| (ticket.id, ticket.state)), Some((1_300, TicketState::Waiting)));
-    let ledger = bistro.ledger(&span).await?;
+    let ledger = bistro.ledger(&span, &Cut { limit: PAGE_MAX, after: None }).await?;
     assert_eq!(ledger.count, 600);
     assert!(ledger.balances.contains(&(Account::Receivable, Money::from_cents(550 * 600 + 1950 * 10))));
 

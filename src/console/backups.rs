@@ -60,7 +60,7 @@ async fn listed(call: &Call) -> Answer {
 async fn created(call: &Call, who: &str) -> Answer {
     let made = call.state.stack.backups().create(crate::stack::backups::MANUAL).await;
     if let Ok(made) = &made {
-        log::info!("{who} made the backup {}", made.name);
+        log::info!("{who} made the backup {}", made.backup.name);
     }
     answer(made)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::Stack;
@@ -43,6 +44,21 @@ impl BackupsError {
     }
 }
 
+/// A backup that was made just now, and what the writer noticed of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Made {
+    #[serde(flatten)]
+    pub backup: Listed,
+    /// The slowest commit since the backup before.
+    pub longest_commit_before_ms: Option<f64>,
+    /// And while this one was made.
+    pub longest_commit_ms: Option<f64>,
+}
+
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e5).round() / 100.0
+}
+
 /// Cheap to clone; all clones wait for each other.
 #[derive(Debug, Clone)]
 pub struct Backups {
@@ -57,9 +73,15 @@ impl Backups {
         Backups { folder: backup::Backups::of(data), bistro, turn: Arc::default() }
     }
 
-    pub async fn create(&self, reason: Reason) -> Result<Listed, BackupsError> {
+    pub async fn create(&self, reason: Reason) -> Result<Made, BackupsError> {
         let bistro = self.bistro.clone();
-        self.work(move |folder| folder.create(reason, bistro.as_ref())).await
+        let longest = move |bistro: &Option<Bistro>| bistro.as_ref().map(|bistro| millis(bistro.take_longest_commit()));
+        self.work(move |folder| {
+            let longest_commit_before_ms = longest(&bistro);
+            let backup = folder.create(reason, bistro.as_ref())?;
+            Ok(Made { backup, longest_commit_before_ms, longest_commit_ms: longest(&bistro) })
+        })
+        .await
     }
 
     /// The newest first.
@@ -117,7 +139,7 @@ impl Backups {
             match self.create(Reason::Hourly).await {
                 Ok(made) => {
                     commits_then = commits;
-                    log::info!("backup: made {}", made.name);
+                    log::info!("backup: made {}", made.backup.name);
                 }
                 Err(error) => log::error!("backup: none was made: {error}"),
             }

@@ -1,5 +1,6 @@
 //! `roundtrip backup`, and what kills it.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ fn orders(place: &Place) -> Value {
 }
 
 fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
+    std::fs::DirBuilder::new().mode(0o700).create(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("a folder").flatten() {
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
@@ -46,7 +47,9 @@ async fn a_running_server_is_backed_up_and_restored_and_takes_orders_on() {
         listed["backups"].as_array().expect("a list").iter().map(|backup| &backup["reason"]).collect();
     assert_eq!(reasons, ["safety", "manual"]);
     place.run(&["backup", "restore", "--console"]).refused("stop the server");
-    server.stop();
+    server.signal(rustix::process::Signal::TERM);
+    // A restore is told in the log.
+    assert!(server.ended().succeeded().err.contains("restores the backup"));
     assert_eq!(orders(&place), 2);
 }
 

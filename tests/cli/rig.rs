@@ -1,4 +1,5 @@
 //! The built binary, in a folder of its own.
+#![allow(dead_code, reason = "every test file uses a part of its own")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;

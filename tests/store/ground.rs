@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use roundtrip::domain::menu::MenuItemId;
 use roundtrip::domain::order::{LineRequest, OrderRequest};
+use roundtrip::domain::page::{Cut, OrderFilter, OrderListing, OrderSort, PAGE_MAX};
 use roundtrip::domain::session::PersonId;
 use roundtrip::observe::span::Span;
 use roundtrip::store::WallClock;
@@ -63,6 +64,13 @@ impl Ground for Sqlite {
         self.seconds.fetch_add(time.as_secs() as i64, Relaxed);
     }
 }
+
+/// Everything there is, as much as a page holds.
+pub const ALL: OrderListing = OrderListing {
+    filter: OrderFilter { state: None, table: None, placed_from: None, placed_to: None },
+    sort: OrderSort::NewestFirst,
+    cut: Cut { limit: PAGE_MAX, after: None },
+};
 
 pub fn span() -> Span {
     unwatched("test")

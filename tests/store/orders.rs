@@ -8,7 +8,7 @@ use roundtrip::domain::order_rule::Refusal;
 use roundtrip::domain::permission::Role;
 use roundtrip::store::bistro::PlaceError;
 
-use super::ground::{Ground, HOUSE_SALAD, Outcome, TRUFFLE_RISOTTO, order, span, with_key};
+use super::ground::{ALL, Ground, HOUSE_SALAD, Outcome, TRUFFLE_RISOTTO, order, span, with_key};
 
 pub async fn a_new_house_has_forty_dishes_that_can_all_be_had_and_staff_without_a_password<G: Ground>() -> Outcome {
     let house = G::new()?;
@@ -28,12 +28,12 @@ pub async fn an_acknowledged_order_is_there_after_reopening<G: Ground>() -> Outc
     let bistro = house.bistro()?;
     let placed = bistro.place_order(&span(), order(&[(HOUSE_SALAD, 2), (31, 1)])).await?;
     assert_eq!(placed.order.total, Money::from_cents(1950));
-    assert_eq!(placed.queue_waiting, 1);
+    assert_eq!(placed.queue_waiting, Some(1));
     bistro.close().await?;
     let bistro = house.bistro()?;
     assert_eq!(bistro.order(&span(), &placed.order.id).await?, Some(placed.order.clone()));
-    assert_eq!(bistro.latest_orders(&span()).await?.len(), 1);
-    assert_eq!(bistro.orders_of(&span(), placed.order.owner).await?, [placed.order]);
+    assert_eq!(bistro.list_orders(&span(), None, &ALL).await?.items.len(), 1);
+    assert_eq!(bistro.list_orders(&span(), Some(placed.order.owner), &ALL).await?.items, [placed.order]);
     let counts = bistro.counts().await?;
     assert_eq!((counts.orders, counts.waiting, counts.menu_items), (1, 1, 40));
     Ok(())
@@ -62,8 +62,8 @@ pub async fn two_hundred_guests_want_the_last_twenty_portions_and_twenty_get_one
     let audit = bistro.audit().await?;
     assert_eq!((audit.orders, audit.ledger_sum, audit.stock_min), (20, Money::ZERO, 0));
     assert_eq!(audit.wrong, Vec::<String>::new());
-    let ledger = bistro.ledger(&span()).await?;
-    assert_eq!((ledger.count, ledger.entries.len(), ledger.sum), (40, 40, Money::ZERO));
+    let ledger = bistro.ledger(&span(), &ALL.cut).await?;
+    assert_eq!((ledger.count, ledger.entries.items.len(), ledger.sum), (40, 40, Money::ZERO));
     let item = bistro.menu_item(&span(), TRUFFLE_RISOTTO).await?;
     assert!(item.is_some_and(|item| !item.available));
     Ok(())

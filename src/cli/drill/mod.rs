@@ -14,7 +14,8 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::{CliError, DataDirFlag};
-use crate::store::backup::{Backups, Listed};
+use crate::stack::backups::Made;
+use crate::store::backup::Backups;
 use crate::store::{BISTRO_FILE, generate, verify};
 use crate::web::secret::{hex, random_bytes};
 use child::Child;
@@ -51,6 +52,9 @@ struct Outcome {
 struct BackupOutcome {
     ms: u128,
     bytes: u64,
+    /// The writer's slowest commit, before the backup and while it was made.
+    longest_commit_before_ms: Option<f64>,
+    longest_commit_ms: Option<f64>,
     /// What clients waited for an order, before the backup and while it was made.
     waits_before: Waits,
     waits_meanwhile: Waits,
@@ -135,7 +139,7 @@ async fn run(ground: &Path, orders: u64, told: &dyn Fn(&str)) -> Result<Outcome,
     let load = Load::start(&server.app()?)?;
     tokio::time::sleep(STRETCH).await;
     let began = Instant::now();
-    let listed = back_up(&data).await?;
+    let Made { backup: listed, longest_commit_before_ms, longest_commit_ms } = back_up(&data).await?;
     let backed_up = began.elapsed();
     tokio::time::sleep(STRETCH).await;
     let killed = server.kill().await?;
@@ -144,6 +148,8 @@ async fn run(ground: &Path, orders: u64, told: &dyn Fn(&str)) -> Result<Outcome,
     let backup = BackupOutcome {
         ms: backed_up.as_millis(),
         bytes: listed.bytes,
+        longest_commit_before_ms,
+        longest_commit_ms,
         waits_before: waits(began - STRETCH, began),
         waits_meanwhile: waits(began, began + backed_up),
     };
@@ -193,7 +199,7 @@ async fn run(ground: &Path, orders: u64, told: &dyn Fn(&str)) -> Result<Outcome,
     Ok(Outcome { ok: wrong.is_empty(), orders, generate_ms, backup, crash, disaster, verify_ms, wrong })
 }
 
-async fn back_up(data: &Path) -> Result<Listed, CliError> {
+async fn back_up(data: &Path) -> Result<Made, CliError> {
     let remote = Remote::find(&DataDirFlag { data_dir: Some(data.to_owned()) })?;
     remote.post("/api/control/backups/create", &json!({})).await
 }
@@ -222,14 +228,17 @@ fn text(outcome: &Outcome) -> String {
     let Outcome { orders, generate_ms, backup, crash, disaster, verify_ms, .. } = outcome;
     let mut text = format!(
         "\n{orders} orders invented in {generate_ms} ms\n\
-         Backup under load     {} ms, {} bytes; an order took {} before and {} meanwhile\n\
+         Backup under load     {} ms, {} bytes; the slowest commit took {} ms ({} before); \
+         an order took {}, before {}\n\
          kill -9               RPO {} of {} acknowledged orders lost, RTO {} ms\n\
          Database destroyed    RPO {} of {} lost, all from after the backup ({} ms old), RTO {} ms (restore {} ms)\n\
          Verified in           {verify_ms} ms\n",
         backup.ms,
         backup.bytes,
-        backup.waits_before,
+        backup.longest_commit_ms.unwrap_or_default(),
+        backup.longest_commit_before_ms.unwrap_or_default(),
         backup.waits_meanwhile,
+        backup.waits_before,
         crash.lost,
         crash.acknowledged,
         crash.rto_ms,

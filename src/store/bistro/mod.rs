@@ -21,7 +21,7 @@ mod wakes;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use time::OffsetDateTime;
@@ -49,7 +49,8 @@ const SCHEMA: Schema = Schema {
     ],
     seed: Some(include_str!("../../../data/seed/bistro.sql")),
     // The menu and what it is cooked from, the accounts, the one row of the kitchen. The seed makes them.
-    fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen"],
+    // Of tickets, those that are being cooked: as many as there are workers.
+    fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen", "ticket_cooking"],
 };
 
 /// Carried out in a copy: sessions of the staff are not kept. A guest's is what shows them their orders.
@@ -133,6 +134,11 @@ impl Bistro {
     /// The latest steps that were slow (`data.slow_query`), the newest last.
     pub fn slow(&self) -> Vec<Slow> {
         self.engine.slow()
+    }
+
+    /// How long the slowest commit took since this was asked last.
+    pub fn take_longest_commit(&self) -> Duration {
+        self.engine.take_longest_commit()
     }
 
     /// Has the writer leave its log alone while a copy is made.

@@ -137,9 +137,3 @@ pub fn limit_pages(connection: &Connection, pages_max: Option<u32>) -> rusqlite:
     let pages = pages_max.unwrap_or(PAGES_MAX);
     connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
 }
-
-/// Whether commits leave the log alone, or empty it whenever it has a thousand pages.
-pub fn leave_log(connection: &Connection, held: bool) -> rusqlite::Result<()> {
-    let pages = if held { 0 } else { 1_000 };
-    connection.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))
-}

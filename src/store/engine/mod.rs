@@ -59,7 +59,7 @@ pub struct Schema {
     pub migrations: &'static [Migration],
     /// Carried out in a new database, in the transaction that makes it.
     pub seed: Option<&'static str>,
-    /// Tables that no request makes longer: to read one of them whole costs the same for ever.
+    /// Tables (and indexes) that don't grow with use: to read one of them whole costs the same for ever.
     pub fixed: &'static [&'static str],
 }
 
@@ -99,15 +99,8 @@ impl Engine {
         let (inbox, outbox) = mpsc::channel(options.queue_max);
         let counters = Arc::new(Counters::default());
         let holds = Arc::new(AtomicU32::new(0));
-        let writer = Writer::new(
-            path,
-            connection,
-            Arc::clone(&readers),
-            Arc::clone(&common),
-            outbox,
-            (Arc::clone(&counters), Arc::clone(&holds)),
-            &options,
-        );
+        let shared = (Arc::clone(&counters), Arc::clone(&holds));
+        let writer = Writer::new(path, connection, Arc::clone(&readers), Arc::clone(&common), outbox, shared, &options);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
@@ -204,6 +197,11 @@ impl Engine {
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
         self.0.counters.figures()
+    }
+
+    /// How long the slowest commit took since this was asked last.
+    pub fn take_longest_commit(&self) -> Duration {
+        self.0.counters.take_longest()
     }
 
     /// Has the writer leave its log alone: whoever makes a copy lets the log grow, and is to empty it

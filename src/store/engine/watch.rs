@@ -58,7 +58,7 @@ pub fn look_at_plans(connection: &Connection, schema: &Schema, runs: &[Run]) {
         let looked_at = || LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner);
         if !looked_at().contains(&key) {
             let plan = plan::explain(connection, &run.sql);
-            let scans = plan::scans(&plan, schema.fixed);
+            let scans = plan::scans(&run.sql, &plan, schema.fixed);
             debug_assert!(
                 scans.is_empty(),
                 "{scans:?}: this reads a growing table whole. Give it an index, or use Engine::survey for what has to \

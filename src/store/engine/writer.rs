@@ -64,9 +64,15 @@ pub struct Counters {
     jobs: AtomicU64,
     batch_max: AtomicU64,
     fences: AtomicU64,
+    longest_us: AtomicU64,
 }
 
 impl Counters {
+    /// What the slowest batch took since this was asked last: from being taken up to its COMMIT.
+    pub fn take_longest(&self) -> Duration {
+        Duration::from_micros(self.longest_us.swap(0, Relaxed))
+    }
+
     pub fn figures(&self) -> Figures {
         Figures {
             commits: self.commits.load(Relaxed),
@@ -110,9 +116,8 @@ pub struct Writer {
     page_limit: PageLimit,
     /// The limit that the connection has.
     limited_to: Option<u32>,
+    /// Who wants the log left alone for now.
     holds: Arc<AtomicU32>,
-    /// Whether the connection leaves the log alone.
-    held: bool,
 }
 
 impl Writer {
@@ -138,7 +143,6 @@ impl Writer {
             page_limit: options.page_limit.clone(),
             limited_to: None,
             holds,
-            held: false,
         }
     }
 
@@ -208,14 +212,10 @@ impl Writer {
                 Err(error) => log::warn!("store: {} keeps its limit: {error}", self.path.display()),
             }
         }
-        let held = self.holds.load(Relaxed) > 0;
-        if held != self.held {
-            match connection::leave_log(connection, held) {
-                Ok(()) => self.held = held,
-                Err(error) => log::warn!("store: {} empties its log as before: {error}", self.path.display()),
-            }
-        }
-        match transact(connection, &self.common, &mut batch) {
+        let transacted = transact(connection, &self.common, &mut batch);
+        let took = u64::try_from(Tick::now().since(taken).as_micros()).unwrap_or(u64::MAX);
+        self.counters.longest_us.fetch_max(took, Relaxed);
+        match transacted {
             Ok(kept) => {
                 if kept > 0 {
                     self.counters.commits.fetch_add(1, Relaxed);
@@ -237,7 +237,6 @@ impl Writer {
 
     /// Moves the log into the file once it is long. After the answers: nobody waits for it but the next batch.
     fn shorten_log(&mut self) {
-        // A copy under way reads from the log.
         if self.holds.load(Relaxed) > 0 {
             return;
         }
@@ -265,7 +264,6 @@ impl Writer {
         self.readers.withdraw();
         self.connection = None;
         self.limited_to = None;
-        self.held = false;
     }
 
     fn replace(&mut self, swap: Swap) -> Result<(), String> {
