@@ -4,6 +4,8 @@
 //! them take; cookies and storage are emptied between them. Without a Chromium the run says that it
 //! was skipped, except where CI is set: there it fails.
 
+#[path = "browser/backups.rs"]
+mod backups;
 #[path = "browser/bistro.rs"]
 mod bistro;
 #[path = "browser/chromium.rs"]
@@ -76,6 +78,7 @@ static SCENARIOS: &[Scenario] = scenarios![
     looks::the_theme_follows_the_system_until_chosen_and_the_choice_stays,
     looks::no_page_is_wider_than_a_phone_or_a_projector,
     bistro::a_guest_reads_the_menu_orders_and_sees_what_became_of_it,
+    backups::the_owner_backs_up_verifies_and_goes_back_by_keyboard,
     bistro::the_owner_sets_a_waiters_password_and_the_waiter_signs_in,
 ];
 
