@@ -1,16 +1,21 @@
-// The account page: who is signed in, and the passwords of the restaurant's staff.
+// The account page: who is signed in, the passwords of the restaurant's staff, and the backups.
 
+import { registerBackupList } from "./components/backup-list/backup-list.js";
 import { registerPasswordField } from "./components/password-field/password-field.js";
 import { registerStaffRow } from "./components/staff-row/staff-row.js";
 import { registerTopBar } from "./components/top-bar/top-bar.js";
 import { h, keyed } from "./lib/dom.js";
+import { count } from "./lib/format.js";
 import { Problem, call } from "./lib/http.js";
 
 registerTopBar();
 registerPasswordField();
 registerStaffRow();
+registerBackupList();
 
 const find = (id) => document.getElementById(id);
+
+const backups = document.querySelector("backup-list");
 
 const ROLES = { owner: "Owner: may look at every request and change every setting." };
 
@@ -43,6 +48,23 @@ async function showStaff() {
   );
 }
 
+async function showBackups() {
+  backups.show((await call("GET", "/api/backups")).backups);
+}
+
+/** Has the server do something with a backup; what came of it is said beside the list. */
+async function withBackup(busy, path, body, say) {
+  backups.busy(busy);
+  try {
+    const done = await call("POST", path, body);
+    backups.said(say(done));
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    backups.fail(error.message);
+  }
+  await attempt(showBackups);
+}
+
 async function signOut() {
   await call("DELETE", "/api/session");
   location.replace("/sign-in");
@@ -52,6 +74,15 @@ find("staff").addEventListener("password-set", (event) => {
   find("staff-said").textContent = `${event.detail.name} can now sign in to the restaurant’s app with the new password.`;
   attempt(showStaff);
 });
+backups.addEventListener("create-backup", () =>
+  withBackup("Copying; the restaurant goes on…", "/api/backups", {}, ({ name }) => `${name} is there.`));
+backups.addEventListener("verify-backup", ({ detail }) =>
+  withBackup("Restoring it into a temporary place, to look at every row…", "/api/backups/verify", detail, ({ ok, orders, wrong }) =>
+    ok ? `${detail.name} is sound: ${count(orders, "order")}, every rule holds.` : `${detail.name} is not sound: ${wrong[0]}.`));
+backups.addEventListener("restore-backup", ({ detail }) =>
+  withBackup("Checking it, then putting it in place…", "/api/backups/restore", detail, ({ orders, safety }) =>
+    `Restored: ${count(orders, "order")}. ${safety === null ? "" : `What was there before is ${safety}.`}`));
 find("sign-out").addEventListener("click", () => attempt(signOut));
 attempt(showSession);
 attempt(showStaff);
+attempt(showBackups);

@@ -4,6 +4,8 @@
 //! them take; cookies and storage are emptied between them. Without a Chromium the run says that it
 //! was skipped, except where CI is set: there it fails.
 
+#[path = "browser/backups.rs"]
+mod backups;
 #[path = "browser/bistro.rs"]
 mod bistro;
 #[path = "browser/chromium.rs"]
@@ -85,6 +87,7 @@ static SCENARIOS: &[Scenario] = scenarios![
     bistro::a_guest_keeps_a_draft_edits_places_and_cancels_it,
     bistro::a_guest_sees_the_kitchen_s_progress_without_reloading,
     floor::a_waiter_serves_and_takes_payment_and_the_manager_refunds_and_closes_the_day,
+    backups::the_owner_backs_up_verifies_and_goes_back_by_keyboard,
     bistro::the_owner_sets_a_waiters_password_and_the_waiter_signs_in,
     kitchen::the_chef_sees_an_order_arrive_holds_it_and_lets_it_go,
 ];

@@ -39,7 +39,7 @@ pub struct Flags {
 
 #[derive(Debug, Args)]
 pub struct NamedFlags {
-    /// As `backup list` names it [default: the newest]
+    /// As `backup list` names it [default: the newest that was made by the clock or by hand]
     name: Option<String>,
     #[command(flatten)]
     flags: Flags,
@@ -92,12 +92,13 @@ impl Place {
         }
     }
 
-    /// The one that was named, or the newest.
+    /// The one that was named, or the newest that was not made by a restore.
     async fn named(&self, name: &Option<String>) -> Result<String, CliError> {
         match name {
             Some(name) => Ok(name.clone()),
             None => {
-                let newest = self.list().await?.into_iter().find(|backup| backup.reason != Reason::Damaged);
+                let made = |backup: &Listed| matches!(backup.reason, Reason::Hourly | Reason::Manual);
+                let newest = self.list().await?.into_iter().find(made);
                 newest.map(|backup| backup.name).ok_or_else(|| CliError::new("there is no backup yet"))
             }
         }

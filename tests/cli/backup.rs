@@ -100,7 +100,7 @@ fn a_restore_that_is_killed_at_any_point_leaves_the_old_data_or_the_new() {
 }
 
 #[test]
-fn a_backup_is_made_by_the_clock_when_something_was_written() {
+fn what_can_not_be_done_is_refused_in_one_line() {
     let place = Place::new();
     place.run(&["serve", "--backup-every", "soon"]).refused("backup-every is 'soon'");
     place.run(&["backup", "create"]).refused("no data folder");

@@ -73,7 +73,23 @@ fn pass(from: &Path, to: &mut impl Write) -> io::Result<(u64, String)> {
 
 /// The same file under a second name; a copy where the file system knows no such thing.
 pub fn link(from: &Path, to: &Path) -> io::Result<()> {
-    fs::hard_link(from, to).or_else(|_| copy(from, to).map(drop))
+    // Elsewhere nobody could tell whether the two are still one file.
+    let linked = if cfg!(unix) { fs::hard_link(from, to) } else { Err(io::ErrorKind::Unsupported.into()) };
+    linked.or_else(|_| copy(from, to).map(drop))
+}
+
+/// Whether the two are names of one file.
+#[cfg(unix)]
+pub fn same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    // By their metadata: opening the file would be as bad as in [`digest`].
+    let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
+#[cfg(not(unix))]
+pub fn same(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// Puts the database `staged` in the place of `target`, which nobody has open and whose log is empty or

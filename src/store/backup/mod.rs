@@ -85,6 +85,7 @@ impl Backups {
         if sources.is_empty() {
             return Err(BackupError::Nothing(self.data.clone()));
         }
+        self.sweep();
         self.make(reason, |unfinished, manifest| {
             for name in sources {
                 let (source, target) = (self.data.join(name), unfinished.join(name));
@@ -186,11 +187,16 @@ impl Backups {
         Ok(gone)
     }
 
-    /// Removes what a process that died left unfinished.
+    /// Removes what a process that died left unfinished: a folder without its name, and a safety copy of
+    /// what was not replaced after all. That one is a second name of the database in use and changes with it.
     fn sweep(&self) {
+        let in_use = [BISTRO_FILE, CONTROL_FILE].map(|name| self.data.join(name));
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                discard(&entry.path());
+            let path = entry.path();
+            let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+            let second_name = |own: &PathBuf| own.file_name().is_some_and(|name| files::same(own, &path.join(name)));
+            if unfinished || in_use.iter().any(second_name) {
+                discard(&path);
             }
         }
     }

@@ -32,7 +32,9 @@ pub struct Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        discard(&self.folder);
+        if self.folder.exists() {
+            discard(&self.folder);
+        }
     }
 }
 
@@ -40,6 +42,7 @@ impl Backups {
     /// Puts the backup's files back into a temporary place, compares them with the manifest, brings an
     /// older database up to date there, and looks at every row.
     pub fn stage(&self, name: &str) -> Result<Staged, BackupError> {
+        self.sweep();
         let (from, manifest) = self.find(name)?;
         let mut staged = Staged { name: name.to_owned(), folder: self.temporary()?, report: Report::default() };
         let mut wrong = Vec::new();
@@ -94,7 +97,7 @@ impl Backups {
         let files: Vec<&str> = files.filter(|file| staged.folder.join(file).exists()).collect();
         let safety = self.keep_present(&files)?;
         for file in files {
-            self.install(&staged, file)?;
+            self.install(&staged, file).inspect_err(|_| self.sweep())?;
         }
         Ok(staged.restored(safety))
     }
@@ -102,7 +105,8 @@ impl Backups {
     /// The second half of a restore of the restaurant alone, while its file is closed in this process.
     pub fn swap(&self, staged: &Staged) -> Result<Restored, BackupError> {
         let safety = self.keep_present(&[BISTRO_FILE])?;
-        self.install(staged, BISTRO_FILE)?;
+        // The staged folder is not finished, either, but there is nothing left to do with it.
+        self.install(staged, BISTRO_FILE).inspect_err(|_| self.sweep())?;
         Ok(staged.restored(safety))
     }
 

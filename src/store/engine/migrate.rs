@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::look::look;
 use super::options::OpenError;
-use super::{Schema, connection};
+use super::{Schema, connection, copy};
 
 /// One step of a schema, as SQL.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +52,7 @@ pub fn run(path: &Path, connection: &mut Connection, schema: Schema, found: i64)
         return Ok(());
     }
     if found > 0 {
-        let copy = back_up(path, connection, found)?;
+        let copy = back_up(path, found)?;
         log::info!("store: {} copied to {} before its migration", path.display(), copy.display());
     }
     let migrate = |connection: &mut Connection| {
@@ -85,24 +86,21 @@ pub fn run(path: &Path, connection: &mut Connection, schema: Schema, found: i64)
     }
 }
 
-/// A checked copy beside the file, named after the version it holds (sqlite.org/backup.html).
-fn back_up(path: &Path, connection: &Connection, version: i64) -> Result<PathBuf, OpenError> {
+/// A checked copy beside the file, named after the version it holds.
+fn back_up(path: &Path, version: i64) -> Result<PathBuf, OpenError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".v{version}.backup"));
-    let copy = path.with_file_name(name);
-    let io = |error| OpenError::Io(copy.clone(), error);
-    // An older copy of the same version would be written over page by page: begin with an empty file.
-    connection::create(&copy).and_then(|file| file.set_len(0)).map_err(io)?;
-    let sqlite = |error| OpenError::Sqlite(copy.clone(), error);
-    connection.backup("main", &copy, None).map_err(sqlite)?;
-    let copied = Connection::open_with_flags(&copy, connection::flags()).map_err(sqlite)?;
-    connection::report(&copied, "PRAGMA integrity_check(5)").map_err(|why| OpenError::Damaged(copy.clone(), why))?;
-    copied.close().map_err(|(_, error)| sqlite(error))?;
-    File::open(&copy).and_then(|file| file.sync_all()).map_err(io)?;
+    let target = path.with_file_name(name);
+    copy::copy(path, &target)?;
+    let checked = look(&target, |copied| Ok(connection::report(copied, "PRAGMA integrity_check(5)")));
+    let damaged = |why| OpenError::Damaged(target.clone(), why);
+    checked.map_err(|error| OpenError::Sqlite(target.clone(), error))?.map_err(damaged)?;
     // The name must last too, not only the bytes (fsync(2)).
     #[cfg(unix)]
-    if let Some(folder) = copy.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+    if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| OpenError::Io(target.clone(), error))?;
     }
-    Ok(copy)
+    Ok(target)
 }

@@ -34,6 +34,7 @@ const TOLD_EVERY: u64 = 2_000;
 /// Nobody reads the file before it is whole; 256 MiB hold the one index that grows at random, of ids.
 const PRAGMAS: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; \
                        PRAGMA foreign_keys = OFF; PRAGMA cache_size = -262144; PRAGMA temp_store = MEMORY;";
+const UNFINISHED: &str = ".generating-";
 const INDICES: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
 
 /// What was invented.
@@ -98,8 +99,14 @@ pub fn generate(
 struct Workshop(PathBuf);
 
 impl Workshop {
+    /// Whoever died over it before held the folder alone, too: what they left is nobody's.
     fn beside(folder: &Path) -> Result<Workshop, GenerateError> {
-        let path = folder.join(format!(".generating-{}", hex(&random_bytes::<8>()?)));
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                drop(Workshop(entry.path()));
+            }
+        }
+        let path = folder.join(format!("{UNFINISHED}{}", hex(&random_bytes::<8>()?)));
         private_folder(&path).map_err(|error| GenerateError::Io(path.clone(), error))?;
         Ok(Workshop(path))
     }
