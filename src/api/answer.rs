@@ -77,6 +77,14 @@ pub fn of_service(error: &ServiceError) -> Problem {
             ),
         )
         .field(format!("/lines/{line}/quantity"), format!("Too little is left for {name}.")),
+        ServiceError::NotSupplied { line, name, why } => Problem::new(
+            Hop::Service,
+            409,
+            "out-of-stock",
+            "Out of stock",
+            format!("The pantry has too little left for {name}, and {why}; nothing was ordered. Order something else, or try again later."),
+        )
+        .field(format!("/lines/{line}/quantity"), format!("Too little is left for {name}.")),
         ServiceError::Invalid { pointer, detail } => Problem::new(
             Hop::Service,
             422,

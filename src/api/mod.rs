@@ -13,6 +13,7 @@ mod ledger;
 mod menu;
 pub mod openapi;
 mod orders;
+mod pantry;
 mod routes;
 mod session;
 

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::answer;
 use super::call::Call;
-use super::{ledger, menu, orders, session};
+use super::{ledger, menu, orders, pantry, session};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{ledger, menu, orders, session};
         orders::list,
         orders::one,
         ledger::read,
+        pantry::read,
         session::who,
         session::sign_in,
         session::sign_out

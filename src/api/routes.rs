@@ -4,7 +4,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, Resource, web};
 
 use super::call::Call;
-use super::{front, ledger, menu, openapi, orders, session};
+use super::{front, ledger, menu, openapi, orders, pantry, session};
 use crate::observe::hop::Hop;
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -20,6 +20,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         )
         .service(resource("/api/v1/orders/{id}", "GET, HEAD").route(get().to(orders::one)))
         .service(resource("/api/v1/ledger", "GET, HEAD").route(get().to(ledger::read)))
+        .service(resource("/api/v1/pantry", "GET, HEAD").route(get().to(pantry::read)))
         .service(
             resource("/api/v1/session", "GET, HEAD, POST, DELETE")
                 .route(get().to(session::who))
@@ -32,6 +33,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(front::icon)))
         .service(resource("/", "GET, HEAD").route(get().to(front::page)))
+        .service(resource("/pantry", "GET, HEAD").route(get().to(front::pantry)))
         .default_service(web::to(not_found));
 }
 

@@ -14,6 +14,29 @@ pub fn wait(retry: u32, random: u64) -> Duration {
     Duration::from_micros(random::below(random, bound.as_micros() as usize) as u64)
 }
 
+/// How often a piece of durable work is tried, and how long it rests between two attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts {
+    pub max: u32,
+    /// The longest wait after the first attempt; it doubles with each.
+    pub first: Duration,
+    /// No wait is longer.
+    pub longest: Duration,
+}
+
+impl Attempts {
+    /// The wait after attempt number `attempt` (from 1) has failed; None when it was the last. At random in the
+    /// upper half below the bound ("equal jitter"): nobody waits for the outcome, so resting counts for more.
+    pub fn wait_after(&self, attempt: u32, random: u64) -> Option<Duration> {
+        if attempt >= self.max {
+            return None;
+        }
+        let doubled = self.first.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
+        let half = doubled.min(self.longest) / 2;
+        Some(half + half.mul_f64(random::unit(random)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -26,6 +49,22 @@ mod tests {
             let wait = wait(retry, random);
             prop_assert!(wait < MAX);
             prop_assert!(retry > 3 || wait < STEP * (2_u32.pow(retry) - 1));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn durable_work_rests_longer_each_time_up_to_a_bound_and_is_given_up_in_the_end(
+            attempt in 1_u32..100, max in 1_u32..100, random: u64,
+        ) {
+            let rule = Attempts { max, first: Duration::from_millis(200), longest: Duration::from_secs(30) };
+            match rule.wait_after(attempt, random) {
+                None => prop_assert!(attempt >= max),
+                Some(wait) => {
+                    let bound = (rule.first * 2_u32.saturating_pow(attempt - 1).min(1_000)).min(rule.longest);
+                    prop_assert!(attempt < max && wait >= bound / 2 && wait <= bound, "{wait:?} of {bound:?}");
+                }
+            }
         }
     }
 

@@ -4,6 +4,7 @@ mod error;
 mod menu;
 mod orders;
 mod people;
+pub mod supply;
 
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
@@ -12,6 +13,7 @@ use crate::store::bistro::Bistro;
 use crate::store::cache::MenuCache;
 use crate::store::hasher::Hasher;
 pub use error::ServiceError;
+use supply::Supply;
 
 /// One instance's business. The database and the hasher are shared, the cache is its own.
 #[derive(Debug, Clone)]
@@ -20,11 +22,18 @@ pub struct Service {
     hasher: Hasher,
     cache: MenuCache,
     settings: Settings,
+    /// None: nothing is bought.
+    supply: Option<Supply>,
 }
 
 impl Service {
     pub fn new(bistro: Bistro, hasher: Hasher, cache: MenuCache, settings: Settings) -> Self {
-        Self { bistro, hasher, cache, settings }
+        Self { bistro, hasher, cache, settings, supply: None }
+    }
+
+    /// With somebody who buys what an order lacks.
+    pub fn with_supply(self, supply: Supply) -> Self {
+        Self { supply: Some(supply), ..self }
     }
 }
 

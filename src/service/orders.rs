@@ -39,8 +39,9 @@ impl Service {
                 format!("table {}, {} lines", request.table, request.lines.len())
             });
             check.end();
-            let placed =
-                self.bistro.place_order(span, NewOrder { person: visitor.person, request, idempotency }).await?;
+            let new = NewOrder { person: visitor.person, request, idempotency };
+            let place = async || self.bistro.place_order(span, new.clone()).await;
+            let placed = self.with_supplies(span, &new.request, place).await?;
             if !placed.replayed {
                 span.attribute(QUEUE_TICKET, || placed.order.ticket.map(|ticket| ticket.id))
                     .attribute(QUEUE_WAITING, || placed.queue_waiting);

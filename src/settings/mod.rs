@@ -11,3 +11,5 @@ pub mod row;
 pub mod runtime;
 pub mod site;
 pub mod startup;
+pub mod supplier;
+pub mod supply;

@@ -1,27 +1,34 @@
 //! The restaurant's database, one file a stack: menu, pantry, orders, ledger, people and their sessions.
 
+mod availability;
 mod booking;
+pub mod bus;
 mod ledger;
 mod life;
 mod menu;
 mod orders;
 mod people;
 mod place;
+mod purchase;
 mod sessions;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use time::OffsetDateTime;
+
 use super::cache::Invalidation;
 use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched, unwatched};
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
+use bus::Bus;
 pub use ledger::Audit;
 pub use life::AdvanceError;
 pub use orders::LIST_MAX;
 pub use people::Credentials;
 pub use place::{Idempotency, NewOrder, PlaceError};
+pub use purchase::Express;
 
 const SCHEMA: Schema = Schema {
     // "rtBI".
@@ -55,6 +62,7 @@ pub struct Bistro {
     engine: Engine,
     clock: WallClock,
     invalidation: Invalidation,
+    bus: Bus,
     /// Shared by the instances, since a guesser would go from one to the next.
     attempts: Arc<Mutex<Throttle>>,
 }
@@ -66,6 +74,7 @@ impl Bistro {
             engine: Engine::open(path, SCHEMA, options.engine)?,
             clock: options.clock,
             invalidation: Invalidation::default(),
+            bus: Bus::default(),
             attempts: Arc::default(),
         })
     }
@@ -73,6 +82,16 @@ impl Bistro {
     /// For the caches of this stack's instances.
     pub fn invalidation(&self) -> Invalidation {
         self.invalidation.clone()
+    }
+
+    /// For those who wait for a change.
+    pub fn bus(&self) -> Bus {
+        self.bus.clone()
+    }
+
+    /// What time it is for what is stored.
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now()
     }
 
     /// Runs `with` on the record of failed sign-ins.

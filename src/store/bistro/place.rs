@@ -5,17 +5,18 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use time::OffsetDateTime;
 
-use super::super::cache::Invalidation;
+use super::super::cache::{Availability, Invalidation};
 use super::super::engine::{JobError, Touched, Transaction};
 use super::super::rows::{millis, money};
 use super::super::{StoreError, new_secret};
 use super::booking::{self, Cause};
-use super::{Bistro, orders, sessions};
+use super::bus::{Bus, Topic};
+use super::{Bistro, availability, orders, purchase, sessions};
 use crate::domain::ledger::Kind;
 use crate::domain::menu::MenuItemId;
 use crate::domain::order::{Order, OrderId, OrderRequest, OrderState, Placed, Ticket, TicketState};
 use crate::domain::order_rule::{self, DishFact, Facts, PantryFact, Plan, Refusal};
-use crate::domain::pantry::Take;
+use crate::domain::pantry::{PantryItemId, Take};
 use crate::domain::session::{PersonId, SessionSecret};
 use crate::observe::hop::Hop;
 use crate::observe::span::Span;
@@ -32,12 +33,10 @@ const FIND_STRANGERS_KEY: &str = "SELECT fingerprint, order_seq FROM idempotency
                                   WHERE route = ?2 AND key = ?3 AND fingerprint = ?1 \
                                   AND idempotency_key.created_at_ms > ?4";
 const WAITING: &str = "SELECT waiting FROM kitchen WHERE only_row = 1";
-const DISH: &str = "SELECT name, price_cents FROM menu_item WHERE id = ?1";
-const RECIPE: &str = "SELECT pantry_item_id, quantity, stock FROM recipe_line \
+pub(super) const DISH: &str = "SELECT name, price_cents FROM menu_item WHERE id = ?1";
+pub(super) const RECIPE: &str = "SELECT pantry_item_id, quantity, stock FROM recipe_line \
                       JOIN pantry_item ON pantry_item.id = pantry_item_id WHERE menu_item_id = ?1";
-const TAKE: &str = "UPDATE pantry_item SET used = used + ?2 WHERE id = ?1 RETURNING portion_max";
-const RUNS_OUT: &str = "SELECT EXISTS (SELECT 1 FROM recipe_line WHERE pantry_item_id = ?1 \
-                        AND quantity > ?2 AND quantity <= ?3)";
+const TAKE: &str = "UPDATE pantry_item SET used = used + ?2 WHERE id = ?1 RETURNING portion_max, reorder_at";
 const INSERT_ORDER: &str = "INSERT INTO orders (id, person_id, table_number, state, total_cents, \
                             created_at_ms, placed_at_ms, changed_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6)";
 const INSERT_LINE: &str = "INSERT INTO order_line (order_seq, line, menu_item_id, name, quantity, \
@@ -95,6 +94,7 @@ struct Job {
     secret: Option<SessionSecret>,
     now: OffsetDateTime,
     invalidation: Invalidation,
+    bus: Bus,
 }
 
 impl Bistro {
@@ -104,7 +104,7 @@ impl Bistro {
         let id = OrderId::from_bits(u128::from_be_bytes(random_bytes::<16>().map_err(StoreError::from)?));
         let secret = if new.person.is_none() { Some(new_secret()?) } else { None };
         draw.end();
-        let job = Job { new, id, secret, now: self.clock.now(), invalidation: self.invalidation() };
+        let job = Job { new, id, secret, now: self.clock.now(), invalidation: self.invalidation(), bus: self.bus() };
         self.engine.write(span, "Commit the order", move |transaction| job.run(transaction)).await
     }
 }
@@ -126,13 +126,10 @@ impl Job {
         let plan = Plan { lines, total, takes };
 
         let (person, new_session) = self.person(transaction)?;
-        let runs_out = transaction
-            .db
-            .step("Take stock from the pantry", &[TAKE, RUNS_OUT], |connection| take_stock(connection, &plan.takes))?;
-        if runs_out {
-            let invalidation = self.invalidation.clone();
-            transaction.after_commit(move || invalidation.bump());
-        }
+        let taken = transaction.db.step("Take stock from the pantry", &[TAKE, availability::ENDS], |connection| {
+            take_stock(connection, &plan.takes)
+        })?;
+        self.follow(transaction, taken)?;
         let seq = self.write_order(transaction, person, &plan)?;
         let (ticket, queue_waiting) = self.queue_ticket(transaction, seq)?;
         booking::book(&mut transaction.db, Kind::Sale, Cause::Order(seq), plan.total, self.now)?;
@@ -150,6 +147,22 @@ impl Job {
             owner: person,
         };
         Ok(Placed { order, replayed: false, new_session, queue_waiting })
+    }
+
+    /// What follows from what was taken: caches hear of what ran out, and more is bought of what runs low.
+    fn follow(&self, transaction: &mut Transaction<'_>, taken: Taken) -> Result<(), StoreError> {
+        if !taken.ended.is_empty() {
+            let (invalidation, bus) = (self.invalidation.clone(), self.bus.clone());
+            transaction.after_commit(move || {
+                invalidation.changed(&taken.ended);
+                bus.fire(Topic::Menu);
+            });
+        }
+        if !taken.low.is_empty() && purchase::want(&mut transaction.db, &taken.low, self.now)? {
+            let bus = self.bus.clone();
+            transaction.after_commit(move || bus.fire(Topic::Purchases));
+        }
+        Ok(())
     }
 
     /// The order that this key has placed before. A stranger's repeats find it too, but not its session:
@@ -243,7 +256,7 @@ impl Job {
 }
 
 /// Each dish once, however many lines name it. What is not on the menu is left out: the rule names it.
-fn facts(connection: &Connection, request: &OrderRequest) -> rusqlite::Result<(Facts, Touched)> {
+pub(super) fn facts(connection: &Connection, request: &OrderRequest) -> rusqlite::Result<(Facts, Touched)> {
     let mut ids: Vec<MenuItemId> = request.lines.iter().map(|line| line.menu_item_id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -268,20 +281,29 @@ fn facts(connection: &Connection, request: &OrderRequest) -> rusqlite::Result<(F
     Ok((facts, Touched::Returned(rows)))
 }
 
-/// Returns whether some dish can't be had any more that could before.
-fn take_stock(connection: &Connection, takes: &[Take]) -> rusqlite::Result<(bool, Touched)> {
+/// What taking stock led to.
+struct Taken {
+    /// Dishes that can't be had any more.
+    ended: Vec<Availability>,
+    /// Items that fell to the point at which more is bought.
+    low: Vec<PantryItemId>,
+}
+
+fn take_stock(connection: &Connection, takes: &[Take]) -> rusqlite::Result<(Taken, Touched)> {
     let mut update = connection.prepare_cached(TAKE)?;
-    let mut runs_out = false;
+    let mut taken = Taken { ended: Vec::new(), low: Vec::new() };
     for take in takes {
         let id = take.pantry_item_id;
-        let portion_max: i64 = update.query_row([id, take.quantity], |row| row.get(0))?;
+        let (portion_max, reorder_at): (i64, Option<i64>) =
+            update.query_row([id, take.quantity], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if take.left < portion_max {
-            let before = take.left + take.quantity;
-            let mut ends = connection.prepare_cached(RUNS_OUT)?;
-            runs_out |= ends.query_row([id, take.left, before], |row| row.get::<_, bool>(0))?;
+            availability::ended(connection, id, take.left + take.quantity, take.left, &mut taken.ended)?;
+        }
+        if reorder_at.is_some_and(|reorder_at| take.left <= reorder_at) {
+            taken.low.push(id);
         }
     }
-    Ok((runs_out, Touched::Changed(takes.len())))
+    Ok((taken, Touched::Changed(takes.len())))
 }
 
 /// What the check found, in words.
