@@ -93,6 +93,16 @@ pub fn of_service(error: &ServiceError) -> Problem {
             "The request breaks a rule of the house; nothing was changed.",
         )
         .field(pointer.clone(), detail.clone()),
+        ServiceError::TicketState(state) => Problem::new(
+            Hop::Service,
+            409,
+            "wrong-state",
+            "Not in this state",
+            format!(
+                "The ticket is {}; nothing was changed. A waiting one can go first or last, a dead one be queued again.",
+                state.id()
+            ),
+        ),
         ServiceError::IdempotencyConflict => Problem::new(
             Hop::Service,
             422,

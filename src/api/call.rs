@@ -7,6 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::guard::Root;
 use super::{Shared, State, answer};
@@ -14,7 +15,8 @@ use crate::domain::permission::{Permission, Role};
 use crate::domain::session::Visitor;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
-use crate::observe::span::{Span, Status};
+use crate::observe::ids::SpanId;
+use crate::observe::span::{Context, Span, Status, Trace};
 use crate::service::{Service, ServiceError};
 use crate::settings::runtime::Snapshot;
 use crate::web::cookie;
@@ -111,6 +113,16 @@ impl Call {
         }))
     }
 
+    /// For an answer that goes on after the call; None when too many do.
+    pub fn listener(&self) -> Option<Listener> {
+        Some(Listener {
+            service: self.state.service.clone(),
+            closing: self.state.closing.clone(),
+            secret: self.session_secret().map(str::to_owned),
+            _place: Arc::clone(&self.state.listeners).try_acquire_owned().ok()?,
+        })
+    }
+
     /// The answer for what the service refused.
     pub fn failed(&self, error: &ServiceError) -> Problem {
         if let ServiceError::Internal(reason) = error {
@@ -123,5 +135,34 @@ impl Call {
     pub fn refused(&self, problem: Problem) -> Problem {
         self.root.refused_at.set(Some(Tick::now()));
         problem
+    }
+}
+
+/// A page that listens, beyond the call that it began with. Its place is free again when this is dropped.
+pub struct Listener {
+    pub service: Service,
+    closing: watch::Receiver<bool>,
+    secret: Option<String>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Listener {
+    /// Returns when the instance stops.
+    pub async fn closed(&self) {
+        let mut closing = self.closing.clone();
+        // An error is a stop, too: whoever could have told is gone.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+
+    /// Of a trace that nobody reads: the call's own ended with the answer's head.
+    pub fn span(&self) -> Span {
+        Trace::start(Context::new_root(), SpanId::random(), Hop::Api, "Go on with the answer", Tick::now())
+    }
+
+    /// Whether the session that it began with still counts. Looking does not keep it alive; a database that can't
+    /// answer ends the stream, too: the page asks again, and is let in or not.
+    pub async fn still_may(&self, permission: Permission) -> bool {
+        let role = self.service.role_now(&self.span(), self.secret.as_deref()).await;
+        role.is_ok_and(|role| role.may(permission))
     }
 }

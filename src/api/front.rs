@@ -26,6 +26,12 @@ pub async fn pantry(call: Call) -> HttpResponse {
     respond::page("pantry", "")
 }
 
+/// The chef's page.
+pub async fn kitchen(call: Call) -> HttpResponse {
+    let _span = answer::writing(call.span());
+    respond::page("kitchen", "")
+}
+
 /// Browsers ask for it whatever the page says.
 pub async fn icon(_: Call) -> HttpResponse {
     respond::icon()

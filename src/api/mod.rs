@@ -9,6 +9,8 @@ mod body;
 mod call;
 mod front;
 mod guard;
+mod kitchen;
+mod kitchen_events;
 mod ledger;
 mod menu;
 pub mod openapi;
@@ -19,13 +21,16 @@ mod session;
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, middleware, web};
+use tokio::sync::{Semaphore, watch};
 
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
+use crate::service::kitchen::Workers;
 use crate::settings::runtime::Settings;
 
 /// A request's body, beyond which it is 413. Orders are far below; the edge has its own, wider bound.
@@ -45,6 +50,9 @@ pub struct InstanceConfig {
     pub settings: Settings,
 }
 
+/// Pages that may listen to one instance's kitchen at once.
+const LISTENERS_MAX: usize = 64;
+
 /// The state that handlers of one instance share.
 struct State {
     id: String,
@@ -52,6 +60,10 @@ struct State {
     recorder: Recorder,
     service: Service,
     settings: Settings,
+    /// Places for pages that listen to the kitchen.
+    listeners: Arc<Semaphore>,
+    /// Streams end when it turns true.
+    closing: watch::Receiver<bool>,
 }
 
 /// A running copy of the application. Dropping it cuts everything; [`Instance::stop`] is the orderly way.
@@ -60,6 +72,9 @@ pub struct Instance {
     id: String,
     address: SocketAddr,
     handle: ServerHandle,
+    /// None once they were told to stop.
+    workers: Option<Workers>,
+    closing: watch::Sender<bool>,
 }
 
 impl Instance {
@@ -67,12 +82,16 @@ impl Instance {
     pub fn start(config: InstanceConfig) -> std::io::Result<Instance> {
         let address = config.listener.local_addr()?;
         let id = config.id.clone();
+        let closing = watch::Sender::new(false);
+        let (service, recorder) = (config.service.clone(), config.recorder.clone());
         let state = web::Data::new(State {
             id: config.id,
             hop_secret: config.hop_secret,
             recorder: config.recorder,
             service: config.service,
             settings: config.settings,
+            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            closing: closing.subscribe(),
         });
         let server = HttpServer::new(move || {
             App::new()
@@ -90,7 +109,8 @@ impl Instance {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Instance { id, address, handle })
+        let workers = Some(service.start_kitchen(&id, recorder));
+        Ok(Instance { id, address, handle, workers, closing })
     }
 
     pub fn id(&self) -> &str {
@@ -101,13 +121,24 @@ impl Instance {
         self.address
     }
 
+    /// The first half of an orderly stop, while requests are still answered: streams that would never end by
+    /// themselves do, and the kitchen's workers hand back what they have in their hands.
+    pub async fn retire(&mut self) {
+        self.closing.send_replace(true);
+        if let Some(workers) = self.workers.take() {
+            workers.stop().await;
+        }
+    }
+
     /// Stops taking connections and lets what is under way finish.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        self.retire().await;
         self.handle.stop(true).await;
     }
 
     /// Stops at once: what is under way is cut, as when a process dies.
-    pub async fn kill(self) {
+    pub async fn kill(mut self) {
+        drop(self.workers.take());
         self.handle.stop(false).await;
     }
 }

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::answer;
 use super::call::Call;
-use super::{ledger, menu, orders, pantry, session};
+use super::{kitchen, kitchen_events, ledger, menu, orders, pantry, session};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,11 @@ use super::{ledger, menu, orders, pantry, session};
         orders::place,
         orders::list,
         orders::one,
+        kitchen::read,
+        kitchen_events::stream,
+        kitchen::pause,
+        kitchen::resume,
+        kitchen::direct,
         ledger::read,
         pantry::read,
         session::who,

@@ -4,7 +4,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, Resource, web};
 
 use super::call::Call;
-use super::{front, ledger, menu, openapi, orders, pantry, session};
+use super::{front, kitchen, kitchen_events, ledger, menu, openapi, orders, pantry, session};
 use crate::observe::hop::Hop;
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -19,6 +19,11 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(web::post().to(orders::place)),
         )
         .service(resource("/api/v1/orders/{id}", "GET, HEAD").route(get().to(orders::one)))
+        .service(resource("/api/v1/kitchen", "GET, HEAD").route(get().to(kitchen::read)))
+        .service(resource("/api/v1/kitchen/events", "GET").route(web::get().to(kitchen_events::stream)))
+        .service(resource("/api/v1/kitchen/pause", "POST").route(web::post().to(kitchen::pause)))
+        .service(resource("/api/v1/kitchen/resume", "POST").route(web::post().to(kitchen::resume)))
+        .service(resource("/api/v1/kitchen/tickets/{id}/{direction}", "POST").route(web::post().to(kitchen::direct)))
         .service(resource("/api/v1/ledger", "GET, HEAD").route(get().to(ledger::read)))
         .service(resource("/api/v1/pantry", "GET, HEAD").route(get().to(pantry::read)))
         .service(
@@ -32,6 +37,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(front::asset)))
         .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(front::icon)))
+        .service(resource("/kitchen", "GET, HEAD").route(get().to(front::kitchen)))
         .service(resource("/", "GET, HEAD").route(get().to(front::page)))
         .service(resource("/pantry", "GET, HEAD").route(get().to(front::pantry)))
         .default_service(web::to(not_found));

@@ -1,12 +1,7 @@
 //! The live stream to the pages: server-sent events (HTML standard, section 9.2).
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::HttpResponse;
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
@@ -15,6 +10,7 @@ use super::caller::{Answer, Call, Caller};
 use super::journeys::value;
 use super::stack::state_of;
 use crate::domain::permission::Permission;
+use crate::web::events;
 use crate::web::problem::Problem;
 
 /// How often the stack's state is told when nothing else happens.
@@ -30,16 +26,13 @@ pub async fn stream(call: Call) -> Answer {
         let detail = "Too many pages listen already. Close one.";
         return Err(Problem::new(None, 503, "too-many-pages", "Too many pages", detail));
     };
-    let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    let (sender, answer) = events::stream(WAITING_MAX);
     actix_web::rt::spawn(async move {
         // The place is given back when the page is gone.
         let _place = place;
         tell(&call, &sender).await;
     });
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(Stream(receiver)))
+    Ok(answer)
 }
 
 /// Until the page is gone, its session is over or the server stops.
@@ -57,11 +50,11 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
                 false => return,
             },
             _ = every.tick() => match state_of(&call.state).await {
-                Ok(state) => event("stack", &state),
+                Ok(state) => events::event("stack", &state),
                 Err(_) => continue,
             },
             journey = journeys.recv() => match journey {
-                Ok(journey) => event("journey", &value(&journey.summary)),
+                Ok(journey) => events::event("journey", &value(&journey.summary)),
                 Err(RecvError::Lagged(_)) => continue,
                 Err(RecvError::Closed) => return,
             },
@@ -77,23 +70,4 @@ async fn is_signed_in(call: &Call) -> bool {
     let Caller::Owner { secret, .. } = &call.caller else { return false };
     // A database that can't answer ends the stream, too: the page asks again, and is let in or not.
     call.state.control.is_session_live(secret).await.unwrap_or(false)
-}
-
-fn event(name: &str, data: &serde_json::Value) -> Bytes {
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
-}
-
-/// A body that goes on until its sender ends.
-struct Stream(mpsc::Receiver<Bytes>);
-
-impl MessageBody for Stream {
-    type Error = std::convert::Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.0.poll_recv(cx).map(|bytes| bytes.map(Ok))
-    }
 }

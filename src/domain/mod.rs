@@ -1,5 +1,6 @@
 //! The nouns of the restaurant and of the console. No I/O, no SQL, no HTTP.
 
+pub mod kitchen;
 pub mod ledger;
 pub mod menu;
 pub mod money;

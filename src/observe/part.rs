@@ -69,6 +69,17 @@ pub struct DnsPart {
     pub attributes: Vec<(Cow<'static, str>, Value)>,
 }
 
+/// Work that no request waits for, whole: its trace has one side.
+#[derive(Debug, Clone)]
+pub struct WorkPart {
+    pub trace_id: TraceId,
+    pub started_at: OffsetDateTime,
+    /// What it was about, such as a ticket's number.
+    pub subject: String,
+    /// Its first span names it and says how it ended.
+    pub spans: Vec<Record>,
+}
+
 /// One side's part.
 #[derive(Debug, Clone)]
 pub enum Part {
@@ -76,6 +87,7 @@ pub enum Part {
     Edge(EdgePart),
     Instance(InstancePart),
     Dns(DnsPart),
+    Work(WorkPart),
 }
 
 /// Attribute of a client's DNS span with which the server's record is found.

@@ -14,7 +14,7 @@ use super::clock::{Tick, micros};
 use super::hop::Hop;
 use super::ids::{SpanId, TraceId};
 use super::journey::{Journey, Summary};
-use super::part::{ClientPart, DNS_QUERY_ID, DNS_SOURCE_PORT, DnsPart, EdgePart, Part};
+use super::part::{ClientPart, DNS_QUERY_ID, DNS_SOURCE_PORT, DnsPart, EdgePart, Part, WorkPart};
 use super::span::Record;
 
 /// Journeys kept of probes, and as many again of other traffic: a flood of errors never pushes out
@@ -28,6 +28,8 @@ const STAGED_FOR: Duration = Duration::from_secs(1);
 const PROBE_STAGED_FOR: Duration = Duration::from_secs(5);
 /// Answers of the DNS server that wait for their client.
 const DNS_MAX: usize = 256;
+/// Pieces of work beside the requests, the latest.
+const WORK_MAX: usize = 64;
 /// One in so many unremarkable requests is kept.
 const SAMPLE_EVERY: u64 = 64;
 /// The share of requests that count as the slowest.
@@ -49,6 +51,7 @@ struct State {
     dns: VecDeque<DnsPart>,
     probes: VecDeque<Arc<Journey>>,
     others: VecDeque<Arc<Journey>>,
+    work: VecDeque<Arc<WorkPart>>,
     seen: u64,
     slow_us: f64,
 }
@@ -62,6 +65,13 @@ impl State {
                     self.dns.pop_front();
                 }
                 self.dns.push_back(dns);
+                return Vec::new();
+            }
+            Part::Work(work) => {
+                if self.work.len() == WORK_MAX {
+                    self.work.pop_front();
+                }
+                self.work.push_back(Arc::new(work));
                 return Vec::new();
             }
             Part::Instance(instance) => {
@@ -213,6 +223,11 @@ impl Recorder {
         all.sort_by_key(|summary| std::cmp::Reverse(summary.sent_at));
         all.truncate(count);
         all
+    }
+
+    /// The latest work that no request waited for, newest first. It is no journey, and counts as no request.
+    pub fn recent_work(&self) -> Vec<Arc<WorkPart>> {
+        self.state().work.iter().rev().cloned().collect()
     }
 
     /// Each journey as it is kept.

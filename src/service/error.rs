@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::domain::menu::MenuItemId;
+use crate::domain::order::TicketState;
 use crate::domain::order_rule::Refusal;
 use crate::store::StoreError;
-use crate::store::bistro::PlaceError;
+use crate::store::bistro::{DirectError, PlaceError};
 use crate::store::hasher::HasherError;
 
 /// After so long the hasher's queue has moved on.
@@ -27,6 +28,9 @@ pub enum ServiceError {
     /// `pointer` is a JSON pointer into the request (RFC 6901), or `idempotency-key`.
     #[error("{pointer}: {detail}")]
     Invalid { pointer: String, detail: String },
+    /// A ticket that is elsewhere than the wish needs it.
+    #[error("the ticket is {}", .0.id())]
+    TicketState(TicketState),
     #[error("the idempotency key belongs to another request")]
     IdempotencyConflict,
     /// Which of name and password was wrong is not said.
@@ -61,6 +65,16 @@ impl From<PlaceError> for ServiceError {
             },
             PlaceError::IdempotencyConflict => ServiceError::IdempotencyConflict,
             PlaceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DirectError> for ServiceError {
+    fn from(error: DirectError) -> Self {
+        match error {
+            DirectError::NoTicket => ServiceError::NotFound { what: "ticket" },
+            DirectError::State(state) => ServiceError::TicketState(state),
+            DirectError::Store(error) => error.into(),
         }
     }
 }

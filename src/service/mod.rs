@@ -1,11 +1,17 @@
 //! The business: what the restaurant does, step by step, whoever asks. No HTTP above, no SQL below.
 
 mod error;
+pub mod kitchen;
 mod menu;
 mod orders;
 mod people;
 pub mod supply;
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::domain::kitchen::Queue;
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
 use crate::settings::runtime::Settings;
@@ -24,11 +30,13 @@ pub struct Service {
     settings: Settings,
     /// None: nothing is bought.
     supply: Option<Supply>,
+    /// The kitchen's queue as last read, and at which change.
+    queue: Arc<ArcSwapOption<(u64, Arc<Queue>)>>,
 }
 
 impl Service {
     pub fn new(bistro: Bistro, hasher: Hasher, cache: MenuCache, settings: Settings) -> Self {
-        Self { bistro, hasher, cache, settings, supply: None }
+        Self { bistro, hasher, cache, settings, supply: None, queue: Arc::default() }
     }
 
     /// With somebody who buys what an order lacks.

@@ -10,7 +10,7 @@ use crate::domain::session::Visitor;
 use crate::observe::hop::Hop;
 use crate::observe::part::{QUEUE_TICKET, QUEUE_WAITING};
 use crate::observe::span::{Span, Status};
-use crate::store::bistro::{Idempotency, NewOrder};
+use crate::store::bistro::{Idempotency, NewOrder, PlaceError};
 use crate::web::secret::sha256;
 
 /// The route that keys of orders count for.
@@ -40,8 +40,13 @@ impl Service {
             });
             check.end();
             let new = NewOrder { person: visitor.person, request, idempotency };
-            let place = async || self.bistro.place_order(span, new.clone()).await;
-            let placed = self.with_supplies(span, &new.request, place).await?;
+            let placed = match self.bistro.place_order(span, new.clone()).await {
+                Err(PlaceError::Refused(refusal)) => {
+                    self.have_delivered(span, &new.request, refusal).await?;
+                    self.bistro.place_order(span, new).await?
+                }
+                other => other?,
+            };
             if !placed.replayed {
                 span.attribute(QUEUE_TICKET, || placed.order.ticket.map(|ticket| ticket.id))
                     .attribute(QUEUE_WAITING, || placed.queue_waiting);

@@ -1,6 +1,7 @@
 //! Who visits, signing in and signing out.
 
 use super::{Service, ServiceError, step};
+use crate::domain::permission::Role;
 use crate::domain::session::{PASSWORD_CHARS_MAX, SessionSecret, Visitor};
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
@@ -21,6 +22,13 @@ impl Service {
             }))
         })
         .await
+    }
+
+    /// What the secret's session makes of its holder at this moment, without counting as a use of it.
+    pub async fn role_now(&self, span: &Span, session_secret: Option<&str>) -> Result<Role, ServiceError> {
+        let Some(secret) = session_secret.and_then(SessionSecret::parse) else { return Ok(Role::Guest) };
+        let session = self.bistro.session_unseen(span, &secret).await?;
+        Ok(session.map_or(Role::Guest, |session| session.role))
     }
 
     /// Signs a member of staff in. An unknown name, one without a password and a wrong password are one

@@ -9,6 +9,7 @@ pub mod data;
 pub mod http;
 pub mod row;
 pub mod runtime;
+pub mod service;
 pub mod site;
 pub mod startup;
 pub mod supplier;

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::api::ApiSettings;
 use super::balancer::BalancerSettings;
 use super::data::DataSettings;
 use super::http::HttpSettings;
 use super::row::{Kind, Row};
+use super::service::ServiceSettings;
 use super::supplier::SupplierSettings;
 use super::supply::SupplySettings;
-use super::{api, balancer, data, http, supplier, supply};
+use super::{api, balancer, data, http, service, supplier, supply};
 use crate::observe::hop::Hop;
 
 /// All values at one moment.
@@ -24,6 +26,7 @@ pub struct Snapshot {
     pub http: HttpSettings,
     pub balancer: BalancerSettings,
     pub api: ApiSettings,
+    pub service: ServiceSettings,
     pub data: DataSettings,
     pub supply: SupplySettings,
     pub supplier: SupplierSettings,
@@ -31,7 +34,8 @@ pub struct Snapshot {
 
 /// The table, in the order of a request's way.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    http::rows().chain([balancer::ROWS, api::ROWS, supply::ROWS, data::ROWS, supplier::ROWS].into_iter().flatten())
+    let hops = [balancer::ROWS, api::ROWS, service::ROWS, supply::ROWS, data::ROWS, supplier::ROWS];
+    http::rows().chain(hops.into_iter().flatten())
 }
 
 /// Why a change was refused: which key, and what it takes.
@@ -58,11 +62,14 @@ pub struct Shown {
 
 /// The settings of one stack. Cheap to clone; reading takes no lock.
 #[derive(Debug, Clone, Default)]
-pub struct Settings(Arc<ArcSwap<Snapshot>>);
+pub struct Settings {
+    values: Arc<ArcSwap<Snapshot>>,
+    changed: watch::Sender<()>,
+}
 
 impl Settings {
     pub fn new(initial: Snapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(initial)))
+        Self { values: Arc::new(ArcSwap::from_pointee(initial)), changed: watch::Sender::default() }
     }
 
     /// The defaults, but for what a configuration that was checked says.
@@ -77,7 +84,12 @@ impl Settings {
     }
 
     pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
-        self.0.load()
+        self.values.load()
+    }
+
+    /// Wakes at each change: for those who sleep rather than look with every request.
+    pub fn listen(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     pub fn list(&self) -> Vec<Shown> {
@@ -108,13 +120,14 @@ impl Settings {
         if !refused.is_empty() {
             return Err(refused);
         }
-        self.0.rcu(|current| {
+        self.values.rcu(|current| {
             let mut next = Snapshot::clone(current);
             for (row, value) in &accepted {
                 row.set(&mut next, value);
             }
             next
         });
+        self.changed.send_replace(());
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ pub struct SupplySettings {
     /// Of an instance at once.
     pub calls: u64,
     pub breaker: breaker::Rules,
-    pub backoff_first: Duration,
+    pub backoff: Duration,
     pub backoff_max: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Default for SupplySettings {
                 open_for: seconds(5),
                 half_open_calls: 1,
             },
-            backoff_first: seconds(1),
+            backoff: seconds(1),
             backoff_max: seconds(60),
         }
     }
@@ -74,9 +74,14 @@ pub static ROWS: &[Row] = &[
     ),
     row(
         "service.supply.retry_ratio",
-        "Share of the calls to the supplier that may be tried again, on top of one a second: without a bound, retries \
-         would double the load on a supplier that fails under it.",
+        "Share of the calls to the supplier that may be tried again: without a bound, retries would double the load \
+         on a supplier that fails under it.",
         Field::Count { field: |values| &mut values.supply.retry_budget.ratio, min: 0, max: 100, unit: Some("%") },
+    ),
+    row(
+        "service.supply.retry_floor",
+        "Retries a second that are allowed however few calls there are.",
+        Field::Count { field: |values| &mut values.supply.retry_budget.floor, min: 0, max: 1_000, unit: Some("/s") },
     ),
     row(
         "service.supply.calls",
@@ -119,9 +124,9 @@ pub static ROWS: &[Row] = &[
         Field::Millis { field: |values| &mut values.supply.breaker.open_for, min: 10, max: 300_000 },
     ),
     row(
-        "service.supply.backoff_first",
-        "How long the kitchen's purchases wait after the first failure; it doubles with each.",
-        Field::Millis { field: |values| &mut values.supply.backoff_first, min: 10, max: 60_000 },
+        "service.supply.backoff",
+        "The longest that a purchase in the background waits after its first failure; it doubles with each.",
+        Field::Millis { field: |values| &mut values.supply.backoff, min: 10, max: 60_000 },
     ),
     row(
         "service.supply.backoff_max",

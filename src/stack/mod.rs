@@ -110,7 +110,7 @@ pub struct Stack {
     /// None: the edge stands before somebody's own service.
     bistro: Option<Bistro>,
     /// What each instance remembers of the menu.
-    caches: Vec<(String, MenuCache)>,
+    caches: Caches,
     client: Client,
     recorder: Recorder,
     settings: Settings,
@@ -118,6 +118,9 @@ pub struct Stack {
     app_http: Option<SocketAddr>,
     dns: SocketAddr,
 }
+
+/// Each instance's cache of the menu, by the instance's id.
+type Caches = Vec<(String, MenuCache)>;
 
 /// A pool of upstreams as the console shows it.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -355,8 +358,12 @@ impl Stack {
     /// Once is enough; a second call finds nothing to do.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
         let servers = self.servers().take();
-        if let Some(Servers { edge, instances, supplies, dns, dns_follows }) = servers {
+        if let Some(Servers { edge, mut instances, supplies, dns, dns_follows }) = servers {
             drop(dns_follows);
+            // Before the edge, which waits for all that is under way.
+            for instance in &mut instances {
+                instance.retire().await;
+            }
             edge.stop(drain).await;
             for instance in instances {
                 instance.stop().await;

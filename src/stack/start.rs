@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::dns_follows::DnsFollows;
 use super::site::{self, Ground, Pools};
 use super::supply::{self, Supplies};
-use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
+use super::{APP_LOCAL_NAME, APP_NAME, Caches, Servers, Stack, StackConfig, StackError};
 use crate::api::{Instance, InstanceConfig};
 use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
@@ -111,7 +111,7 @@ fn start_instances(
     recorder: &Recorder,
     hop_secret: &str,
     supplies: &mut Supplies,
-) -> Result<(Vec<Instance>, Vec<(String, MenuCache)>), StackError> {
+) -> Result<(Vec<Instance>, Caches), StackError> {
     let mut caches = Vec::with_capacity(config.instances);
     let mut instance = |number: usize| {
         let id = format!("i{number}");

@@ -6,6 +6,7 @@ pub mod assets;
 pub mod conditional;
 pub mod cookie;
 pub mod etag;
+pub mod events;
 pub mod fields;
 pub mod headers;
 pub mod host;

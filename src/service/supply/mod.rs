@@ -78,7 +78,7 @@ impl Supply {
             AskError::Refused(_) => bistro.refuse_purchase(span, claim, error.to_string(), true).await?,
             AskError::BreakerOpen | AskError::Full | AskError::Failed(_) => {
                 let rules = settings.snapshot().supply.clone();
-                let (first, longest) = (rules.backoff_first, rules.backoff_max);
+                let (first, longest) = (rules.backoff, rules.backoff_max);
                 // It is wanted until it comes: there is no last attempt.
                 let attempts = Attempts { max: u32::MAX, first, longest };
                 let wait = attempts.wait_after(claim.attempts, caller.draw()).unwrap_or(longest);
@@ -150,23 +150,19 @@ impl Supply {
 }
 
 impl Service {
-    /// Places what needs more than there is once more, after an express delivery of it. What suffices is placed
-    /// without asking anybody.
-    pub(super) async fn with_supplies<T>(
+    /// Has delivered at once what an order was refused for, so that it can be placed after all; any other refusal
+    /// stands. What suffices is placed without asking anybody.
+    pub(super) async fn have_delivered(
         &self,
         span: &Span,
         request: &OrderRequest,
-        place: impl AsyncFn() -> Result<T, PlaceError>,
-    ) -> Result<T, ServiceError> {
-        let (line, name) = match place().await {
-            Err(PlaceError::Refused(Refusal::OutOfStock { line, name })) => (line, name),
-            other => return Ok(other?),
+        refusal: Refusal,
+    ) -> Result<(), ServiceError> {
+        let (line, name, supply) = match (refusal, &self.supply) {
+            (Refusal::OutOfStock { line, name }, Some(supply)) => (line, name, supply),
+            (refusal, _) => return Err(PlaceError::Refused(refusal).into()),
         };
-        let Some(supply) = &self.supply else { return Err(ServiceError::OutOfStock { line, name }) };
-        match supply.express(span, request).await? {
-            Ok(()) => Ok(place().await?),
-            Err(why) => Err(ServiceError::NotSupplied { line, name, why }),
-        }
+        supply.express(span, request).await?.map_err(|why| ServiceError::NotSupplied { line, name, why })
     }
 
     /// Everything in the pantry, and what is on its way. Who may read it is the API's to check.

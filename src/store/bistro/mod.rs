@@ -3,6 +3,7 @@
 mod availability;
 mod booking;
 pub mod bus;
+mod kitchen;
 mod ledger;
 mod life;
 mod menu;
@@ -23,6 +24,7 @@ use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 use bus::Bus;
+pub use kitchen::{DirectError, LeaseError};
 pub use ledger::Audit;
 pub use life::AdvanceError;
 pub use orders::LIST_MAX;

@@ -132,6 +132,8 @@ impl Job {
         self.follow(transaction, taken)?;
         let seq = self.write_order(transaction, person, &plan)?;
         let (ticket, queue_waiting) = self.queue_ticket(transaction, seq)?;
+        let bus = self.bus.clone();
+        transaction.after_commit(move || bus.fire(Topic::Tickets));
         booking::book(&mut transaction.db, Kind::Sale, Cause::Order(seq), plan.total, self.now)?;
         let order = Order {
             id: self.id,

@@ -108,16 +108,8 @@ impl Bistro {
 
     /// The session of that secret, if it is still live; notes that it was seen.
     pub async fn session(&self, span: &Span, secret: &SessionSecret) -> Result<Option<Session>, StoreError> {
-        let hash = hashed(secret.expose());
-        let found = self.engine.read(span, |db| {
-            db.step("Find the session", &[FIND], |connection| {
-                let found = connection.prepare_cached(FIND)?.query_row([&hash[..]], session).optional()?;
-                let rows = usize::from(found.is_some());
-                Ok((found, Touched::Returned(rows)))
-            })
-        })?;
-        let now = self.clock.now();
-        let Some(session) = found.filter(|session| session.is_live(now)) else { return Ok(None) };
+        let Some(session) = self.session_unseen(span, secret).await? else { return Ok(None) };
+        let (hash, now) = (hashed(secret.expose()), self.clock.now());
         if now - session.last_seen_at >= TOUCH_EVERY {
             self.engine.write_later("Note when the session was seen", move |transaction| {
                 transaction.db.step("Note when the session was seen", &[TOUCH], |connection| {
@@ -127,6 +119,20 @@ impl Bistro {
             });
         }
         Ok(Some(session))
+    }
+
+    /// As [`Self::session`], but nothing is noted: looking does not keep it alive.
+    pub async fn session_unseen(&self, span: &Span, secret: &SessionSecret) -> Result<Option<Session>, StoreError> {
+        let hash = hashed(secret.expose());
+        let found = self.engine.read(span, |db| {
+            db.step("Find the session", &[FIND], |connection| {
+                let found = connection.prepare_cached(FIND)?.query_row([&hash[..]], session).optional()?;
+                let rows = usize::from(found.is_some());
+                Ok((found, Touched::Returned(rows)))
+            })
+        })?;
+        let now = self.clock.now();
+        Ok(found.filter(|session| session.is_live(now)))
     }
 
     /// Ends a session. That it is none is no error: the wish is granted.

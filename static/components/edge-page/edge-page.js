@@ -18,6 +18,7 @@ export class EdgePage {
     this.upstreams = find("upstream-list");
     this.events = find("upstream-events");
     this.cache = find("shared-cache");
+    this.sides = find("side-stations");
     this.configuration = find("configuration-panel");
     this.settings = find("settings-list");
   }
@@ -40,7 +41,10 @@ export class EdgePage {
     this.upstreams.show(stack);
     this.configuration.show(stack);
     if (before === null || standing(before) !== standing(stack)) this.#readEvents();
-    if (!document.hidden) this.#readCache();
+    if (!document.hidden) {
+      this.#readCache();
+      this.#readSides();
+    }
     // Somebody may have chosen another policy on another page.
     const known = this.#setting(POLICY);
     if (known !== undefined && known !== stack.policy) this.#readSettings();
@@ -59,6 +63,10 @@ export class EdgePage {
       const figures = await call("GET", "/api/cache");
       this.cache.show(figures, { origin: this.#stack.app_url, bytes_max: this.#setting(CACHE_BYTES) });
     });
+  }
+
+  #readSides() {
+    return this.#attempt(async () => this.sides.show(await call("GET", "/api/stack/sides")));
   }
 
   #readSettings() {

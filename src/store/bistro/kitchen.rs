@@ -1,0 +1,385 @@
+//! The kitchen's durable queue. A ticket is cooked under a lease with a number; what is reported under
+//! another number than the ticket's changes nothing (Kleppmann, "How to do distributed locking", 2016:
+//! fencing tokens). So a ticket has one outcome, whoever dies, sleeps or reports twice.
+
+mod view;
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use time::OffsetDateTime;
+
+use super::super::StoreError;
+use super::super::engine::{JobError, Touched, Transaction};
+use super::super::rows::{millis, moment, parsed};
+use super::Bistro;
+use super::bus::{Bus, Topic};
+use super::life::{self, AdvanceError};
+use crate::domain::kitchen::{Claim, Direction, Due};
+use crate::domain::order::{OrderId, TicketState};
+use crate::domain::order_life::Action;
+use crate::observe::span::Span;
+use crate::policy::backoff::Attempts;
+use crate::policy::random;
+use crate::web::secret::random_bytes;
+
+/// Kept of an error.
+const REASON_CHARS_MAX: usize = 200;
+
+const PAUSED: &str = "SELECT paused FROM kitchen WHERE only_row = 1";
+/// Bounded: the next claim takes the others.
+const EXPIRED: &str = "SELECT id, lease, attempts, worker FROM ticket \
+                       WHERE state = 'cooking' AND lease_until_ms <= ?1 ORDER BY lease_until_ms LIMIT 32";
+/// The first due of one priority: so that those which back off are never walked over.
+const BEST: &str = "SELECT id, order_seq FROM ticket WHERE state = 'waiting' AND priority = ?1 AND due_at_ms <= ?2 \
+                    ORDER BY due_at_ms, id LIMIT 1";
+const EARLIEST_DUE: &str = "SELECT due_at_ms FROM ticket WHERE state = 'waiting' AND priority = ?1 \
+                            ORDER BY due_at_ms LIMIT 1";
+const EARLIEST_EXPIRY: &str = "SELECT lease_until_ms FROM ticket WHERE state = 'cooking' \
+                               ORDER BY lease_until_ms LIMIT 1";
+const TAKE: &str = "UPDATE ticket SET state = 'cooking', worker = ?2, lease = lease + 1, lease_until_ms = ?3, \
+                    attempts = attempts + 1 WHERE id = ?1 \
+                    RETURNING lease, attempts, (SELECT id FROM orders WHERE seq = order_seq)";
+const EXTEND: &str = "UPDATE ticket SET lease_until_ms = ?3 WHERE id = ?1 AND lease = ?2 AND state = 'cooking'";
+const DONE: &str = "UPDATE ticket SET state = 'done', worker = NULL, lease_until_ms = NULL, last_error = NULL, \
+                    ended_at_ms = ?3 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
+const FAIL: &str = "UPDATE ticket SET state = 'waiting', worker = NULL, lease_until_ms = NULL, last_error = ?3, \
+                    due_at_ms = ?4 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
+const DIE: &str = "UPDATE ticket SET state = 'dead', worker = NULL, lease_until_ms = NULL, last_error = ?3, \
+                   ended_at_ms = ?4 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
+const HAND_BACK: &str = "UPDATE ticket SET state = 'waiting', worker = NULL, lease_until_ms = NULL, \
+                         attempts = attempts - 1 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' \
+                         RETURNING order_seq";
+const STATE: &str = "SELECT state FROM ticket WHERE id = ?1";
+const REQUEUE: &str = "UPDATE ticket SET state = 'waiting', attempts = 0, priority = ?2, due_at_ms = ?3, \
+                       last_error = NULL, ended_at_ms = NULL WHERE id = ?1";
+const PRIORITISE: &str = "UPDATE ticket SET priority = ?2 WHERE id = ?1";
+const MOVE: &str = "UPDATE kitchen SET waiting = waiting + ?1, cooking = cooking + ?2, dead = dead + ?3 \
+                    WHERE only_row = 1";
+const PAUSE: &str = "UPDATE kitchen SET paused = ?1 WHERE only_row = 1";
+
+/// Why what a worker reports does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// The ticket was put back, given to another or ended: nothing was changed.
+    #[error("the lease is lost")]
+    Lost,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl JobError for LeaseError {
+    fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            LeaseError::Store(error) => Some(error),
+            LeaseError::Lost => None,
+        }
+    }
+}
+
+/// Why a ticket is not directed. Nothing was changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectError {
+    #[error("there is no such ticket")]
+    NoTicket,
+    #[error("the ticket is {}", .0.id())]
+    State(TicketState),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl JobError for DirectError {
+    fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            DirectError::Store(error) => Some(error),
+            DirectError::NoTicket | DirectError::State(_) => None,
+        }
+    }
+}
+
+/// What becomes of a ticket whose worker has it no more.
+enum Outcome {
+    Done,
+    /// The attempt failed: again then, or never.
+    Failed {
+        reason: String,
+        again_at: Option<OffsetDateTime>,
+    },
+    /// Not tried to the end, through no fault of its own: the attempt does not count.
+    HandedBack,
+}
+
+impl Bistro {
+    /// When a worker has something to do: a look without the writer, for those who wait.
+    pub async fn kitchen_due(&self, span: &Span) -> Result<Due, StoreError> {
+        let now = millis(self.clock.now());
+        self.engine.read(span, |db| {
+            let statements = [PAUSED, EARLIEST_EXPIRY, EARLIEST_DUE];
+            db.step("Look when something is due", &statements, |connection| {
+                let transaction = connection.unchecked_transaction()?;
+                let first = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, moment(row, 0)?));
+                let expiry = transaction.prepare_cached(EARLIEST_EXPIRY)?.query_row([], first).optional()?;
+                let mut earliest = expiry;
+                if !transaction.prepare_cached(PAUSED)?.query_row([], |row| row.get::<_, bool>(0))? {
+                    let mut due = transaction.prepare_cached(EARLIEST_DUE)?;
+                    for priority in PRIORITIES {
+                        let found = due.query_row([priority], first).optional()?;
+                        earliest = [earliest, found].into_iter().flatten().min();
+                    }
+                }
+                let due = match earliest {
+                    Some((at, _)) if at <= now => Due::Now,
+                    Some((_, at)) => Due::At(at),
+                    None => Due::Never,
+                };
+                Ok((due, Touched::Returned(usize::from(earliest.is_some()))))
+            })
+        })
+    }
+
+    /// Gives the best due ticket to `worker` for `lease`; None when none is due or the kitchen is paused.
+    /// Tickets whose lease has run out are put back first: that attempt has failed.
+    pub async fn claim(
+        &self,
+        span: &Span,
+        worker: &str,
+        lease: Duration,
+        attempts: Attempts,
+    ) -> Result<Option<Claim>, StoreError> {
+        let (worker, now, bus) = (worker.to_owned(), self.clock.now(), self.bus());
+        let seed = u64::from_le_bytes(random_bytes::<8>()?);
+        self.engine
+            .write(span, "Claim a ticket", move |transaction| {
+                let expired = put_expired_back(transaction, attempts, seed, now)?;
+                let claim = take_best(transaction, &worker, lease, now)?;
+                if expired > 0 || claim.is_some() {
+                    fire_after(transaction, bus);
+                }
+                Ok(claim)
+            })
+            .await
+    }
+
+    /// The heartbeat: the lease holds for `lease` from now.
+    pub async fn extend(&self, span: &Span, claim: &Claim, lease: Duration) -> Result<(), LeaseError> {
+        let (id, number, until) = (claim.ticket, claim.lease, millis(self.clock.now() + lease));
+        self.engine
+            .write(span, "Extend the lease", move |transaction| {
+                let kept = transaction.db.step("Extend the lease", &[EXTEND], |connection| {
+                    let changed = connection.prepare_cached(EXTEND)?.execute(params![id, number, until])?;
+                    Ok((changed == 1, Touched::Changed(changed)))
+                })?;
+                if kept { Ok(()) } else { Err(LeaseError::Lost) }
+            })
+            .await
+    }
+
+    /// The ticket is cooked and its order ready.
+    pub async fn finish(&self, span: &Span, claim: &Claim) -> Result<(), LeaseError> {
+        self.end_attempt(span, "Finish the ticket", claim, Outcome::Done).await
+    }
+
+    /// The attempt failed: the ticket waits for `retry` and is tried again; with None it is dead.
+    pub async fn give_up(
+        &self,
+        span: &Span,
+        claim: &Claim,
+        reason: &str,
+        retry: Option<Duration>,
+    ) -> Result<(), LeaseError> {
+        let again_at = retry.map(|wait| self.clock.now() + wait);
+        let outcome = Outcome::Failed { reason: reason.to_owned(), again_at };
+        self.end_attempt(span, "Give the ticket up", claim, outcome).await
+    }
+
+    /// A worker that stops leaves the ticket to another, at once and as it was.
+    pub async fn hand_back(&self, span: &Span, claim: &Claim) -> Result<(), LeaseError> {
+        self.end_attempt(span, "Hand the ticket back", claim, Outcome::HandedBack).await
+    }
+
+    async fn end_attempt(
+        &self,
+        span: &Span,
+        name: &'static str,
+        claim: &Claim,
+        outcome: Outcome,
+    ) -> Result<(), LeaseError> {
+        let (id, lease, now, bus) = (claim.ticket, claim.lease, self.clock.now(), self.bus());
+        self.engine
+            .write(span, name, move |transaction| {
+                end(transaction, id, lease, &outcome, now)?;
+                fire_after(transaction, bus);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Moves one ticket as the chef says.
+    pub async fn direct(&self, span: &Span, ticket: i64, direction: Direction) -> Result<(), DirectError> {
+        let (now, bus) = (self.clock.now(), self.bus());
+        self.engine
+            .write(span, "Direct a ticket", move |transaction| {
+                let state = transaction.db.step("Read the ticket's state", &[STATE], |connection| {
+                    let state = connection
+                        .prepare_cached(STATE)?
+                        .query_row([ticket], |row| parsed(row, 0, TicketState::from_id))
+                        .optional()?;
+                    Ok((state, Touched::Returned(usize::from(state.is_some()))))
+                })?;
+                let state = state.ok_or(DirectError::NoTicket)?;
+                if state != direction.from() {
+                    return Err(DirectError::State(state));
+                }
+                let priority = direction.priority();
+                if direction == Direction::Requeue {
+                    transaction.db.step("Queue the ticket again", &[REQUEUE, MOVE], |connection| {
+                        connection.prepare_cached(REQUEUE)?.execute(params![ticket, priority, millis(now)])?;
+                        shift(connection, [1, 0, -1])?;
+                        Ok(((), Touched::Changed(2)))
+                    })?;
+                } else {
+                    transaction.db.step("Change the ticket's priority", &[PRIORITISE], |connection| {
+                        let changed = connection.prepare_cached(PRIORITISE)?.execute(params![ticket, priority])?;
+                        Ok(((), Touched::Changed(changed)))
+                    })?;
+                }
+                fire_after(transaction, bus);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Stops the kitchen from taking up tickets, or lets it again. What is being cooked goes on.
+    pub async fn pause_kitchen(&self, span: &Span, paused: bool) -> Result<(), StoreError> {
+        let bus = self.bus();
+        self.engine
+            .write(span, "Pause the kitchen", move |transaction| {
+                transaction.db.step("Note whether it is paused", &[PAUSE], |connection| {
+                    let changed = connection.prepare_cached(PAUSE)?.execute([paused])?;
+                    Ok(((), Touched::Changed(changed)))
+                })?;
+                fire_after(transaction, bus);
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// The highest first.
+const PRIORITIES: [i8; 3] = [1, 0, -1];
+
+fn fire_after(transaction: &mut Transaction<'_>, bus: Bus) {
+    transaction.after_commit(move || bus.fire(Topic::Tickets));
+}
+
+/// Counts the queue's lengths up and down: waiting, cooking, dead.
+fn shift(connection: &Connection, by: [i64; 3]) -> rusqlite::Result<usize> {
+    connection.prepare_cached(MOVE)?.execute(by)
+}
+
+/// An order that can't follow its ticket is a fault of the program: they move in one transaction.
+fn follow(transaction: &mut Transaction<'_>, seq: i64, action: Action, now: OffsetDateTime) -> Result<(), StoreError> {
+    match life::advance(&mut transaction.db, seq, action, None, now) {
+        Ok(_) => Ok(()),
+        Err(AdvanceError::Store(error)) => Err(error),
+        Err(AdvanceError::Impossible(error)) => Err(StoreError::Internal(format!("order number {seq}: {error}"))),
+    }
+}
+
+/// How many there were.
+fn put_expired_back(
+    transaction: &mut Transaction<'_>,
+    attempts: Attempts,
+    seed: u64,
+    now: OffsetDateTime,
+) -> Result<usize, StoreError> {
+    let expired = transaction.db.step("Look for leases that ran out", &[EXPIRED], |connection| {
+        let mut find = connection.prepare_cached(EXPIRED)?;
+        let row = |row: &Row<'_>| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?, row.get::<_, String>(3)?))
+        };
+        let found: Vec<_> = find.query_map([millis(now)], row)?.collect::<rusqlite::Result<_>>()?;
+        let count = found.len();
+        Ok((found, Touched::Returned(count)))
+    })?;
+    for (position, (id, lease, attempt, worker)) in (0_u64..).zip(&expired) {
+        let random = random::split_mix(seed.wrapping_add(position.wrapping_mul(random::STEP)));
+        let reason = format!("{worker} did not report before its lease ran out");
+        let again_at = attempts.wait_after(*attempt, random).map(|wait| now + wait);
+        match end(transaction, *id, *lease, &Outcome::Failed { reason, again_at }, now) {
+            Ok(()) => {}
+            Err(LeaseError::Store(error)) => return Err(error),
+            Err(LeaseError::Lost) => return Err(StoreError::Internal(format!("ticket {id} changed under the lock"))),
+        }
+    }
+    Ok(expired.len())
+}
+
+fn take_best(
+    transaction: &mut Transaction<'_>,
+    worker: &str,
+    lease: Duration,
+    now: OffsetDateTime,
+) -> Result<Option<Claim>, StoreError> {
+    let best = transaction.db.step("Choose the best due ticket", &[PAUSED, BEST], |connection| {
+        if connection.prepare_cached(PAUSED)?.query_row([], |row| row.get(0))? {
+            return Ok((None, Touched::Returned(1)));
+        }
+        let mut find = connection.prepare_cached(BEST)?;
+        for priority in PRIORITIES {
+            let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+            let found = find.query_row(params![priority, millis(now)], row).optional()?;
+            if found.is_some() {
+                return Ok((found, Touched::Returned(1)));
+            }
+        }
+        Ok((None, Touched::Returned(0)))
+    })?;
+    let Some((id, seq)) = best else { return Ok(None) };
+    let claim = transaction.db.step("Take the ticket", &[TAKE, MOVE], |connection| {
+        let until = millis(now + lease);
+        let claim = connection.prepare_cached(TAKE)?.query_row(params![id, worker, until], |row| {
+            let order = parsed(row, 2, OrderId::parse)?;
+            Ok(Claim { ticket: id, order, lease: row.get(0)?, attempt: row.get(1)? })
+        })?;
+        shift(connection, [-1, 1, 0])?;
+        Ok((claim, Touched::Changed(2)))
+    })?;
+    follow(transaction, seq, Action::Cook, now)?;
+    Ok(Some(claim))
+}
+
+/// Ends the attempt of that lease, with its order and the lengths.
+fn end(
+    transaction: &mut Transaction<'_>,
+    id: i64,
+    lease: i64,
+    outcome: &Outcome,
+    now: OffsetDateTime,
+) -> Result<(), LeaseError> {
+    let (statement, by, action) = match outcome {
+        Outcome::Done => (DONE, [0, -1, 0], Action::Finish),
+        Outcome::Failed { again_at: Some(_), .. } => (FAIL, [1, -1, 0], Action::PutBack),
+        Outcome::Failed { again_at: None, .. } => (DIE, [0, -1, 1], Action::PutBack),
+        Outcome::HandedBack => (HAND_BACK, [1, -1, 0], Action::PutBack),
+    };
+    let seq = transaction.db.step("End the attempt", &[statement, MOVE], |connection| {
+        let mut update = connection.prepare_cached(statement)?;
+        let seq = |row: &Row<'_>| row.get::<_, i64>(0);
+        let ended = match outcome {
+            Outcome::Done => update.query_row(params![id, lease, millis(now)], seq),
+            Outcome::Failed { reason, again_at } => {
+                let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+                update.query_row(params![id, lease, reason, millis(again_at.unwrap_or(now))], seq)
+            }
+            Outcome::HandedBack => update.query_row(params![id, lease], seq),
+        };
+        let ended = ended.optional()?;
+        if ended.is_some() {
+            shift(connection, by)?;
+        }
+        Ok((ended, Touched::Changed(2 * usize::from(ended.is_some()))))
+    })?;
+    let seq = seq.ok_or(LeaseError::Lost)?;
+    Ok(follow(transaction, seq, action, now)?)
+}

@@ -1,0 +1,69 @@
+//! In a whole house: found by its name, seen on the journey, shown to those who may see it.
+
+use serde_json::{Value, json};
+
+use crate::harness::probes::{self, outgoing};
+use crate::harness::{House, audit, order_of};
+use crate::world::{JUICE, ORANGES};
+
+fn stock(house: &House, item: i64, initial: i64) {
+    let database = rusqlite::Connection::open(house.folder().join("bistro.db")).expect("the database");
+    let sql = "UPDATE pantry_item SET initial = ?2, reorder_at = ?2 WHERE id = ?1";
+    assert_eq!(database.execute(sql, [item, initial]).expect("an update"), 1);
+}
+
+#[tokio::test]
+async fn an_express_delivery_is_a_side_station_of_the_journey_and_leaves_the_hops_of_the_way_alone() {
+    let house = House::open().await;
+    stock(&house, ORANGES, 2);
+    let (answer, journey) =
+        probes::probe(&house, outgoing(&house, "POST", "/api/v1/orders", Some(&order_of(JUICE, 1)))).await;
+    assert_eq!(answer.status, 201);
+    let side = journey.sides.supplier.as_ref().expect("the supplier was asked");
+    assert_eq!((side.item.as_str(), side.outcome.as_str(), side.attempts), ("Oranges", "delivered", 1));
+    assert!(side.us > 0.0 && side.breaker == "closed");
+    let asked: Vec<_> = journey.spans.iter().filter(|span| span.name == "Look up the name").collect();
+    assert!(asked.iter().any(|span| span.attributes["dns.question.name"] == "supplier.roundtrip.test"));
+    assert_eq!(house.stack.deliveries(), 1);
+    let (_, plain) = probes::probe(&house, outgoing(&house, "GET", "/api/v1/menu", None)).await;
+    assert!(plain.sides.supplier.is_none());
+    let folder = house.folder().to_owned();
+    house.stack.stop(std::time::Duration::from_secs(5)).await.expect("an orderly stop");
+    audit(&folder).await;
+}
+
+#[tokio::test]
+async fn an_order_for_more_than_can_be_had_says_what_the_supplier_did() {
+    let house = House::open().await;
+    house.stack.settings().change([("supplier.open", &json!(false))]).expect("fits");
+    stock(&house, ORANGES, 2);
+    let refused = house.visitor().post("/api/v1/orders", &order_of(JUICE, 1)).await;
+    let problem = refused.json();
+    assert_eq!((refused.status, &problem["type"]), (409, &json!("/problems/out-of-stock")));
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("Orange Juice") && detail.contains("The supplier is closed"), "{detail}");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn the_pantry_is_for_the_chef_and_the_manager_and_shows_what_is_on_its_way() {
+    let house = House::open().await;
+    house.stack.settings().change([("supplier.open", &json!(false))]).expect("fits");
+    stock(&house, ORANGES, 300);
+    assert_eq!(house.visitor().post("/api/v1/orders", &order_of(JUICE, 1)).await.status, 201);
+    assert_eq!(house.visitor().get("/api/v1/pantry").await.status, 401);
+    assert_eq!(house.staff("waiter").await.get("/api/v1/pantry").await.status, 403);
+    for name in ["chef", "manager"] {
+        let pantry = house.staff(name).await.get("/api/v1/pantry").await;
+        assert_eq!(pantry.status, 200);
+        let pantry = pantry.json();
+        let oranges = pantry["items"].as_array().into_iter().flatten().find(|item| item["id"] == ORANGES);
+        let oranges = oranges.expect("in the pantry");
+        assert_eq!(
+            (&oranges["stock"], &oranges["reorder_at"], &oranges["last_delivery"]),
+            (&json!(297), &json!(300), &Value::Null)
+        );
+        assert_eq!(oranges["purchase"]["quantity"], 3);
+    }
+    house.stop().await;
+}
