@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 15] = [
+const GUARDED: [(&str, &str); 16] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -20,6 +20,7 @@ const GUARDED: [(&str, &str); 15] = [
     ("GET", "/api/staff"),
     ("POST", "/api/configuration/reload"),
     ("GET", "/api/upstreams/events"),
+    ("GET", "/api/stack/sides"),
     ("GET", "/api/cache"),
     ("POST", "/api/cache/purge"),
     ("PATCH", "/api/upstreams/i1"),

@@ -6,18 +6,25 @@ use crate::harness::probes::{self, outgoing};
 use crate::harness::{House, audit, order_of};
 use crate::world::{JUICE, ORANGES};
 
-fn stock(house: &House, item: i64, initial: i64) {
+/// Fills the pantry with so many oranges; more are bought in the background at `reorder_at`.
+fn oranges(house: &House, initial: i64, reorder_at: i64) {
     let database = rusqlite::Connection::open(house.folder().join("bistro.db")).expect("the database");
-    let sql = "UPDATE pantry_item SET initial = ?2, reorder_at = ?2 WHERE id = ?1";
-    assert_eq!(database.execute(sql, [item, initial]).expect("an update"), 1);
+    let sql = "UPDATE pantry_item SET initial = ?2, reorder_at = ?3 WHERE id = ?1";
+    assert_eq!(database.execute(sql, [ORANGES, initial, reorder_at]).expect("an update"), 1);
+}
+
+/// Of seven oranges six are used, so that the next two glasses need an express delivery, and leave one.
+async fn one_orange_left(house: &House) {
+    oranges(house, 7, 0);
+    assert_eq!(house.visitor().post("/api/v1/orders", &order_of(JUICE, 2)).await.status, 201);
 }
 
 #[tokio::test]
 async fn an_express_delivery_is_a_side_station_of_the_journey_and_leaves_the_hops_of_the_way_alone() {
     let house = House::open().await;
-    stock(&house, ORANGES, 2);
+    one_orange_left(&house).await;
     let (answer, journey) =
-        probes::probe(&house, outgoing(&house, "POST", "/api/v1/orders", Some(&order_of(JUICE, 1)))).await;
+        probes::probe(&house, outgoing(&house, "POST", "/api/v1/orders", Some(&order_of(JUICE, 2)))).await;
     assert_eq!(answer.status, 201);
     let side = journey.sides.supplier.as_ref().expect("the supplier was asked");
     assert_eq!((side.item.as_str(), side.outcome.as_str(), side.attempts), ("Oranges", "delivered", 1));
@@ -36,7 +43,7 @@ async fn an_express_delivery_is_a_side_station_of_the_journey_and_leaves_the_hop
 async fn an_order_for_more_than_can_be_had_says_what_the_supplier_did() {
     let house = House::open().await;
     house.stack.settings().change([("supplier.open", &json!(false))]).expect("fits");
-    stock(&house, ORANGES, 2);
+    oranges(&house, 2, 0);
     let refused = house.visitor().post("/api/v1/orders", &order_of(JUICE, 1)).await;
     let problem = refused.json();
     assert_eq!((refused.status, &problem["type"]), (409, &json!("/problems/out-of-stock")));
@@ -49,7 +56,7 @@ async fn an_order_for_more_than_can_be_had_says_what_the_supplier_did() {
 async fn the_pantry_is_for_the_chef_and_the_manager_and_shows_what_is_on_its_way() {
     let house = House::open().await;
     house.stack.settings().change([("supplier.open", &json!(false))]).expect("fits");
-    stock(&house, ORANGES, 300);
+    oranges(&house, 300, 300);
     assert_eq!(house.visitor().post("/api/v1/orders", &order_of(JUICE, 1)).await.status, 201);
     assert_eq!(house.visitor().get("/api/v1/pantry").await.status, 401);
     assert_eq!(house.staff("waiter").await.get("/api/v1/pantry").await.status, 403);
@@ -65,5 +72,35 @@ async fn the_pantry_is_for_the_chef_and_the_manager_and_shows_what_is_on_its_way
         );
         assert_eq!(oranges["purchase"]["quantity"], 3);
     }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn the_console_shows_each_instances_cache_and_how_it_stands_with_the_supplier() {
+    let house = House::open().await;
+    one_orange_left(&house).await;
+    house.edge_keeps_nothing();
+    let visitor = house.visitor();
+    for _ in 0..4 {
+        assert_eq!(visitor.get("/api/v1/menu").await.status, 200);
+    }
+    assert_eq!(visitor.post("/api/v1/orders", &order_of(JUICE, 2)).await.status, 201);
+    let sides = house.owner().await.get("/api/stack/sides").await.json();
+    let sum = |list: &str, key: &str| -> i64 {
+        sides[list].as_array().into_iter().flatten().filter_map(|of_one| of_one[key].as_i64()).sum()
+    };
+    let ids: Vec<_> = sides["caches"].as_array().into_iter().flatten().map(|of_one| &of_one["instance"]).collect();
+    assert_eq!(ids, ["i1", "i2", "i3"]);
+    assert_eq!(sum("caches", "hits") + sum("caches", "misses"), 4);
+    assert_eq!((sum("buyers", "asked"), sum("buyers", "delivered"), &sides["deliveries"]), (1, 1, &json!(1)));
+    assert_eq!(sides["buyers"][0]["breaker"], "closed");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn the_pantry_has_a_page_of_its_own() {
+    let house = House::open().await;
+    let page = house.visitor().get("/pantry").await;
+    assert!(page.status == 200 && page.text().contains("bistro/pantry.js"));
     house.stop().await;
 }
