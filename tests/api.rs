@@ -4,8 +4,14 @@ mod harness;
 
 #[path = "api/bad_input.rs"]
 mod bad_input;
+#[path = "api/books.rs"]
+mod books;
 #[path = "api/front.rs"]
 mod front;
+#[path = "api/life.rs"]
+mod life;
+#[path = "api/lists.rs"]
+mod lists;
 #[path = "api/people.rs"]
 mod people;
 
@@ -34,6 +40,7 @@ async fn the_menu_has_forty_dishes_and_each_is_found_by_its_number() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_orders_and_finds_the_order_again() {
     let house = House::open().await;
+    house.kitchen_rests();
     let guest = house.visitor();
     let body = json!({ "table": 7, "lines": [
         { "menu_item_id": 12, "quantity": 2 }, { "menu_item_id": 3, "quantity": 1 }
@@ -62,7 +69,7 @@ async fn a_guest_orders_and_finds_the_order_again() {
         assert!(cookie.contains(attribute), "{attribute} in {cookie}");
     }
     assert_eq!(guest.get(placed.header("location")).await.json(), order);
-    assert_eq!(guest.get("/api/v1/orders").await.json(), json!({ "orders": [order] }));
+    assert_eq!(guest.get("/api/v1/orders").await.json(), json!({ "orders": [order], "next": null }));
     // The second one is for the same person, who needs no new cookie.
     let again = guest.post("/api/v1/orders", &order_of(12, 1)).await;
     assert_eq!((again.status, again.all("set-cookie").len()), (201, 0));
@@ -73,6 +80,7 @@ async fn a_guest_orders_and_finds_the_order_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_key_is_the_same_order_and_another_order_needs_another_key() {
     let house = House::open().await;
+    house.kitchen_rests();
     let guest = house.visitor();
     assert_eq!(guest.post("/api/v1/orders", &order_of(1, 1)).await.status, 201);
     let ask = |key: &str, body: &Value| guest.fair("POST", "/api/v1/orders").json(body).header("idempotency-key", key);
@@ -105,6 +113,7 @@ async fn the_same_key_is_the_same_order_and_another_order_needs_another_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_whose_first_answer_was_lost_finds_the_order_by_its_key() {
     let house = House::open().await;
+    house.kitchen_rests();
     let first_order = |quantity: i64| {
         let person = house.visitor();
         let ask = person.fair("POST", "/api/v1/orders").json(&order_of(12, quantity)).header("idempotency-key", "lost");

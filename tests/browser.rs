@@ -12,10 +12,14 @@ mod chromium;
 mod edge;
 #[path = "browser/first_visit.rs"]
 mod first_visit;
+#[path = "browser/floor.rs"]
+mod floor;
 #[path = "browser/journeys.rs"]
 mod journeys;
 #[path = "browser/keyboard.rs"]
 mod keyboard;
+#[path = "browser/kitchen.rs"]
+mod kitchen;
 #[path = "browser/looks.rs"]
 mod looks;
 #[path = "browser/own_service.rs"]
@@ -76,7 +80,11 @@ static SCENARIOS: &[Scenario] = scenarios![
     looks::the_theme_follows_the_system_until_chosen_and_the_choice_stays,
     looks::no_page_is_wider_than_a_phone_or_a_projector,
     bistro::a_guest_reads_the_menu_orders_and_sees_what_became_of_it,
+    bistro::a_guest_keeps_a_draft_edits_places_and_cancels_it,
+    bistro::a_guest_sees_the_kitchen_s_progress_without_reloading,
+    floor::a_waiter_serves_and_takes_payment_and_the_manager_refunds_and_closes_the_day,
     bistro::the_owner_sets_a_waiters_password_and_the_waiter_signs_in,
+    kitchen::the_chef_sees_an_order_arrive_holds_it_and_lets_it_go,
 ];
 
 fn main() -> ExitCode {

@@ -11,6 +11,7 @@ use roundtrip::domain::menu::MenuItemId;
 use roundtrip::domain::money::Money;
 use roundtrip::domain::order::{LineRequest, OrderRequest};
 use roundtrip::domain::order_rule::Refusal;
+use roundtrip::domain::page::{Cut, OrderFilter, OrderListing, OrderSort, PAGE_MAX};
 use roundtrip::domain::permission::Role;
 use roundtrip::domain::session::{ABSOLUTE_MAX, IDLE_MAX, MINTED_MAX, Owner, PER_PERSON_MAX, PersonId};
 use roundtrip::observe::clock::Tick;
@@ -67,6 +68,12 @@ impl House {
     }
 }
 
+const ALL: OrderListing = OrderListing {
+    filter: OrderFilter { state: None, table: None, placed_from: None, placed_to: None },
+    sort: OrderSort::NewestFirst,
+    cut: Cut { limit: PAGE_MAX, after: None },
+};
+
 fn span(detail: bool) -> Span {
     let context = Context { detail, ..Context::new_root() };
     Trace::start(context, SpanId::random(), Hop::Api, "Test", Tick::now())
@@ -111,12 +118,12 @@ async fn an_acknowledged_order_is_there_after_reopening() -> Outcome {
     let bistro = house.open()?;
     let placed = bistro.place_order(&span(false), order(&[(HOUSE_SALAD, 2), (31, 1)])).await?;
     assert_eq!(placed.order.total, Money::from_cents(1950));
-    assert_eq!(placed.queue_waiting, 1);
+    assert_eq!(placed.queue_waiting, Some(1));
     bistro.close().await?;
     let bistro = house.open()?;
     assert_eq!(bistro.order(&span(false), &placed.order.id).await?, Some(placed.order.clone()));
-    assert_eq!(bistro.latest_orders(&span(false)).await?.len(), 1);
-    assert_eq!(bistro.orders_of(&span(false), placed.order.owner).await?, [placed.order]);
+    assert_eq!(bistro.list_orders(&span(false), None, &ALL).await?.items.len(), 1);
+    assert_eq!(bistro.list_orders(&span(false), Some(placed.order.owner), &ALL).await?.items, [placed.order]);
     let counts = bistro.counts().await?;
     assert_eq!((counts.orders, counts.waiting, counts.menu_items), (1, 1, 40));
     Ok(())
@@ -146,8 +153,8 @@ async fn two_hundred_guests_want_the_last_twenty_portions_and_twenty_get_one() -
     let audit = bistro.audit().await?;
     assert_eq!((audit.orders, audit.ledger_sum, audit.stock_min), (20, Money::ZERO, 0));
     assert_eq!(audit.wrong, Vec::<String>::new());
-    let ledger = bistro.ledger(&span(false)).await?;
-    assert_eq!((ledger.count, ledger.entries.len(), ledger.sum), (40, 40, Money::ZERO));
+    let ledger = bistro.ledger(&span(false), &ALL.cut).await?;
+    assert_eq!((ledger.count, ledger.entries.items.len(), ledger.sum), (40, 40, Money::ZERO));
     let item = bistro.menu_item(&span(false), TRUFFLE_RISOTTO).await?;
     assert!(item.is_some_and(|item| !item.available));
     Ok(())
@@ -307,9 +314,7 @@ async fn every_statement_finds_its_rows_by_an_index_and_says_so() -> Outcome {
     bistro.place_order(&span, with_key(owner, &[(1, 1)], 1)).await?;
     bistro.place_order(&span, with_key(owner, &[(1, 1)], 1)).await?;
     bistro.order(&span, &placed.order.id).await?;
-    bistro.orders_of(&span, owner).await?;
-    bistro.latest_orders(&span).await?;
-    bistro.ledger(&span).await?;
+    bistro.ledger(&span, &ALL.cut).await?;
     bistro.menu_item(&span, 1).await?;
     bistro.credentials(&span, "waiter").await?;
     let secret = bistro.create_session(&span, owner).await?;

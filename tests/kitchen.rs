@@ -3,7 +3,11 @@
 
 mod harness;
 
+#[path = "kitchen/live.rs"]
+mod live;
 #[path = "kitchen/queue.rs"]
 mod queue;
 #[path = "kitchen/together.rs"]
 mod together;
+#[path = "kitchen/workers.rs"]
+mod workers;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use roundtrip::domain::ledger::Account;
 use roundtrip::domain::money::Money;
-use roundtrip::domain::order::{LineRequest, OrderId, OrderRequest};
+use roundtrip::domain::order::{Expected, LineRequest, OrderId, OrderRequest, OrderState};
+use roundtrip::domain::order_life::Deed;
+use roundtrip::domain::page::{Cut, OrderFilter, OrderListing, OrderSort, PAGE_MAX, Page};
 use roundtrip::domain::permission::Role;
 use roundtrip::domain::session::Visitor;
 use roundtrip::observe::clock::Tick;
@@ -21,6 +23,11 @@ use roundtrip::store::hasher::{Cost, Hasher};
 type Outcome = Result<(), Box<dyn Error>>;
 
 const PASSWORD: &str = "plate knife fork spoon";
+const ALL: OrderListing = OrderListing {
+    filter: OrderFilter { state: None, table: None, placed_from: None, placed_to: None },
+    sort: OrderSort::NewestFirst,
+    cut: Cut { limit: PAGE_MAX, after: None },
+};
 
 /// One instance of the application over a database of its own.
 struct House {
@@ -37,6 +44,11 @@ impl House {
         let hasher = Hasher::start(Cost::LEAST)?;
         let service = instance(&bistro, &hasher);
         Ok(Self { _folder: folder, bistro, hasher, service })
+    }
+
+    async fn staff(&self, role: Role) -> Result<Visitor, Box<dyn Error>> {
+        let secret = self.bistro.mint_session(role).await?;
+        Ok(self.service.visitor(&span(), Some(secret.expose())).await?)
     }
 
     async fn order(&self, visitor: &Visitor, request: OrderRequest) -> Result<(Visitor, OrderId), Box<dyn Error>> {
@@ -123,13 +135,14 @@ async fn an_order_of_another_table_is_not_found_and_the_waiter_sees_it() -> Outc
     assert_eq!(house.service.order(&span(), &mine, &OrderId::from_bits(1)).await, not_found);
     assert_eq!(house.service.order(&span(), &Visitor::stranger(), &my_order).await, not_found);
     assert_eq!(house.service.order(&span(), &mine, &my_order).await?.total, Money::from_cents(1950));
-    assert_eq!(house.service.orders(&span(), &mine).await?.len(), 1);
-    assert_eq!(house.service.orders(&span(), &Visitor::stranger()).await?, []);
+    assert_eq!(house.service.orders(&span(), &mine, &ALL).await?.items.len(), 1);
+    assert_eq!(house.service.orders(&span(), &Visitor::stranger(), &ALL).await?, Page::EMPTY);
 
     let secret = house.bistro.mint_session(Role::Waiter).await?;
     let waiter = house.service.visitor(&span(), Some(secret.expose())).await?;
     assert_eq!(house.service.order(&span(), &waiter, &my_order).await?.id, my_order);
-    let all: Vec<_> = house.service.orders(&span(), &waiter).await?.into_iter().map(|order| order.id).collect();
+    let all: Vec<_> =
+        house.service.orders(&span(), &waiter, &ALL).await?.items.into_iter().map(|order| order.id).collect();
     assert_eq!(all, [your_order, my_order], "newest first");
     Ok(())
 }
@@ -233,7 +246,7 @@ async fn the_trace_of_an_order_tells_each_step_once_and_nests() -> Outcome {
     let fact = attribute(&spans, "Price the dishes", "roundtrip.service.fact");
     assert_eq!(fact, Some(&"2 x 7.50 + 4.50 = 19.50".into()));
     assert_eq!(attribute(&spans, "COMMIT to the WAL", "roundtrip.writer.batch"), Some(&1.into()));
-    assert_eq!(attribute(&spans, "Write the order", "db.rows_changed"), Some(&3.into()));
+    assert_eq!(attribute(&spans, "Write the order", "db.rows_changed"), Some(&4.into()));
     assert!(spans.iter().any(|span| span.name == "Wake the request" && span.direction == Direction::Back));
 
     for child in &spans {
@@ -248,7 +261,7 @@ async fn the_trace_of_an_order_tells_each_step_once_and_nests() -> Outcome {
 async fn the_manager_reads_a_ledger_that_sums_to_zero() -> Outcome {
     let house = House::open()?;
     house.service.place_order(&span(), &Visitor::stranger(), table(4, &[(12, 2), (31, 1)]), None).await?;
-    let ledger = house.service.ledger(&span()).await?;
+    let ledger = house.service.ledger(&span(), &ALL.cut).await?;
     assert_eq!((ledger.count, ledger.sum), (2, Money::ZERO));
     let moved: Vec<_> = ledger.balances.iter().filter(|(_, balance)| *balance != Money::ZERO).collect();
     assert_eq!(moved, [&(Account::Receivable, Money::from_cents(1950)), &(Account::Sales, Money::from_cents(-1950))]);
@@ -297,5 +310,65 @@ async fn many_guests_at_several_instances_leave_books_that_agree() -> Outcome {
     let audit = house.bistro.audit().await?;
     assert_eq!((audit.orders, audit.ledger_sum, audit.wrong), (60, Money::ZERO, Vec::new()));
     assert_eq!(house.bistro.figures().jobs, 60);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_list_and_every_change_finds_its_rows_by_an_index() -> Outcome {
+    let house = House::open()?;
+    let waiter = house.staff(Role::Waiter).await?;
+    let manager = house.staff(Role::Manager).await?;
+    let (guest, _) = house.order(&Visitor::stranger(), table(4, &[(12, 2), (31, 1)])).await?;
+    let plans = |span: &Span| -> Vec<String> {
+        let spans = span.trace().finish();
+        let attributes = spans.iter().flat_map(|span| &span.attributes);
+        let plans = attributes.filter(|(key, _)| key == "db.query.plan").flat_map(|(_, plan)| plan.as_array().cloned());
+        plans.flatten().filter_map(|line| line.as_str().map(str::to_owned)).collect()
+    };
+    let assert_no_scan = |plans: &[String], what: &str| {
+        // `chosen` is the page itself; accounts there are six, and all are wanted.
+        let few = ["SCAN chosen", "SCAN CONSTANT ROW", "SCAN account"];
+        let scans: Vec<_> =
+            plans.iter().filter(|line| line.starts_with("SCAN") && !few.contains(&line.as_str())).collect();
+        assert!(!plans.is_empty() && scans.is_empty(), "{what}: {plans:?}");
+    };
+    let (state, table_4) = (Some(OrderState::Placed), Some(4));
+    for (visitor, state, table, index) in [
+        (&waiter, None, None, "orders_by_time"),
+        (&waiter, state, None, "orders_by_state"),
+        (&waiter, None, table_4, "orders_by_table"),
+        (&waiter, state, table_4, "orders_by_state"),
+        (&guest, state, table_4, "orders_by_person"),
+    ] {
+        for sort in OrderSort::ALL {
+            let (span, cut) = (span_with(true, false), Cut { limit: 2, after: None });
+            let filter = OrderFilter { state, table, ..OrderFilter::default() };
+            house.service.orders(&span, visitor, &OrderListing { filter, sort, cut }).await?;
+            let plans = plans(&span);
+            let what = format!("{:?} {filter:?} {sort:?}", visitor.role);
+            assert_no_scan(&plans, &what);
+            let by_total = sort.by_total() && index != "orders_by_person";
+            let index = if by_total { "orders_by_total" } else { index };
+            assert!(
+                plans.iter().any(|line| line.contains(&format!("SEARCH orders USING INDEX {index} "))),
+                "{what}: {plans:?}"
+            );
+        }
+    }
+    let span = span_with(true, false);
+    let key = Some("key");
+    let draft = house.service.draft_order(&span, &guest, table(4, &[(12, 1)]), key).await?.order.id;
+    for deed in [Deed::Edit(table(5, &[(15, 2)])), Deed::Place, Deed::Cancel] {
+        house.service.change_order(&span, &guest, draft.clone(), deed, Expected::Any, None).await?;
+    }
+    house.service.order_events(&span, &guest, &draft).await?;
+    house.service.close_day(&span, manager.person.ok_or("staff have a number")?, key).await?;
+    house.service.days(&span, &ALL.cut).await?;
+    house.service.ledger(&span, &ALL.cut).await?;
+    let plans = plans(&span);
+    // A few rows each, read whole on purpose: the accounts, and the days of a page.
+    let long: Vec<_> =
+        plans.into_iter().filter(|line| !["SCAN account", "SCAN business_day"].contains(&line.as_str())).collect();
+    assert_no_scan(&long, "the rest");
     Ok(())
 }

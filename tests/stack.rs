@@ -159,6 +159,9 @@ async fn an_instance_answers_nobody_but_its_own_edge() {
 async fn after_a_stop_and_a_start_the_orders_and_the_guests_are_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let house = House::on(folder.path(), 3).await;
+    // A paused kitchen stays paused: orders stay as they are placed.
+    let paused = house.staff("chef").await.post("/api/v1/kitchen/pause", &json!({})).await;
+    assert_eq!(paused.status, 204);
     let (guest, before) = (house.visitor(), house.visitor());
     let mut places = Vec::new();
     for _ in 0..3 {

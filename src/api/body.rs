@@ -33,3 +33,11 @@ pub fn parse<T>(call: &Call, body: Body, read: impl FnOnce(&mut Fields<'_>) -> O
         call.refused(problem)
     })
 }
+
+/// For what takes no body: none, or an object without members.
+pub fn nothing(call: &Call, body: Body) -> Result<(), Problem> {
+    match body {
+        Ok(bytes) if bytes.is_empty() => Ok(()),
+        body => parse(call, body, |_| Some(())),
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::guard::Root;
-use super::{Shared, State, answer};
+use super::{Shared, State, refusal};
 use crate::domain::permission::{Permission, Role};
 use crate::domain::session::Visitor;
 use crate::observe::clock::Tick;
@@ -128,7 +128,7 @@ impl Call {
         if let ServiceError::Internal(reason) = error {
             log::error!("{} {}: {reason}", self.request.method(), self.request.path());
         }
-        self.refused(answer::of_service(error))
+        self.refused(refusal::of_service(error))
     }
 
     /// From here on it is only a matter of writing the problem down.

@@ -32,6 +32,12 @@ pub async fn kitchen(call: Call) -> HttpResponse {
     respond::page("kitchen", "")
 }
 
+/// The waiter's page, with the manager's books.
+pub async fn floor(call: Call) -> HttpResponse {
+    let _span = answer::writing(call.span());
+    respond::page("floor", "")
+}
+
 /// Browsers ask for it whatever the page says.
 pub async fn icon(_: Call) -> HttpResponse {
     respond::icon()

@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 
 use super::answer;
 use super::call::Call;
+use super::order_view::rfc3339;
+use super::query::Query;
 use crate::domain::money::CURRENCY;
 use crate::domain::permission::Permission;
 use crate::web::problem::Problem;
@@ -14,12 +16,15 @@ use crate::web::problem::Problem;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LedgerView {
     currency: &'static str,
-    /// Entries in all; the latest are listed.
+    /// Entries in all.
     count: i64,
     /// Of all entries. Zero, always: each sale is booked twice.
     sum_cents: i64,
     balances: Vec<BalanceView>,
+    /// Newest first.
     entries: Vec<EntryView>,
+    /// The cursor of the next page; null on the last.
+    next: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,15 +50,20 @@ pub struct EntryView {
     get,
     path = "/api/v1/ledger",
     tag = "ledger",
+    params(
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "Entries in a page; 50 without"),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before")
+    ),
     responses(
-        (status = 200, body = LedgerView),
+        (status = 200, body = LedgerView, description = "Link names the next page (RFC 8288)"),
         (status = 401, description = "Not signed in (problem document)"),
         (status = 403, description = "Not a manager (problem document)")
     )
 )]
 pub async fn read(call: Call) -> Result<HttpResponse, Problem> {
     call.allowed(Permission::LedgerRead).await?;
-    let ledger = call.service().ledger(call.span()).await.map_err(|error| call.failed(&error))?;
+    let (cut, pages) = Query::of(&call).cut(&call)?;
+    let ledger = call.service().ledger(call.span(), &cut).await.map_err(|error| call.failed(&error))?;
     let view = LedgerView {
         currency: CURRENCY,
         count: ledger.count,
@@ -63,8 +73,10 @@ pub async fn read(call: Call) -> Result<HttpResponse, Problem> {
             .iter()
             .map(|(account, balance)| BalanceView { account: account.id(), balance_cents: balance.cents() })
             .collect(),
+        next: pages.next(ledger.entries.next),
         entries: ledger
             .entries
+            .items
             .iter()
             .map(|entry| EntryView {
                 id: entry.id,
@@ -72,9 +84,9 @@ pub async fn read(call: Call) -> Result<HttpResponse, Problem> {
                 order_id: entry.order_id.as_ref().map(|id| id.as_str().to_owned()),
                 account: entry.account.id(),
                 amount_cents: entry.amount.cents(),
-                at: entry.at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default(),
+                at: rfc3339(entry.at),
             })
             .collect(),
     };
-    Ok(answer::json(&call, StatusCode::OK, &view))
+    Ok(pages.link(answer::json(&call, StatusCode::OK, &view), view.next.as_deref()))
 }

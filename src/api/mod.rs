@@ -7,15 +7,22 @@
 mod answer;
 mod body;
 mod call;
+mod changes;
+mod cursor;
+mod days;
 mod front;
 mod guard;
+mod key;
 mod kitchen;
 mod kitchen_events;
 mod ledger;
 mod menu;
 pub mod openapi;
+mod order_view;
 mod orders;
 mod pantry;
+mod query;
+mod refusal;
 mod routes;
 mod session;
 

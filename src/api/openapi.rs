@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::answer;
 use super::call::Call;
-use super::{kitchen, kitchen_events, ledger, menu, orders, pantry, session};
+use super::{changes, days, kitchen, kitchen_events, ledger, menu, orders, pantry, session};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,9 @@ use super::{kitchen, kitchen_events, ledger, menu, orders, pantry, session};
         orders::place,
         orders::list,
         orders::one,
+        orders::events,
+        changes::edit,
+        changes::act,
         kitchen::read,
         kitchen_events::stream,
         kitchen::pause,
@@ -24,6 +27,8 @@ use super::{kitchen, kitchen_events, ledger, menu, orders, pantry, session};
         kitchen::direct,
         ledger::read,
         pantry::read,
+        days::list,
+        days::close,
         session::who,
         session::sign_in,
         session::sign_out

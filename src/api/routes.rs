@@ -4,7 +4,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, Resource, web};
 
 use super::call::Call;
-use super::{front, kitchen, kitchen_events, ledger, menu, openapi, orders, pantry, session};
+use super::{changes, days, front, kitchen, kitchen_events, ledger, menu, openapi, orders, pantry, session};
 use crate::observe::hop::Hop;
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -18,7 +18,13 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(get().to(orders::list))
                 .route(web::post().to(orders::place)),
         )
-        .service(resource("/api/v1/orders/{id}", "GET, HEAD").route(get().to(orders::one)))
+        .service(
+            resource("/api/v1/orders/{id}", "GET, HEAD, PUT")
+                .route(get().to(orders::one))
+                .route(web::put().to(changes::edit)),
+        )
+        .service(resource("/api/v1/orders/{id}/events", "GET, HEAD").route(get().to(orders::events)))
+        .service(resource("/api/v1/orders/{id}/{action}", "POST").route(web::post().to(changes::act)))
         .service(resource("/api/v1/kitchen", "GET, HEAD").route(get().to(kitchen::read)))
         .service(resource("/api/v1/kitchen/events", "GET").route(web::get().to(kitchen_events::stream)))
         .service(resource("/api/v1/kitchen/pause", "POST").route(web::post().to(kitchen::pause)))
@@ -26,6 +32,11 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/v1/kitchen/tickets/{id}/{direction}", "POST").route(web::post().to(kitchen::direct)))
         .service(resource("/api/v1/ledger", "GET, HEAD").route(get().to(ledger::read)))
         .service(resource("/api/v1/pantry", "GET, HEAD").route(get().to(pantry::read)))
+        .service(
+            resource("/api/v1/ledger/days", "GET, HEAD, POST")
+                .route(get().to(days::list))
+                .route(web::post().to(days::close)),
+        )
         .service(
             resource("/api/v1/session", "GET, HEAD, POST, DELETE")
                 .route(get().to(session::who))
@@ -38,6 +49,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(front::icon)))
         .service(resource("/kitchen", "GET, HEAD").route(get().to(front::kitchen)))
+        .service(resource("/floor", "GET, HEAD").route(get().to(front::floor)))
         .service(resource("/", "GET, HEAD").route(get().to(front::page)))
         .service(resource("/pantry", "GET, HEAD").route(get().to(front::pantry)))
         .default_service(web::to(not_found));
@@ -54,7 +66,7 @@ fn resource(path: &'static str, allow: &'static str) -> Resource {
     }))
 }
 
-async fn not_found(call: Call) -> Result<HttpResponse, Problem> {
+pub async fn not_found(call: Call) -> Result<HttpResponse, Problem> {
     Err(call.refused(Problem::new(
         Hop::Api,
         404,

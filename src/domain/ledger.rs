@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::money::Money;
+use super::page::Page;
 
 /// Where money stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -100,14 +101,58 @@ pub struct Entry {
 /// What the manager reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
-    /// The latest, newest first.
-    pub entries: Vec<Entry>,
+    /// Newest first.
+    pub entries: Page<Entry>,
     /// Of all there are.
     pub count: i64,
     /// Of all there are: zero, or something is wrong.
     pub sum: Money,
     /// Of each account.
     pub balances: Vec<(Account, Money)>,
+}
+
+/// A business day that was closed, as it is reported. What is booked afterwards belongs to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Day {
+    /// Numbered from 1.
+    pub id: i64,
+    #[serde(with = "time::serde::timestamp::milliseconds")]
+    pub closed_at: OffsetDateTime,
+    /// The last entry that belongs to it.
+    pub last_entry: i64,
+    pub lines: Vec<DayLine>,
+    /// What guests still owed when it was closed, of this day and those before.
+    pub receivable: Money,
+}
+
+/// What one kind of transaction has moved on one account in a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayLine {
+    pub kind: Kind,
+    pub account: Account,
+    pub entries: i64,
+    pub amount: Money,
+}
+
+impl Day {
+    fn line(&self, kind: Kind, account: Account) -> Option<&DayLine> {
+        self.lines.iter().find(|line| line.kind == kind && line.account == account)
+    }
+
+    /// Orders placed.
+    pub fn orders(&self) -> i64 {
+        self.line(Kind::Sale, Account::Sales).map_or(0, |line| line.entries)
+    }
+
+    /// What came into the till.
+    pub fn takings(&self) -> Money {
+        self.line(Kind::Payment, Account::Cash).map_or(Money::ZERO, |line| line.amount)
+    }
+
+    /// What went out of it again.
+    pub fn refunds(&self) -> Money {
+        self.line(Kind::Refund, Account::Cash).map_or(Money::ZERO, |line| -line.amount)
+    }
 }
 
 #[cfg(test)]

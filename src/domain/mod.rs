@@ -7,6 +7,7 @@ pub mod money;
 pub mod order;
 pub mod order_life;
 pub mod order_rule;
+pub mod page;
 pub mod pantry;
 pub mod permission;
 pub mod session;

@@ -12,6 +12,8 @@ pub const TABLES: u16 = 20;
 pub const LINES_MAX: usize = 40;
 /// Portions of one dish an order may ask for.
 pub const QUANTITY_MAX: u32 = 50;
+/// Drafts that one person may have open.
+pub const DRAFTS_MAX: usize = 5;
 
 /// The public id of an order: `ord_` and 26 characters that can't be guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -106,8 +108,8 @@ pub struct LineRequest {
     pub quantity: u32,
 }
 
-/// An order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An order. It can be written down whole: as the answer that an idempotency key keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub id: OrderId,
     pub table: u16,
@@ -116,9 +118,12 @@ pub struct Order {
     pub version: i64,
     pub lines: Vec<OrderLine>,
     pub total: Money,
+    #[serde(with = "time::serde::timestamp::milliseconds")]
     pub created_at: OffsetDateTime,
     /// None: not placed yet, or cancelled before.
+    #[serde(with = "time::serde::timestamp::milliseconds::option")]
     pub placed_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::timestamp::milliseconds")]
     pub changed_at: OffsetDateTime,
     /// From when it is placed.
     pub ticket: Option<Ticket>,
@@ -126,7 +131,7 @@ pub struct Order {
     pub owner: super::session::PersonId,
 }
 
-/// The answer to somebody who placed an order.
+/// The answer to somebody who placed an order, or began a draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     pub order: Order,
@@ -134,12 +139,46 @@ pub struct Placed {
     pub replayed: bool,
     /// Of a guest who came without one.
     pub new_session: Option<super::session::SessionSecret>,
-    /// Tickets in the kitchen's queue, this one among them.
-    pub queue_waiting: i64,
+    /// Tickets in the kitchen's queue, this one among them; None when none was added.
+    pub queue_waiting: Option<i64>,
+}
+
+/// The answer to somebody who changed an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    pub order: Order,
+    /// As of [`Placed`].
+    pub replayed: bool,
+    pub queue_waiting: Option<i64>,
+}
+
+/// Which versions of an order a change is meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    Any,
+    OneOf(Vec<i64>),
+}
+
+impl Expected {
+    pub fn allows(&self, version: i64) -> bool {
+        match self {
+            Expected::Any => true,
+            Expected::OneOf(versions) => versions.contains(&version),
+        }
+    }
+}
+
+/// One thing that happened to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderEvent {
+    pub action: super::order_life::Action,
+    /// None: the kitchen's workers.
+    pub by: Option<super::permission::Role>,
+    pub at: OffsetDateTime,
 }
 
 /// One line, with the name and price of the moment it was placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {
     pub menu_item_id: MenuItemId,
     pub name: String,
@@ -149,7 +188,7 @@ pub struct OrderLine {
 }
 
 /// The kitchen's slip for an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     pub id: i64,
     pub state: TicketState,

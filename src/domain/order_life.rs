@@ -1,11 +1,13 @@
 //! What may become of an order, and by whose hand. Pure: the store applies it under the writer's lock.
 
-use super::order::OrderState;
+use super::order::{OrderRequest, OrderState};
 use super::permission::Permission;
 
 /// Something done to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
+    /// Another table, other dishes.
+    Edit,
     Place,
     /// A worker of the kitchen takes its ticket.
     Cook,
@@ -27,7 +29,8 @@ pub struct Impossible {
 }
 
 impl Action {
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 9] = [
+        Action::Edit,
         Action::Place,
         Action::Cook,
         Action::PutBack,
@@ -41,6 +44,7 @@ impl Action {
     /// As addresses and events name it.
     pub const fn id(self) -> &'static str {
         match self {
+            Action::Edit => "edit",
             Action::Place => "place",
             Action::Cook => "cook",
             Action::PutBack => "put-back",
@@ -58,6 +62,7 @@ impl Action {
 
     const fn participle(self) -> &'static str {
         match self {
+            Action::Edit => "edited",
             Action::Place => "placed",
             Action::Cook => "cooked",
             Action::PutBack => "put back",
@@ -74,6 +79,7 @@ impl Action {
     pub const fn from(self, state: OrderState) -> Result<OrderState, Impossible> {
         use OrderState::{Cancelled, Cooking, Draft, Paid, Placed, Ready, Refunded, Served};
         match (self, state) {
+            (Action::Edit, Draft) => Ok(Draft),
             (Action::Place, Draft) | (Action::PutBack, Cooking) => Ok(Placed),
             (Action::Cook, Placed) => Ok(Cooking),
             (Action::Finish, Cooking) => Ok(Ready),
@@ -84,15 +90,43 @@ impl Action {
             (action, state) => Err(Impossible { state, action }),
         }
     }
+}
 
-    /// What it takes to do it to one's own order, and to anybody's. None: only the kitchen's workers do.
-    pub const fn permissions(self) -> Option<(Permission, Permission)> {
+/// What people do to an order; the rest the kitchen's workers do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    Edit(OrderRequest),
+    Place,
+    Serve,
+    Pay,
+    Cancel,
+    Refund,
+}
+
+impl Deed {
+    /// One that needs nothing but its name.
+    pub fn from_id(id: &str) -> Option<Deed> {
+        let deeds = [Deed::Place, Deed::Serve, Deed::Pay, Deed::Cancel, Deed::Refund];
+        deeds.into_iter().find(|deed| deed.action().id() == id)
+    }
+
+    pub const fn action(&self) -> Action {
         match self {
-            Action::Place => Some((Permission::OrderPlace, Permission::OrderServe)),
-            Action::Cancel => Some((Permission::OrderPlace, Permission::OrderServe)),
-            Action::Serve | Action::Pay => Some((Permission::OrderServe, Permission::OrderServe)),
-            Action::Refund => Some((Permission::OrderRefund, Permission::OrderRefund)),
-            Action::Cook | Action::PutBack | Action::Finish => None,
+            Deed::Edit(_) => Action::Edit,
+            Deed::Place => Action::Place,
+            Deed::Serve => Action::Serve,
+            Deed::Pay => Action::Pay,
+            Deed::Cancel => Action::Cancel,
+            Deed::Refund => Action::Refund,
+        }
+    }
+
+    /// What it takes to do it to one's own order, and to anybody's.
+    pub const fn permissions(&self) -> (Permission, Permission) {
+        match self {
+            Deed::Edit(_) | Deed::Place | Deed::Cancel => (Permission::OrderPlace, Permission::OrderServe),
+            Deed::Serve | Deed::Pay => (Permission::OrderServe, Permission::OrderServe),
+            Deed::Refund => (Permission::OrderRefund, Permission::OrderRefund),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zxcvbn::{Score, zxcvbn};
 
 use super::permission::Role;
 
 /// Somebody the restaurant knows: a guest's anonymous number or a member of staff.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct PersonId(pub i64);
 
 /// A session ends after this long without a request.

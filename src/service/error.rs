@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::domain::menu::MenuItemId;
-use crate::domain::order::TicketState;
+use crate::domain::order::{DRAFTS_MAX, TicketState};
+use crate::domain::order_life::Impossible;
 use crate::domain::order_rule::Refusal;
 use crate::store::StoreError;
-use crate::store::bistro::{DirectError, PlaceError};
+use crate::store::bistro::{ChangeError, CloseError, DirectError, PlaceError};
 use crate::store::hasher::HasherError;
 
 /// After so long the hasher's queue has moved on.
@@ -33,6 +34,15 @@ pub enum ServiceError {
     TicketState(TicketState),
     #[error("the idempotency key belongs to another request")]
     IdempotencyConflict,
+    #[error("{DRAFTS_MAX} drafts are open already")]
+    TooManyDrafts,
+    #[error(transparent)]
+    WrongState(#[from] Impossible),
+    /// It is not the version that the change was meant for.
+    #[error("changed since: version {version}")]
+    Stale { version: i64 },
+    #[error("nothing was booked since the last day was closed")]
+    NothingToClose,
     /// Which of name and password was wrong is not said.
     #[error("name or password is wrong")]
     SignInFailed,
@@ -64,7 +74,29 @@ impl From<PlaceError> for ServiceError {
                 detail: "The total is beyond what can be counted.".to_owned(),
             },
             PlaceError::IdempotencyConflict => ServiceError::IdempotencyConflict,
+            PlaceError::TooManyDrafts => ServiceError::TooManyDrafts,
             PlaceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ServiceError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotFound => ServiceError::NotFound { what: "order" },
+            ChangeError::Stale { version } => ServiceError::Stale { version },
+            ChangeError::Impossible(why) => why.into(),
+            ChangeError::Place(error) => error.into(),
+        }
+    }
+}
+
+impl From<CloseError> for ServiceError {
+    fn from(error: CloseError) -> Self {
+        match error {
+            CloseError::Nothing => ServiceError::NothingToClose,
+            CloseError::IdempotencyConflict => ServiceError::IdempotencyConflict,
+            CloseError::Store(error) => error.into(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The business: what the restaurant does, step by step, whoever asks. No HTTP above, no SQL below.
 
 mod error;
+mod keys;
 pub mod kitchen;
+mod ledger;
 mod menu;
 mod orders;
 mod people;

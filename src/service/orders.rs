@@ -1,22 +1,18 @@
-//! Orders and the ledger.
+//! Orders: placed, drafted, changed, found.
 
-use std::fmt::Write as _;
-
-use super::{Service, ServiceError, step};
-use crate::domain::ledger::Ledger;
-use crate::domain::order::{LINES_MAX, Order, OrderId, OrderRequest, Placed, QUANTITY_MAX, TABLES};
+use super::{Service, ServiceError, keys, step};
+use crate::domain::order::{
+    Changed, Expected, LINES_MAX, LineRequest, Order, OrderEvent, OrderId, OrderLine, OrderRequest, Placed,
+    QUANTITY_MAX, TABLES,
+};
+use crate::domain::order_life::Deed;
+use crate::domain::page::{OrderListing, Page};
 use crate::domain::permission::Permission;
 use crate::domain::session::Visitor;
 use crate::observe::hop::Hop;
 use crate::observe::part::{QUEUE_TICKET, QUEUE_WAITING};
 use crate::observe::span::{Span, Status};
-use crate::store::bistro::{Idempotency, NewOrder, PlaceError};
-use crate::web::secret::sha256;
-
-/// The route that keys of orders count for.
-const ROUTE: &str = "orders";
-/// Longest idempotency key, in bytes.
-const KEY_BYTES_MAX: usize = 255;
+use crate::store::bistro::{Change, ChangeError, NewOrder, PlaceError};
 
 impl Service {
     /// Places an order, all of it or nothing. The same key with the same request again finds the order
@@ -29,17 +25,7 @@ impl Service {
         idempotency_key: Option<&str>,
     ) -> Result<Placed, ServiceError> {
         step(span, "Place the order", async |span| {
-            let check = span.child(Hop::Service, "Check the order");
-            let checked = check_request(&request).and_then(|()| idempotency_key.map(check_key).transpose());
-            let key = checked.inspect_err(|_| {
-                check.status(Status::Error);
-            })?;
-            let idempotency = key.map(|key| Idempotency { route: ROUTE, key, fingerprint: fingerprint(&request) });
-            check.attribute("roundtrip.service.fact", || {
-                format!("table {}, {} lines", request.table, request.lines.len())
-            });
-            check.end();
-            let new = NewOrder { person: visitor.person, request, idempotency };
+            let new = self.checked(span, visitor, request, idempotency_key, false)?;
             let placed = match self.bistro.place_order(span, new.clone()).await {
                 Err(PlaceError::Refused(refusal)) => {
                     self.have_delivered(span, &new.request, refusal).await?;
@@ -47,27 +33,108 @@ impl Service {
                 }
                 other => other?,
             };
-            if !placed.replayed {
-                span.attribute(QUEUE_TICKET, || placed.order.ticket.map(|ticket| ticket.id))
-                    .attribute(QUEUE_WAITING, || placed.queue_waiting);
-            }
+            queued(span, &placed.order, placed.queue_waiting);
             Ok(placed)
         })
         .await
     }
 
-    /// The latest orders: one's own, or everybody's for those who may see them.
-    pub async fn orders(&self, span: &Span, visitor: &Visitor) -> Result<Vec<Order>, ServiceError> {
-        step(span, "List the orders", async |span| {
-            if visitor.role.may(Permission::OrderReadAny) {
-                return Ok(self.bistro.latest_orders(span).await?);
-            }
-            match visitor.person {
-                Some(person) => Ok(self.bistro.orders_of(span, person).await?),
-                None => Ok(Vec::new()),
-            }
+    /// Begins a draft, which takes nothing and which nobody cooks.
+    pub async fn draft_order(
+        &self,
+        span: &Span,
+        visitor: &Visitor,
+        request: OrderRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<Placed, ServiceError> {
+        step(span, "Begin a draft", async |span| {
+            let new = self.checked(span, visitor, request, idempotency_key, true)?;
+            Ok(self.bistro.draft_order(span, new).await?)
         })
         .await
+    }
+
+    fn checked(
+        &self,
+        span: &Span,
+        visitor: &Visitor,
+        request: OrderRequest,
+        key: Option<&str>,
+        draft: bool,
+    ) -> Result<NewOrder, ServiceError> {
+        let check = span.child(Hop::Service, "Check the order");
+        let checked =
+            check_request(&request).and_then(|()| key.map(|key| keys::of_new(key, &request, draft)).transpose());
+        let idempotency = checked.inspect_err(|_| {
+            check.status(Status::Error);
+        })?;
+        check.attribute("roundtrip.service.fact", || format!("table {}, {} lines", request.table, request.lines.len()));
+        Ok(NewOrder { person: visitor.person, request, idempotency })
+    }
+
+    /// Does something to an order: one's own, or anybody's for those who may. Another's is not found, as
+    /// one that does not exist. That the role may do it at all is the API's to check.
+    pub async fn change_order(
+        &self,
+        span: &Span,
+        visitor: &Visitor,
+        order: OrderId,
+        deed: Deed,
+        expected: Expected,
+        idempotency_key: Option<&str>,
+    ) -> Result<Changed, ServiceError> {
+        step(span, "Change the order", async |span| {
+            if let Deed::Edit(request) = &deed {
+                check_request(request)?;
+            }
+            let idempotency = idempotency_key.map(|key| keys::of_change(key, &order, &deed)).transpose()?;
+            // Who has no session has no order either.
+            let by = visitor.person.ok_or(ServiceError::NotFound { what: "order" })?;
+            let any = visitor.role.may(deed.permissions().1);
+            let change = Change { order, deed, by, any, expected, idempotency };
+            let changed = match self.bistro.change_order(span, change.clone()).await {
+                // A draft that is placed; what else is refused of an order's lines is none of the supplier's.
+                Err(ChangeError::Place(PlaceError::Refused(refusal))) => {
+                    let order = self.bistro.order(span, &change.order).await?;
+                    let order = order.ok_or(ServiceError::NotFound { what: "order" })?;
+                    self.have_delivered(span, &asked_for(&order), refusal).await?;
+                    self.bistro.change_order(span, change).await?
+                }
+                other => other?,
+            };
+            queued(span, &changed.order, changed.queue_waiting);
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// A page of orders: one's own, or everybody's for those who may see them.
+    pub async fn orders(
+        &self,
+        span: &Span,
+        visitor: &Visitor,
+        listing: &OrderListing,
+    ) -> Result<Page<Order>, ServiceError> {
+        step(span, "List the orders", async |span| {
+            let owner = match (visitor.role.may(Permission::OrderReadAny), visitor.person) {
+                (true, _) => None,
+                (false, Some(person)) => Some(person),
+                (false, None) => return Ok(Page::EMPTY),
+            };
+            Ok(self.bistro.list_orders(span, owner, listing).await?)
+        })
+        .await
+    }
+
+    /// What happened to an order, for those who may see it.
+    pub async fn order_events(
+        &self,
+        span: &Span,
+        visitor: &Visitor,
+        id: &OrderId,
+    ) -> Result<Vec<OrderEvent>, ServiceError> {
+        self.order(span, visitor, id).await?;
+        step(span, "List what happened to it", async |span| Ok(self.bistro.order_events(span, id).await?)).await
     }
 
     /// One order. Somebody else's is not found, as one that does not exist.
@@ -90,10 +157,17 @@ impl Service {
         })
         .await
     }
+}
 
-    /// The ledger. Who may read it is the API's to check.
-    pub async fn ledger(&self, span: &Span) -> Result<Ledger, ServiceError> {
-        step(span, "Read the ledger", async |span| Ok(self.bistro.ledger(span).await?)).await
+fn asked_for(order: &Order) -> OrderRequest {
+    let line = |line: &OrderLine| LineRequest { menu_item_id: line.menu_item_id, quantity: line.quantity };
+    OrderRequest { table: order.table, lines: order.lines.iter().map(line).collect() }
+}
+
+/// For the journey: the ticket, and the queue that it joined.
+fn queued(span: &Span, order: &Order, waiting: Option<i64>) {
+    if let Some(waiting) = waiting {
+        span.attribute(QUEUE_TICKET, || order.ticket.map(|ticket| ticket.id)).attribute(QUEUE_WAITING, || waiting);
     }
 }
 
@@ -109,21 +183,4 @@ fn check_request(request: &OrderRequest) -> Result<(), ServiceError> {
         Some(line) => invalid(format!("/lines/{line}/quantity"), format!("From 1 to {QUANTITY_MAX} portions.")),
         None => Ok(()),
     }
-}
-
-fn check_key(key: &str) -> Result<String, ServiceError> {
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
-        let detail = format!("From 1 to {KEY_BYTES_MAX} printable ASCII characters.");
-        return Err(ServiceError::Invalid { pointer: "idempotency-key".to_owned(), detail });
-    }
-    Ok(key.to_owned())
-}
-
-/// Of what is asked for, not of how it was written: blanks and the order of fields in JSON don't matter.
-fn fingerprint(request: &OrderRequest) -> [u8; 32] {
-    let text = request.lines.iter().fold(format!("table {}", request.table), |mut text, line| {
-        let _ = write!(text, "; {} x {}", line.quantity, line.menu_item_id);
-        text
-    });
-    sha256(text.as_bytes())
 }

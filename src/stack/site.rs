@@ -123,15 +123,17 @@ fn balancer<'a>(pools: &'a Pools, name: &str) -> Result<&'a Balancer, StackError
 
 /// The restaurant's routes, with rules of their own where secrets are checked and where an order may be
 /// sent twice.
-fn restaurant(host: Option<&str>, balancer: &Balancer, rules: &Rules) -> [Route; 3] {
+fn restaurant(host: Option<&str>, balancer: &Balancer, rules: &Rules) -> [Route; 4] {
     let route =
         |path: PathRule, rules: Rules| Route { host: host.map(str::to_owned), path, balancer: balancer.clone(), rules };
+    let once = Rules { idempotency_key_counts: true, ..rules.clone() };
     [
         route(
             PathRule::Exact("/api/v1/session".to_owned()),
             Rules { tells_times: false, limit: LimitRule::SignIn, ..rules.clone() },
         ),
-        route(PathRule::Exact("/api/v1/orders".to_owned()), Rules { idempotency_key_counts: true, ..rules.clone() }),
+        route(PathRule::Prefix("/api/v1/orders".to_owned()), once.clone()),
+        route(PathRule::Exact("/api/v1/ledger/days".to_owned()), once),
         route(PathRule::Prefix("/".to_owned()), rules.clone()),
     ]
 }

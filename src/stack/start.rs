@@ -47,7 +47,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let (mut caches, mut supplies) = (Vec::new(), None);
     let mut instances = Vec::new();
     if let (Some(bistro), Some(supplier)) = (&bistro, supplier) {
-        let mut buyers = Supplies::new(supplier, dns.address(), &config.ca_pem)?;
+        let mut buyers = Supplies::new(supplier, dns.address(), &config.ca_pem, recorder.clone())?;
         (instances, caches) = start_instances(&config, bistro, &recorder, &hop_secret, &mut buyers)?;
         supplies = Some(buyers);
     }

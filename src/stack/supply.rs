@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use super::StackError;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
+use crate::observe::recorder::Recorder;
 use crate::service::supply::{Figures, Purchasing, Supply};
 use crate::settings::runtime::Settings;
 use crate::store::bistro::Bistro;
@@ -22,6 +23,7 @@ pub fn start_supplier(settings: &Settings) -> Result<Supplier, StackError> {
 pub struct Supplies {
     supplier: Supplier,
     client: Client,
+    recorder: Recorder,
     buyers: Vec<Buyer>,
 }
 
@@ -34,7 +36,7 @@ struct Buyer {
 
 impl Supplies {
     /// The client finds the supplier by its name, as any client would.
-    pub fn new(supplier: Supplier, dns: SocketAddr, ca_pem: &[u8]) -> Result<Self, StackError> {
+    pub fn new(supplier: Supplier, dns: SocketAddr, ca_pem: &[u8], recorder: Recorder) -> Result<Self, StackError> {
         let client = Client::new(ClientConfig {
             resolver: Resolver::at(dns),
             roots: Roots::Pem(ca_pem.to_vec()),
@@ -42,14 +44,14 @@ impl Supplies {
             ca_path: None,
             detail: false,
         })?;
-        Ok(Self { supplier, client, buyers: Vec::new() })
+        Ok(Self { supplier, client, recorder, buyers: Vec::new() })
     }
 
     /// The buyer of an instance, at work from now on.
     pub fn buyer(&mut self, instance: &str, bistro: &Bistro, settings: Settings, seed: u64) -> Supply {
         let origin = format!("http://{}:{}", supplier::NAME, self.supplier.address().port());
         let supply = Supply::new(bistro.clone(), self.client.clone(), &origin, settings, seed);
-        let purchasing = Purchasing::start(supply.clone());
+        let purchasing = Purchasing::start(supply.clone(), self.recorder.clone());
         self.buyers.push(Buyer { instance: instance.to_owned(), supply: supply.clone(), purchasing });
         supply
     }

@@ -17,7 +17,7 @@ fn opaque(tag: &str) -> &str {
 }
 
 /// The tags of a list. A comma may stand inside a tag, so it is not split at commas.
-fn tags(list: &str) -> impl Iterator<Item = &str> {
+pub fn tags(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = list;
     std::iter::from_fn(move || {
         let start = rest.trim_start_matches([' ', '\t', ',']);

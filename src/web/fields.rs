@@ -96,7 +96,10 @@ impl<'a> Fields<'a> {
             let escaped = shown.replace('~', "~0").replace('/', "~1");
             self.errors.push(FieldError {
                 pointer: format!("{}/{escaped}", self.pointer),
-                detail: format!("There is no such field here. Known: {}.", taken.join(", ")),
+                detail: match taken.is_empty() {
+                    true => "No field is known here.".to_owned(),
+                    false => format!("There is no such field here. Known: {}.", taken.join(", ")),
+                },
             });
         }
         value

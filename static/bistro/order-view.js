@@ -1,6 +1,7 @@
 // Draws the order: the basket while it is put together, the confirmation, and the orders placed before.
 
 import { h, keyed } from "../lib/dom.js";
+import { inWords } from "./life.js";
 import { price } from "./menu.js";
 
 function lineOf(item, change) {
@@ -42,19 +43,35 @@ export function receipt({ ticket, table, lines, total_cents, currency }) {
   ];
 }
 
-const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+export const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+const DEEDS = { edit: "Edit", place: "Place", cancel: "Cancel", serve: "Serve", pay: "Take payment", refund: "Refund" };
+
+/** `acts` of an order's row: one button a deed, kept while it stays, so that the focus does. */
+export function showDeeds(acts, order, deeds, act) {
+  const button = (deed) => h("button", { class: deed === "cancel" || deed === "refund" ? "btn harm" : "btn", type: "button" }, DEEDS[deed]);
+  keyed(acts, deeds, (deed) => deed, button, (element, deed) => {
+    element.setAttribute("aria-label", `${DEEDS[deed]}, table ${order.table}, ${price(order.total_cents, order.currency)}`);
+    element.onclick = () => act(order, deed);
+  });
+}
 
 const orderRow = () =>
   h("li", { class: "placed" },
     h("span", { class: "what" }),
     h("span", { class: "price tnum" }),
-    h("p", { class: "small soft" }));
+    h("p", { class: "small soft" }),
+    h("div", { class: "acts" }));
 
-export function showOrders(list, orders) {
+/** `deeds(order)`: what can be done to it; `act(order, deed)` hears what is. */
+export function showOrders(list, orders, deeds, act) {
   keyed(list, orders, ({ id }) => id, orderRow, (element, order) => {
     const count = order.lines.reduce((all, line) => all + line.quantity, 0);
-    element.querySelector(".what").textContent = `Table ${order.table}, ${clock(order.placed_at)}`;
+    const ticket = order.ticket === null ? "" : `, ticket ${order.ticket.id}`;
+    element.dataset.state = order.state;
+    element.querySelector(".what").textContent = `Table ${order.table}, ${clock(order.placed_at ?? order.created_at)}`;
     element.querySelector(".price").textContent = price(order.total_cents, order.currency);
-    element.querySelector("p").textContent = `${dishes(count)}, ticket ${order.ticket.id}: ${order.ticket.state}`;
+    element.querySelector("p").textContent = `${dishes(count)}${ticket}: ${inWords(order.state)}`;
+    showDeeds(element.querySelector(".acts"), order, deeds(order), act);
   });
 }

@@ -58,4 +58,8 @@ export const mayHaveArrived = (status) => UNDECIDED.has(status) || status >= 500
 
 /** The latest `count` orders, newest first. */
 export const newest = (orders, count) =>
-  [...orders].sort((a, b) => Date.parse(b.placed_at) - Date.parse(a.placed_at)).slice(0, count);
+  [...orders].sort((a, b) => Date.parse(b.placed_at ?? b.created_at) - Date.parse(a.placed_at ?? a.created_at)).slice(0, count);
+
+/** The basket that an order was made of. */
+export const basketOf = (order) =>
+  order.lines.reduce((basket, line) => changed(basket, line.menu_item_id, line.quantity), new Map());

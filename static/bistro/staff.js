@@ -14,6 +14,7 @@ export async function followStaff(changed) {
     find("who").textContent = staff ? `Signed in as ${session.name}` : "";
     find("staff-in").hidden = staff;
     find("staff-out").hidden = !staff;
+    for (const link of document.querySelectorAll(".staff-only")) link.hidden = !staff;
     changed(session);
   };
   find("staff-in").addEventListener("click", () => find("staff-dialog").showModal());

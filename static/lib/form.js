@@ -8,7 +8,7 @@
 import { Problem } from "./http.js";
 import { place } from "./pointer.js";
 
-/** Runs `send` on submit, once at a time. A Problem that it throws is shown in the form. */
+/** Runs `send(button)` on submit, once at a time. A Problem that it throws is shown in the form. */
 export function onSubmit(form, send) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -16,7 +16,7 @@ export function onSubmit(form, send) {
     clearErrors(form);
     form.ariaBusy = "true";
     try {
-      await send();
+      await send(event.submitter);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       showProblem(form, error);

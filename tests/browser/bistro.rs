@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::page::Page;
+use serde_json::json;
+
+use crate::kitchen::owner_sends;
+use crate::looks::fits;
+use crate::page::{PHONE, PROJECTOR, Page};
 use crate::world::World;
 
 const MENU_IS_READ: &str = "document.querySelectorAll('.dish').length === 40";
@@ -92,4 +96,61 @@ pub async fn the_owner_sets_a_waiters_password_and_the_waiter_signs_in(world: Ar
         .await;
     page.click("#staff-out").await;
     page.until("a guest again", "document.querySelector('#staff-in').checkVisibility()").await;
+}
+
+/// The first of the guest's orders.
+async fn newest_is(page: &Page, state: &str) {
+    let what = format!("the newest order is {state}");
+    page.until(&what, &format!("document.querySelector('#orders .placed')?.dataset.state === '{state}'")).await;
+}
+
+pub async fn a_guest_keeps_a_draft_edits_places_and_cancels_it(world: Arc<World>) {
+    owner_sends(&world, "PATCH", "/api/settings", json!({ "service.kitchen.workers": 0 })).await;
+    let page = menu(&world).await;
+    page.run("window.never_reloaded = true", Vec::new()).await;
+    page.click(".dish button:enabled").await;
+    page.choose("#table", "9").await;
+    page.click("#keep").await;
+    newest_is(page, "draft").await;
+    page.until("the form is empty again", "document.querySelectorAll('#line-list .line').length === 0").await;
+    assert!(page.text("#orders .placed").await.contains("Table 9"));
+
+    // By keyboard: taken up again, one more of it, another table.
+    page.tab_to("#orders [data-key=edit]").await;
+    page.press(fantoccini::key::Key::Enter).await;
+    page.until("it is in the form", "document.querySelector('#order-title').textContent === 'Your draft'").await;
+    assert_eq!(page.value("document.querySelector('#table').value").await, "9");
+    page.click(".stepper button:last-child").await;
+    page.choose("#table", "10").await;
+    page.click("#keep").await;
+    page.until(
+        "it is at the other table",
+        "document.querySelector('#orders .what').textContent.startsWith('Table 10')",
+    )
+    .await;
+    assert!(page.text("#orders .placed p").await.starts_with("2 dishes"));
+    for (size, scheme) in [(PHONE, "dark"), (PROJECTOR, "light")] {
+        page.window(size).await;
+        page.prefer(scheme, "reduce").await;
+        fits(page, size, "the guest's orders").await;
+    }
+
+    page.click("#orders [data-key=place]").await;
+    page.until("it is confirmed", "document.querySelector('#confirmation').hidden === false").await;
+    assert!(page.text("#receipt").await.contains("table 10"));
+    newest_is(page, "placed").await;
+    page.click("#orders [data-key=cancel]").await;
+    newest_is(page, "cancelled").await;
+    page.until("nothing more can be done", "document.querySelectorAll('#orders .acts button').length === 0").await;
+    assert_eq!(page.value("window.never_reloaded").await, true);
+    owner_sends(&world, "PATCH", "/api/settings", json!({ "service.kitchen.workers": 1 })).await;
+}
+
+pub async fn a_guest_sees_the_kitchen_s_progress_without_reloading(world: Arc<World>) {
+    let page = menu(&world).await;
+    page.run("window.never_reloaded = true", Vec::new()).await;
+    order(page, "11").await;
+    newest_is(page, "ready").await;
+    assert!(page.text("#orders .placed p").await.contains("ready, on its way"));
+    assert_eq!(page.value("window.never_reloaded").await, true);
 }

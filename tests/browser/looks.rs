@@ -39,7 +39,7 @@ pub async fn the_theme_follows_the_system_until_chosen_and_the_choice_stays(worl
 }
 
 /// Not wider than the window, and nothing cut off by hiding what is.
-async fn fits(page: &Page, (width, height): (u32, u32), what: &str) {
+pub async fn fits(page: &Page, (width, height): (u32, u32), what: &str) {
     let wide = page.value("document.scrollingElement.scrollWidth").await;
     assert!(wide.as_u64() <= Some(u64::from(width)), "{what} is {wide} wide at {width}×{height}");
     // Beyond the edge on its own, and not inside something that scrolls or is meant to be unseen.

@@ -103,6 +103,7 @@ async fn a_list_is_as_long_as_was_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stack_is_told_as_it_is() {
     let house = House::open().await;
+    house.kitchen_rests();
     let owner = house.owner().await;
     send(&owner, &sending("order", "guest")).await;
     let stack = owner.get("/api/stack").await.json();

@@ -261,6 +261,11 @@ impl House {
         }
     }
 
+    /// Lets the kitchen take up nothing: orders stay as they are placed.
+    pub fn kitchen_rests(&self) {
+        self.stack.settings().change([("service.kitchen.workers", &json!(0))]).expect("fits");
+    }
+
     /// Lets the edge keep nothing: every request goes on to an instance.
     pub fn edge_keeps_nothing(&self) {
         self.stack.settings().change([("http.cache.enabled", &json!(false))]).expect("fits");

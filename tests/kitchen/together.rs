@@ -1,13 +1,20 @@
 //! Several workers, any of whom may die, sleep through its lease or report twice: each ticket has one outcome.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use roundtrip::domain::kitchen::{Claim, Direction};
-use roundtrip::domain::order::TicketState;
-use roundtrip::store::bistro::LeaseError;
+use roundtrip::domain::order::{Expected, Order};
+use roundtrip::domain::order_life::{Action, Deed};
+use roundtrip::store::bistro::{Change, ChangeError, LeaseError};
 
+use serde_json::json;
+
+use super::harness::{House, audit, order_of};
+use super::live::Listening;
 use super::queue::{Kitchen, LEASE, span};
 
 /// What may happen next. A worker is one of three; it keeps every claim that it ever had, and may use any of
@@ -23,6 +30,7 @@ enum Step {
     Pass(u64),
     Requeue(prop::sample::Index),
     Pause(bool),
+    Cancel(prop::sample::Index),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -37,7 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(worker, claim, retry)| Step::GiveUp(worker, claim, retry)),
         1 => (worker, claim.clone()).prop_map(|(worker, claim)| Step::HandBack(worker, claim)),
         3 => (0..8_000_u64).prop_map(Step::Pass),
-        1 => claim.prop_map(Step::Requeue),
+        1 => claim.clone().prop_map(Step::Requeue),
+        1 => claim.prop_map(Step::Cancel),
         1 => prop::bool::weighted(0.3).prop_map(Step::Pause),
     ]
 }
@@ -46,7 +55,9 @@ fn step() -> impl Strategy<Value = Step> {
 struct Run {
     kitchen: Kitchen,
     claims: [Vec<Claim>; 3],
-    orders: i64,
+    orders: Vec<Order>,
+    /// Orders that their guests were told are cancelled, by ticket.
+    cancelled: HashSet<i64>,
     /// Finishes that were acknowledged, by ticket.
     finished: HashMap<i64, u32>,
     /// The latest lease given out, by ticket.
@@ -56,7 +67,8 @@ struct Run {
 impl Run {
     fn new() -> Run {
         let kitchen = Kitchen::open();
-        Run { kitchen, claims: Default::default(), orders: 0, finished: HashMap::new(), latest: HashMap::new() }
+        let (claims, orders, cancelled) = Default::default();
+        Run { kitchen, claims, orders, cancelled, finished: HashMap::new(), latest: HashMap::new() }
     }
 
     fn held(&self, worker: usize, index: &prop::sample::Index) -> Option<Claim> {
@@ -70,17 +82,36 @@ impl Run {
             Ok(()) => {
                 assert_eq!(self.latest[&claim.ticket], claim.lease, "an older lease was believed");
                 assert!(!self.finished.contains_key(&claim.ticket), "it was finished before");
+                assert!(!self.cancelled.contains(&claim.ticket), "it was cancelled");
             }
             Err(error) => assert_eq!(*error, LeaseError::Lost),
+        }
+    }
+
+    /// A guest cancels; what is being cooked, or was, can't be.
+    async fn cancel(&mut self, order: Order) {
+        let (id, by, expected) = (order.id.clone(), order.owner, Expected::Any);
+        let change = Change { order: id, deed: Deed::Cancel, by, any: false, expected, idempotency: None };
+        let ticket = order.ticket.expect("a placed order has a ticket").id;
+        match self.kitchen.bistro.change_order(&span(), change).await {
+            Ok(_) => {
+                assert!(!self.finished.contains_key(&ticket), "it was eaten");
+                assert!(self.cancelled.insert(ticket), "it was cancelled before");
+            }
+            Err(refused) => {
+                assert!(matches!(&refused, ChangeError::Impossible(why) if why.action == Action::Cancel), "{refused:?}")
+            }
         }
     }
 
     async fn take(&mut self, step: &Step) {
         let bistro = self.kitchen.bistro.clone();
         match step {
-            Step::Order => {
-                self.kitchen.order().await;
-                self.orders += 1;
+            Step::Order => self.orders.push(self.kitchen.order().await),
+            Step::Cancel(index) => {
+                if !self.orders.is_empty() {
+                    self.cancel(index.get(&self.orders).clone()).await;
+                }
             }
             Step::Claim(worker) => {
                 if let Some(claim) = self.kitchen.claim(&format!("i{worker}/1")).await {
@@ -146,11 +177,9 @@ impl Run {
             }
         }
         self.kitchen.is_consistent().await;
-        assert_eq!(self.finished.len() as i64, self.orders, "none was lost");
+        assert_eq!(self.finished.len() + self.cancelled.len(), self.orders.len(), "none was lost");
+        assert!(self.cancelled.iter().all(|ticket| !self.finished.contains_key(ticket)), "none has two outcomes");
         assert!(self.finished.values().all(|times| *times == 1), "none was finished twice: {:?}", self.finished);
-        let orders = bistro.latest_orders(&span()).await.expect("an answer");
-        let done = |state: TicketState| state == TicketState::Done;
-        assert!(orders.iter().all(|order| order.ticket.is_some_and(|ticket| done(ticket.state))));
     }
 }
 
@@ -169,4 +198,65 @@ proptest! {
             run.end().await;
         });
     }
+}
+
+/// Orders a client of the load places; there are four of them.
+const EACH: usize = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_killed_amid_the_load_lose_no_ticket_and_double_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let house = Arc::new(House::on(folder.path(), 3).await);
+    for (key, value) in [("cook_time", 50), ("workers", 2), ("lease", 300), ("attempts", 100)] {
+        house.stack.settings().change([(format!("service.kitchen.{key}").as_str(), &json!(value))]).expect("fits");
+    }
+    let chef = house.staff("chef").await;
+    let placed = Arc::new(AtomicUsize::new(0));
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (person, placed) = (house.visitor(), Arc::clone(&placed));
+        clients.spawn(async move {
+            let mut acknowledged = Vec::new();
+            for _ in 0..EACH {
+                // Without a key it is not sent twice: an order whose instance dies is not acknowledged.
+                let reply = person.post("/api/v1/orders", &order_of(12, 1)).await;
+                placed.fetch_add(1, Ordering::SeqCst);
+                match reply.status {
+                    201 => acknowledged.push(reply.json()["id"].as_str().expect("an id").to_owned()),
+                    status => assert!((502..=504).contains(&status), "{}", reply.text()),
+                }
+            }
+            acknowledged
+        });
+    }
+    for (victim, share) in [("i1", 3), ("i3", 2)] {
+        while placed.load(Ordering::SeqCst) < 4 * EACH / share {
+            tokio::task::yield_now().await;
+        }
+        assert!(house.stack.kill_instance(victim).await);
+    }
+    let acknowledged: Vec<String> = clients.join_all().await.into_iter().flatten().collect();
+    assert!(!acknowledged.is_empty());
+
+    let mut page = Listening::over_h1(&house, &chef).await;
+    while page.queue["waiting"] != 0 || page.queue["cooking"] != 0 {
+        assert!(page.next().await.expect("a stream").is_some(), "it goes on");
+    }
+    assert_eq!(page.queue["dead"], 0);
+    drop(page);
+    Arc::into_inner(house).expect("nobody else holds it").stop().await;
+
+    let orders = audit(folder.path()).await;
+    let database = rusqlite::Connection::open(folder.path().join("bistro.db")).expect("the database");
+    let finished = "SELECT orders.id FROM orders JOIN order_event ON order_seq = seq WHERE action = 'finish' \
+                    ORDER BY orders.id";
+    let mut finished = database.prepare(finished).expect("a statement");
+    let finished: Vec<String> =
+        finished.query_map([], |row| row.get(0)).expect("rows").map(|row| row.expect("a row")).collect();
+    assert_eq!(finished.len() as i64, orders, "each order was finished");
+    assert!(finished.windows(2).all(|pair| pair[0] != pair[1]), "and once");
+    let count = "SELECT count(*) FROM order_event WHERE action = 'put-back'";
+    let put_back: i64 = database.query_row(count, [], |row| row.get(0)).expect("a count");
+    assert!(put_back > 0, "the killed had tickets in their hands");
+    assert!(acknowledged.iter().all(|id| finished.binary_search(id).is_ok()), "none that was acknowledged is lost");
 }

@@ -104,3 +104,42 @@ async fn the_pantry_has_a_page_of_its_own() {
     assert!(page.status == 200 && page.text().contains("bistro/pantry.js"));
     house.stop().await;
 }
+
+#[tokio::test]
+async fn a_draft_that_is_placed_gets_its_express_delivery_too() {
+    let house = House::open().await;
+    one_orange_left(&house).await;
+    let visitor = house.visitor();
+    let mut draft = order_of(JUICE, 2);
+    draft["draft"] = json!(true);
+    let drafted = visitor.post("/api/v1/orders", &draft).await;
+    assert_eq!(drafted.status, 201, "{}", drafted.text());
+    let path = format!("/api/v1/orders/{}/place", drafted.json()["id"].as_str().expect("an id"));
+    let placed = visitor.send(visitor.fair("POST", &path)).await;
+    assert_eq!((placed.status, house.stack.deliveries()), (200, 1), "{}", placed.text());
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_cancelled_order_gives_back_can_be_had_again_at_every_instance() {
+    let house = House::open().await;
+    house.edge_keeps_nothing();
+    house.stack.settings().change([("service.kitchen.workers", &json!(0))]).expect("fits");
+    let visitor = house.visitor();
+    let available = || async {
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            seen.push(visitor.get("/api/v1/menu/15").await.json()["available"] == true);
+        }
+        seen
+    };
+    let placed = visitor.post("/api/v1/orders", &order_of(15, 20)).await;
+    assert_eq!(placed.status, 201);
+    assert_eq!(available().await, [false; 6]);
+    let path = format!("/api/v1/orders/{}/cancel", placed.json()["id"].as_str().expect("an id"));
+    let waiter = house.staff("waiter").await;
+    let cancelled = waiter.send(waiter.fair("POST", &path)).await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.text());
+    assert_eq!(available().await, [true; 6]);
+    house.stop().await;
+}

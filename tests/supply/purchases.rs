@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use roundtrip::domain::ledger::Account;
 use roundtrip::domain::money::Money;
+use roundtrip::domain::page::Cut;
 use roundtrip::domain::pantry::Delivered;
 use serde_json::json;
 
@@ -27,11 +28,15 @@ async fn an_order_that_brings_an_item_down_to_its_reorder_point_is_placed_and_th
     let full = world.until(ORANGES, |item| item.open.is_none()).await;
     let delivery = full.last_delivery.expect("a delivery");
     assert_eq!((full.stock, delivery.quantity, delivery.cost), (300, 6, Money::from_cents(6 * 32)));
-    let ledger = world.bistro.ledger(&span(false)).await.expect("the ledger");
+    let ledger = world.bistro.ledger(&span(false), &Cut { limit: 10, after: None }).await.expect("the ledger");
     let balance =
         |wanted| ledger.balances.iter().find(|(account, _)| *account == wanted).map(|(_, money)| money.cents());
     assert_eq!((balance(Account::Supplies), balance(Account::Payable)), (Some(192), Some(-192)));
     buyer.stop().await;
+    let work = world.recorder.recent_work();
+    let names: Vec<_> = work.iter().flat_map(|work| &work.spans).map(|span| span.name.as_ref()).collect();
+    assert_eq!((work.len(), work[0].subject.as_str(), names[0]), (1, "6 of Oranges", "Buy for the pantry"));
+    assert!(["Ask the supplier", "Send the request", "Take the delivery in"].iter().all(|name| names.contains(name)));
     assert_eq!(world.audit().await, 1);
 }
 

@@ -11,6 +11,7 @@ use roundtrip::domain::session::Visitor;
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::ids::SpanId;
+use roundtrip::observe::recorder::Recorder;
 use roundtrip::observe::span::{Context, Span, Trace};
 use roundtrip::service::supply::{Purchasing, Supply};
 use roundtrip::service::{Service, ServiceError};
@@ -41,6 +42,8 @@ pub struct World {
     pub service: Service,
     pub settings: Settings,
     pub client: Client,
+    /// What was done in the background.
+    pub recorder: Recorder,
     ahead: Arc<Mutex<Duration>>,
     folder: tempfile::TempDir,
 }
@@ -70,7 +73,8 @@ impl World {
         let cache = MenuCache::new(&bistro.invalidation(), settings.clone(), 7);
         let hasher = Hasher::start(Cost::LEAST).expect("a hasher");
         let service = Service::new(bistro.clone(), hasher, cache, settings.clone()).with_supply(supply.clone());
-        let world = World { bistro, supplier, supply, service, settings, client, ahead, folder };
+        let world =
+            World { bistro, supplier, supply, service, settings, client, recorder: Recorder::default(), ahead, folder };
         world.change(&[("supplier.latency", json!(0)), ("service.supply.backoff", json!(10))]);
         world.change(&[("service.supply.backoff_max", json!(10)), ("service.supply.timeout", json!(10_000))]);
         world.change(&[("service.supply.patience", json!(20_000))]);
@@ -84,7 +88,7 @@ impl World {
 
     /// Somebody who buys in the background, from now on.
     pub fn buyer(&self) -> Purchasing {
-        Purchasing::start(self.supply.clone())
+        Purchasing::start(self.supply.clone(), self.recorder.clone())
     }
 
     /// The stack's clock goes on by so much.

@@ -14,16 +14,21 @@ CREATE TABLE new_orders (
     created_at_ms INTEGER NOT NULL,
     -- NULL as long as, or because, it was never placed.
     placed_at_ms  INTEGER CHECK (placed_at_ms IS NOT NULL OR state IN ('draft', 'cancelled')),
-    changed_at_ms INTEGER NOT NULL
+    changed_at_ms INTEGER NOT NULL,
+    -- Where lists by time have it: a draft, by when it was begun.
+    listed_at_ms  INTEGER GENERATED ALWAYS AS (coalesce(placed_at_ms, created_at_ms)) VIRTUAL
 ) STRICT;
 INSERT INTO new_orders (seq, id, person_id, table_number, state, total_cents, created_at_ms, placed_at_ms, changed_at_ms)
     SELECT seq, id, person_id, table_number, state, total_cents, placed_at_ms, placed_at_ms, placed_at_ms FROM orders;
 DROP TABLE orders;
 ALTER TABLE new_orders RENAME TO orders;
-CREATE INDEX orders_by_person ON orders (person_id, seq);
-CREATE INDEX orders_by_state ON orders (state, seq);
-CREATE INDEX orders_by_table ON orders (table_number, seq);
-CREATE INDEX orders_by_total ON orders (total_cents, seq);
+-- Each ends with `seq`, the rowid, as every index does: among equals a page of a list knows where it ended.
+CREATE INDEX orders_by_person ON orders (person_id, listed_at_ms);
+CREATE INDEX orders_by_state ON orders (state, listed_at_ms);
+CREATE INDEX orders_by_table ON orders (table_number, listed_at_ms);
+CREATE INDEX orders_by_time ON orders (listed_at_ms);
+CREATE INDEX orders_by_total ON orders (total_cents);
+CREATE INDEX orders_draft ON orders (person_id) WHERE state = 'draft';
 
 -- A ticket is a durable job. It is cooked under a lease: whoever's lease has run out or was given to
 -- another has lost it, and what they report afterwards changes nothing.
@@ -132,6 +137,9 @@ CREATE TRIGGER entry_is_never_changed BEFORE UPDATE ON entry
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+-- REPLACE deletes without the trigger above (sqlite.org/lang_conflict.html).
+CREATE TRIGGER entry_is_never_replaced BEFORE INSERT ON entry WHEN EXISTS (SELECT 1 FROM entry WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 INSERT INTO account VALUES ('cash', 0, 0), ('refunds', 0, 0), ('supplies', 0, 0), ('payable', 0, 0);
 
 -- A business day ends when the manager closes it; what is booked afterwards belongs to the next.
@@ -157,8 +165,9 @@ CREATE TABLE new_idempotency_key (
     route         TEXT NOT NULL,
     key           TEXT NOT NULL,
     fingerprint   BLOB NOT NULL CHECK (length(fingerprint) = 32),
-    order_seq     INTEGER NOT NULL REFERENCES orders,
-    -- JSON of the order at that moment; NULL for one of before this column.
+    -- NULL: a business day was closed.
+    order_seq     INTEGER REFERENCES orders,
+    -- JSON of the order (or day) at that moment; NULL for one of before this column.
     answer        TEXT,
     created_at_ms INTEGER NOT NULL,
     PRIMARY KEY (person_id, route, key)

@@ -93,11 +93,12 @@ impl Worker {
         }
     }
 
-    /// Returns when the instance stops.
+    /// Returns when the instance is told to stop. One that is killed tells nobody, and does nothing more.
     async fn stopped(&self) {
         let mut stop = self.stop.clone();
-        // An error is a stop, too: whoever could have told is gone.
-        let _ = stop.wait_for(|stop| *stop).await;
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     fn rules(&self) -> KitchenSettings {

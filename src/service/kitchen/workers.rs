@@ -18,8 +18,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(1);
 /// their hands is taken by others when its lease has run out.
 #[derive(Debug)]
 pub struct Workers {
-    stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
 }
 
 impl Workers {
@@ -38,7 +38,7 @@ impl Workers {
             };
             tasks.spawn(worker.run());
         }
-        Self { stop, tasks }
+        Self { tasks, stop }
     }
 
     /// Orderly: nothing more is taken up, and what is being cooked is handed back.

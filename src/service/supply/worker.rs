@@ -10,7 +10,9 @@ use super::Supply;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
-use crate::observe::span::{Context, Trace};
+use crate::observe::part::{Part, WorkPart};
+use crate::observe::recorder::Recorder;
+use crate::observe::span::{Context, Status, Trace};
 use crate::store::StoreError;
 use crate::store::bistro::bus::Topic;
 
@@ -27,9 +29,10 @@ pub struct Purchasing {
 }
 
 impl Purchasing {
-    pub fn start(supply: Supply) -> Self {
+    /// Each purchase is recorded as a trace of its own.
+    pub fn start(supply: Supply, recorder: Recorder) -> Self {
         let (stop, stopped) = watch::channel(false);
-        Self { stop, task: tokio::spawn(run(supply, stopped)) }
+        Self { stop, task: tokio::spawn(run(supply, recorder, stopped)) }
     }
 
     /// Lets what is under way end.
@@ -46,11 +49,11 @@ impl Drop for Purchasing {
     }
 }
 
-async fn run(supply: Supply, mut stopped: watch::Receiver<bool>) {
+async fn run(supply: Supply, recorder: Recorder, mut stopped: watch::Receiver<bool>) {
     let mut changes = supply.0.bistro.bus().listen(Topic::Purchases);
     while !*stopped.borrow() {
         changes.borrow_and_update();
-        let wait = match buy_next(&supply).await {
+        let wait = match buy_next(&supply, &recorder).await {
             Ok(None) => continue,
             Ok(Some(wait)) => wait,
             Err(error) => {
@@ -67,7 +70,7 @@ async fn run(supply: Supply, mut stopped: watch::Receiver<bool>) {
 }
 
 /// Buys what is due; otherwise says how long nothing is.
-async fn buy_next(supply: &Supply) -> Result<Option<Duration>, StoreError> {
+async fn buy_next(supply: &Supply, recorder: &Recorder) -> Result<Option<Duration>, StoreError> {
     let bistro = &supply.0.bistro;
     let Some(due) = bistro.next_purchase().await? else { return Ok(Some(SLEEP_MAX)) };
     if let Ok(wait) = Duration::try_from(due - bistro.now())
@@ -75,14 +78,23 @@ async fn buy_next(supply: &Supply) -> Result<Option<Duration>, StoreError> {
     {
         return Ok(Some(wait.min(SLEEP_MAX)));
     }
-    // A trace of its own: no request waits for it, and none is charged with it.
-    let span = Trace::start(Context::new_root(), SpanId::random(), Hop::Service, "Buy for the pantry", Tick::now());
+    // A trace of its own: no request waits for it, and none is charged with it. In full, since there are few.
+    let (context, started_at) = (Context { detail: true, ..Context::new_root() }, bistro.now());
+    let span = Trace::start(context, SpanId::random(), Hop::Service, "Buy for the pantry", Tick::now());
     let deadline = Instant::now() + supply.patience();
     if let Some(claim) = bistro.claim_purchase(&span, supply.lease()).await? {
-        match supply.fulfil(&span, &claim, deadline).await? {
-            Ok(()) => log::debug!(target: "supply", "{} of {} came", claim.quantity, claim.item),
-            Err(error) => log::info!(target: "supply", "{} did not come: {error}", claim.item),
+        let done = supply.fulfil(&span, &claim, deadline).await;
+        if let Ok(Err(error)) = &done {
+            log::info!(target: "supply", "{} did not come: {error}", claim.item);
         }
+        if !matches!(done, Ok(Ok(()))) {
+            span.status(Status::Error);
+        }
+        let trace = span.trace().clone();
+        drop(span);
+        let (trace_id, subject) = (context.trace_id, format!("{} of {}", claim.quantity, claim.item));
+        recorder.submit(Part::Work(WorkPart { trace_id, started_at, subject, spans: trace.finish() }));
+        done.map(drop)?;
     }
     Ok(None)
 }

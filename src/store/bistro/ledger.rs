@@ -5,17 +5,17 @@ use rusqlite::{Connection, Row};
 use super::super::StoreError;
 use super::super::engine::{Touched, unwatched};
 use super::super::rows::{moment, money, parsed};
-use super::Bistro;
+use super::{Bistro, orders};
 use crate::domain::ledger::{Account, Entry, Kind, Ledger};
 use crate::domain::money::Money;
 use crate::domain::order::OrderId;
+use crate::domain::page::{Cut, Position};
 use crate::observe::span::Span;
 
 const BALANCES: &str = "SELECT id, balance_cents, entries FROM account ORDER BY id";
-/// Entries are never deleted: the latest two hundred are a range.
-const LATEST: &str = "SELECT entry.id, kind, orders.id, account, amount_cents, at_ms FROM entry \
-                      LEFT JOIN orders ON orders.seq = order_seq \
-                      WHERE entry.id > (SELECT max(id) FROM entry) - 200 ORDER BY entry.id DESC";
+const ENTRIES: &str = "SELECT entry.id, kind, orders.id, account, amount_cents, at_ms FROM entry \
+                       LEFT JOIN orders ON orders.seq = order_seq \
+                       WHERE entry.id < ?1 ORDER BY entry.id DESC LIMIT ?2";
 
 /// The invariants of the restaurant, worked out from every row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Audit {
 }
 
 /// Each finds the number of rows that break a rule, in one pass over its tables.
-const RULES: [(&str, &str); 11] = [
+const RULES: [(&str, &str); 12] = [
     (
         "placed orders without a ticket",
         "SELECT count(*) FROM orders LEFT JOIN ticket ON order_seq = seq WHERE (placed_at_ms IS NULL) <> (ticket.id IS NULL)",
@@ -94,18 +94,25 @@ const RULES: [(&str, &str); 11] = [
          WHERE state = 'delivered' GROUP BY pantry_item_id) AS bought ON bought.pantry_item_id = pantry_item.id \
          WHERE delivered <> coalesce(sum, 0)",
     ),
+    (
+        "business days whose report is not that of their entries",
+        "SELECT count(*) FROM business_day AS day WHERE \
+         (SELECT coalesce(sum(entries), 0) FROM business_day_line WHERE day_id = day.id) <> (SELECT count(*) FROM entry \
+         WHERE id <= day.last_entry AND id > coalesce((SELECT max(last_entry) FROM business_day WHERE id < day.id), 0)) \
+         OR (SELECT coalesce(sum(amount_cents), 0) FROM business_day_line WHERE day_id = day.id) <> 0",
+    ),
 ];
 
 impl Bistro {
-    /// Balances and the latest entries, of one moment.
-    pub async fn ledger(&self, span: &Span) -> Result<Ledger, StoreError> {
+    /// Balances and a page of the entries, newest first, of one moment.
+    pub async fn ledger(&self, span: &Span, cut: &Cut) -> Result<Ledger, StoreError> {
         self.engine.read(span, |db| {
-            db.step("Read the ledger", &[BALANCES, LATEST], |connection| {
+            db.step("Read the ledger", &[BALANCES, ENTRIES], |connection| {
                 // One read transaction: without it an order could slip in between the two.
                 let transaction = connection.unchecked_transaction()?;
-                let ledger = ledger(&transaction)?;
+                let ledger = ledger(&transaction, cut)?;
                 transaction.commit()?;
-                let rows = ledger.entries.len() + ledger.balances.len();
+                let rows = ledger.entries.items.len() + ledger.balances.len();
                 Ok((ledger, Touched::Returned(rows)))
             })
         })
@@ -122,7 +129,7 @@ impl Bistro {
     }
 }
 
-fn ledger(connection: &Connection) -> rusqlite::Result<Ledger> {
+fn ledger(connection: &Connection, cut: &Cut) -> rusqlite::Result<Ledger> {
     let account = |row: &Row<'_>| Ok((parsed(row, 0, Account::from_id)?, money(row, 1)?, row.get::<_, i64>(2)?));
     let accounts: Vec<_> =
         connection.prepare_cached(BALANCES)?.query_map([], account)?.collect::<rusqlite::Result<_>>()?;
@@ -136,9 +143,12 @@ fn ledger(connection: &Connection) -> rusqlite::Result<Ledger> {
             at: moment(row, 5)?,
         })
     };
-    let entries = connection.prepare_cached(LATEST)?.query_map([], entry)?.collect::<rusqlite::Result<_>>()?;
+    let before = cut.after.map_or(i64::MAX, |after| after.number);
+    let mut entries = connection.prepare_cached(ENTRIES)?;
+    // One more than asked for tells whether there is a next page.
+    let entries = entries.query_map([before, cut.limit as i64 + 1], entry)?.collect::<rusqlite::Result<_>>()?;
     Ok(Ledger {
-        entries,
+        entries: orders::page(entries, cut.limit, |entry| Position { key: 0, number: entry.id }),
         count: accounts.iter().map(|(_, _, count)| count).sum(),
         sum: accounts.iter().map(|(_, balance, _)| *balance).sum(),
         balances: accounts.into_iter().map(|(account, balance, _)| (account, balance)).collect(),

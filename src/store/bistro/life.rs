@@ -1,6 +1,6 @@
 //! The one way from a state of an order to the next, whoever takes it there.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use time::OffsetDateTime;
 
 use super::super::StoreError;
@@ -12,7 +12,7 @@ use crate::domain::session::PersonId;
 
 const STATE: &str = "SELECT state FROM orders WHERE seq = ?1";
 const ADVANCE: &str = "UPDATE orders SET state = ?2, version = version + 1, changed_at_ms = ?3 WHERE seq = ?1";
-const NOTE: &str = "INSERT INTO order_event (order_seq, action, person_id, at_ms) VALUES (?1, ?2, ?3, ?4)";
+pub(super) const NOTE: &str = "INSERT INTO order_event (order_seq, action, person_id, at_ms) VALUES (?1, ?2, ?3, ?4)";
 
 /// Why an order stays where it is. Nothing was changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,10 +53,21 @@ pub fn advance(
         |next| format!("{} to {}", state.id(), next.id()),
     )?;
     db.step("Change the order's state", &[ADVANCE, NOTE], |connection| {
-        connection.prepare_cached(ADVANCE)?.execute(params![seq, next.id(), millis(now)])?;
-        let by = by.map(|person| person.0);
-        connection.prepare_cached(NOTE)?.execute(params![seq, action.id(), by, millis(now)])?;
-        Ok(((), Touched::Changed(2)))
+        let mut changed = connection.prepare_cached(ADVANCE)?.execute(params![seq, next.id(), millis(now)])?;
+        changed += note(connection, seq, action, by, now)?;
+        Ok(((), Touched::Changed(changed)))
     })?;
     Ok(next)
+}
+
+/// Notes what was done to an order, and by whom.
+pub(super) fn note(
+    connection: &Connection,
+    seq: i64,
+    action: Action,
+    by: Option<PersonId>,
+    now: OffsetDateTime,
+) -> rusqlite::Result<usize> {
+    let by = by.map(|person| person.0);
+    connection.prepare_cached(NOTE)?.execute(params![seq, action.id(), by, millis(now)])
 }

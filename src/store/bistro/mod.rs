@@ -3,6 +3,9 @@
 mod availability;
 mod booking;
 pub mod bus;
+mod change;
+mod day;
+mod keys;
 mod kitchen;
 mod ledger;
 mod life;
@@ -12,6 +15,8 @@ mod people;
 mod place;
 mod purchase;
 mod sessions;
+mod stock;
+mod wakes;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +29,14 @@ use super::engine::{self, Engine, Figures, Migration, OpenError, Schema, Touched
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 use bus::Bus;
+pub use change::{Change, ChangeError};
+pub use day::CloseError;
+pub use keys::Idempotency;
 pub use kitchen::{DirectError, LeaseError};
 pub use ledger::Audit;
 pub use life::AdvanceError;
-pub use orders::LIST_MAX;
 pub use people::Credentials;
-pub use place::{Idempotency, NewOrder, PlaceError};
+pub use place::{NewOrder, PlaceError};
 pub use purchase::Express;
 
 const SCHEMA: Schema = Schema {

@@ -12,8 +12,7 @@ use super::super::cache::Availability;
 use super::super::engine::{Db, Touched, Transaction, unwatched};
 use super::super::rows::{millis, moment, money};
 use super::booking::{self, Cause};
-use super::bus::Topic;
-use super::place::{DISH, RECIPE, facts};
+use super::stock::{DISH, RECIPE, facts};
 use super::{Bistro, availability};
 use crate::domain::ledger::Kind;
 use crate::domain::order::{LineRequest, OrderRequest};
@@ -152,18 +151,13 @@ impl Bistro {
         delivered: Delivered,
     ) -> Result<bool, StoreError> {
         let (id, lease, now) = (claim.id, claim.lease, self.now());
-        let (invalidation, bus) = (self.invalidation(), self.bus());
+        let wakes = self.wakes();
         self.engine
             .write(span, "Take the delivery in", move |transaction| {
                 let Some(back) = put_in(transaction, (id, lease), &delivered, now)? else { return Ok(false) };
                 booking::book(&mut transaction.db, Kind::Delivery, Cause::Purchase(id), delivered.cost, now)?;
-                transaction.after_commit(move || {
-                    invalidation.changed(&back);
-                    bus.fire(Topic::Purchases);
-                    if !back.is_empty() {
-                        bus.fire(Topic::Menu);
-                    }
-                });
+                wakes.menu(transaction, back);
+                wakes.purchases(transaction);
                 Ok(true)
             })
             .await
@@ -177,14 +171,14 @@ impl Bistro {
         why: String,
         wait: Duration,
     ) -> Result<bool, StoreError> {
-        let (id, lease, due, bus) = (claim.id, claim.lease, self.now() + wait, self.bus());
+        let (id, lease, due, wakes) = (claim.id, claim.lease, self.now() + wait, self.wakes());
         self.engine
             .write(span, "Put the purchase back", move |transaction| {
                 let changed = transaction.db.step("Put the purchase back", &[PUT_BACK], |connection| {
                     let changed = connection.prepare_cached(PUT_BACK)?.execute(params![id, lease, why, millis(due)])?;
                     Ok((changed, Touched::Changed(changed)))
                 })?;
-                transaction.after_commit(move || bus.fire(Topic::Purchases));
+                wakes.purchases(transaction);
                 Ok(changed > 0)
             })
             .await
@@ -198,7 +192,7 @@ impl Bistro {
         why: String,
         sold: bool,
     ) -> Result<bool, StoreError> {
-        let (id, lease, now, bus) = (claim.id, claim.lease, self.now(), self.bus());
+        let (id, lease, now, wakes) = (claim.id, claim.lease, self.now(), self.wakes());
         self.engine
             .write(span, "End the purchase", move |transaction| {
                 let ended = transaction.db.step("End the purchase", &[END_REFUSED, NOT_SOLD], |connection| {
@@ -210,7 +204,7 @@ impl Bistro {
                     }
                     Ok((item.is_some(), Touched::Changed(usize::from(item.is_some()))))
                 })?;
-                transaction.after_commit(move || bus.fire(Topic::Purchases));
+                wakes.purchases(transaction);
                 Ok(ended)
             })
             .await
