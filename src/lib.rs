@@ -5,7 +5,8 @@
 //! be changed · [`web`] the rules of HTTP that several hops share.
 //!
 //! The hops, in the order of a request's way; they meet at sockets and don't know each other:
-//! [`client`] → [`dns`] → [`tls`] → [`edge`] → [`balancer`] → [`api`] → [`service`] → [`store`].
+//! [`client`] → [`dns`] → [`tls`] → [`edge`] → [`balancer`] → [`api`] → [`service`] → [`store`]; beside it the
+//! [`supplier`], which stands for the outside world.
 //!
 //! Above the hops: [`stack`] builds one backend out of them, [`lab`] sends journeys through it, [`console`]
 //! shows them, [`cli`] starts it all.
@@ -25,5 +26,6 @@ pub mod service;
 pub mod settings;
 pub mod stack;
 pub mod store;
+pub mod supplier;
 pub mod tls;
 pub mod web;

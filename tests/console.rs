@@ -193,7 +193,7 @@ async fn settings_change_together_or_not_at_all() {
     let after = owner.patch("/api/settings", &both).await;
     assert_eq!((after.status, after.json()), (200, owner.get("/api/settings").await.json()));
     assert_eq!(owner.get("/api/stack").await.json()["policy"], "round_robin");
-    assert!(house.stack.settings().snapshot().data.cache_ttl.is_zero());
+    assert!(house.stack.settings().snapshot().data.cache.ttl.is_zero());
     house.stop().await;
 }
 

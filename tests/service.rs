@@ -60,7 +60,12 @@ impl House {
 }
 
 fn instance(bistro: &Bistro, hasher: &Hasher) -> Service {
-    Service::new(bistro.clone(), hasher.clone(), MenuCache::new(bistro.invalidation()), Settings::default())
+    Service::new(
+        bistro.clone(),
+        hasher.clone(),
+        MenuCache::new(&bistro.invalidation(), Settings::default(), 1),
+        Settings::default(),
+    )
 }
 
 fn span_with(detail: bool, bypass_caches: bool) -> Span {

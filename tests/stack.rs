@@ -190,7 +190,7 @@ async fn after_a_stop_and_a_start_the_orders_and_the_guests_are_there() {
     }
     assert_eq!(after.get("/api/v1/orders").await.json()["orders"].as_array().map(Vec::len), Some(3));
     // What was set at run time is not; who people trust is.
-    assert_eq!(house.stack.settings().snapshot().data.cache_ttl.as_secs(), 30);
+    assert_eq!(house.stack.settings().snapshot().data.cache.ttl.as_secs(), 30);
     assert_eq!(house.ca_fingerprint, authority);
     house.stop().await;
 }

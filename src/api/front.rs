@@ -20,6 +20,12 @@ pub async fn page(call: Call) -> HttpResponse {
     respond::page("bistro", "")
 }
 
+/// What the pantry holds. The page is for anybody; what it reads is not.
+pub async fn pantry(call: Call) -> HttpResponse {
+    let _span = answer::writing(call.span());
+    respond::page("pantry", "")
+}
+
 /// The chef's page.
 pub async fn kitchen(call: Call) -> HttpResponse {
     let _span = answer::writing(call.span());

@@ -20,6 +20,7 @@ mod menu;
 pub mod openapi;
 mod order_view;
 mod orders;
+mod pantry;
 mod query;
 mod refusal;
 mod routes;

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::answer;
 use super::call::Call;
-use super::{changes, days, kitchen, kitchen_events, ledger, menu, orders, session};
+use super::{changes, days, kitchen, kitchen_events, ledger, menu, orders, pantry, session};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,7 @@ use super::{changes, days, kitchen, kitchen_events, ledger, menu, orders, sessio
         kitchen::resume,
         kitchen::direct,
         ledger::read,
+        pantry::read,
         days::list,
         days::close,
         session::who,

@@ -23,6 +23,11 @@ pub fn of_service(error: &ServiceError) -> Problem {
             rule(409, "out-of-stock", "Out of stock", format!("{what} Order less of it, or something else."))
                 .field(format!("/lines/{line}/quantity"), format!("Too little is left for {name}."))
         }
+        ServiceError::NotSupplied { line, name, why } => {
+            let what = format!("The pantry has too little left for {name}, and {why}; nothing was ordered.");
+            rule(409, "out-of-stock", "Out of stock", format!("{what} Order something else, or try again later."))
+                .field(format!("/lines/{line}/quantity"), format!("Too little is left for {name}."))
+        }
         ServiceError::Invalid { pointer, detail } => {
             let what = "The request breaks a rule of the house; nothing was changed.";
             rule(422, "invalid", "Not valid", what).field(pointer.clone(), detail.clone())

@@ -4,7 +4,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, Resource, web};
 
 use super::call::Call;
-use super::{changes, days, front, kitchen, kitchen_events, ledger, menu, openapi, orders, session};
+use super::{changes, days, front, kitchen, kitchen_events, ledger, menu, openapi, orders, pantry, session};
 use crate::observe::hop::Hop;
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -31,6 +31,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/v1/kitchen/resume", "POST").route(web::post().to(kitchen::resume)))
         .service(resource("/api/v1/kitchen/tickets/{id}/{direction}", "POST").route(web::post().to(kitchen::direct)))
         .service(resource("/api/v1/ledger", "GET, HEAD").route(get().to(ledger::read)))
+        .service(resource("/api/v1/pantry", "GET, HEAD").route(get().to(pantry::read)))
         .service(
             resource("/api/v1/ledger/days", "GET, HEAD, POST")
                 .route(get().to(days::list))
@@ -50,6 +51,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/kitchen", "GET, HEAD").route(get().to(front::kitchen)))
         .service(resource("/floor", "GET, HEAD").route(get().to(front::floor)))
         .service(resource("/", "GET, HEAD").route(get().to(front::page)))
+        .service(resource("/pantry", "GET, HEAD").route(get().to(front::pantry)))
         .default_service(web::to(not_found));
 }
 

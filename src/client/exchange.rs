@@ -37,11 +37,12 @@ struct Came {
 pub(super) async fn send(client: &Inner, outgoing: Outgoing) -> Result<Answer, Failure> {
     let (start, sent_at) = (Tick::now(), OffsetDateTime::now_utc());
     let key = SpanId::random();
+    let within = outgoing.within;
     let context = Context {
-        trace_id: TraceId::random(),
+        trace_id: within.map_or_else(TraceId::random, |within| within.trace_id),
         parent: None,
         key,
-        detail: client.detail,
+        detail: within.map_or(client.detail, |within| within.detail),
         bypass_caches: outgoing.bypass_caches,
     };
     let root = Trace::start(context, key, Hop::Client, "Request", start);

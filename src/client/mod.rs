@@ -21,6 +21,7 @@ use bytes::Bytes;
 
 use crate::observe::hop::Hop;
 use crate::observe::part::ClientPart;
+use crate::observe::span::Context;
 use crate::web::probe::ProbeKey;
 
 pub use resolver::{NotFound, Resolver};
@@ -96,6 +97,8 @@ pub struct Outgoing {
     pub sent_as: Option<String>,
     /// For the whole of it.
     pub timeout: Duration,
+    /// The trace of whoever sends it, which it is part of; None: one of its own.
+    pub within: Option<Context>,
 }
 
 impl Outgoing {
@@ -112,6 +115,7 @@ impl Outgoing {
             probe: true,
             sent_as: None,
             timeout: Duration::from_secs(10),
+            within: None,
         }
     }
 }

@@ -36,6 +36,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/journeys/{trace_id}", "GET, HEAD").route(get().to(journeys::one)))
         .service(resource("/api/events", "GET").route(web::get().to(events::stream)))
         .service(resource("/api/stack", "GET, HEAD").route(get().to(stack::view)))
+        .service(resource("/api/stack/sides", "GET, HEAD").route(get().to(stack::sides)))
         .service(
             resource("/api/settings", "GET, HEAD, PATCH")
                 .route(get().to(stack::settings))

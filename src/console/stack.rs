@@ -34,6 +34,24 @@ pub async fn state_of(state: &State) -> Result<Value, StoreError> {
     }))
 }
 
+/// What stands beside the line: each instance's cache of the menu, and how it stands with the supplier.
+pub async fn sides(call: Call) -> Answer {
+    call.owner(Permission::StackRead)?;
+    let stack = &call.state.stack;
+    let caches = stack.menu_caches().into_iter().map(|(id, figures)| of_instance(&id, value(&figures)));
+    let buyers = stack.buyers().into_iter().map(|(id, figures)| of_instance(&id, value(&figures)));
+    Ok(json_answer(&json!({
+        "caches": caches.collect::<Vec<_>>(),
+        "buyers": buyers.collect::<Vec<_>>(),
+        "deliveries": stack.deliveries(),
+    })))
+}
+
+fn of_instance(id: &str, mut figures: Value) -> Value {
+    figures["instance"] = json!(id);
+    figures
+}
+
 /// Each upstream with the name of its pool.
 fn upstreams(pool: &PoolView) -> Vec<Value> {
     let with_pool = |mut upstream: Value| {

@@ -12,10 +12,10 @@ use time::OffsetDateTime;
 use super::clock::{Tick, micros};
 use super::hop::Hop;
 use super::ids::SpanId;
-use super::journey::{CacheSide, Candidate, HopTimes, Journey, JourneySpan, QueueSide, Sides, Summary};
+use super::journey::{CacheSide, Candidate, HopTimes, Journey, JourneySpan, QueueSide, Sides, Summary, SupplierSide};
 use super::part::{
     CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE, CANDIDATES, ClientPart, DnsPart, EdgePart, InstancePart,
-    QUEUE_TICKET, QUEUE_WAITING,
+    QUEUE_TICKET, QUEUE_WAITING, SUPPLIER_ATTEMPTS, SUPPLIER_BREAKER, SUPPLIER_ITEM, SUPPLIER_OUTCOME,
 };
 use super::span::{Direction, Record, Status};
 use super::{join, repeated};
@@ -229,7 +229,17 @@ fn sides(spans: &[Record]) -> Sides {
         let ticket = attribute(span, QUEUE_TICKET)?.as_i64()?;
         Some(QueueSide { ticket, waiting: attribute(span, QUEUE_WAITING)?.as_i64()? })
     });
-    Sides { edge_cache: cache_at(Some("edge")), cache: cache_at(None), queue }
+    let supplier = spans.iter().rev().find_map(|span| {
+        let text = |key| Some(attribute(span, key)?.as_str()?.to_owned());
+        Some(SupplierSide {
+            item: text(SUPPLIER_ITEM)?,
+            outcome: text(SUPPLIER_OUTCOME)?,
+            attempts: attribute(span, SUPPLIER_ATTEMPTS)?.as_i64()?,
+            breaker: text(SUPPLIER_BREAKER)?,
+            us: micros(span.end.since(span.start)),
+        })
+    });
+    Sides { edge_cache: cache_at(Some("edge")), cache: cache_at(None), queue, supplier }
 }
 
 fn shown(span: Record, origin: Tick) -> JourneySpan {

@@ -108,6 +108,9 @@ pub struct Sides {
     /// The instance's.
     pub cache: Option<CacheSide>,
     pub queue: Option<QueueSide>,
+    /// Asked while the request waited; the last time, if several.
+    #[serde(default)]
+    pub supplier: Option<SupplierSide>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -123,6 +126,17 @@ pub struct CacheSide {
 pub struct QueueSide {
     pub ticket: i64,
     pub waiting: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SupplierSide {
+    pub item: String,
+    /// `delivered`, or why not.
+    pub outcome: String,
+    pub attempts: i64,
+    /// State of the circuit breaker before it.
+    pub breaker: String,
+    pub us: f64,
 }
 
 /// The whole.

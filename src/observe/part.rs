@@ -111,3 +111,8 @@ pub const CACHE_WHERE: &str = "roundtrip.cache.where";
 /// Attributes of the service's span that queues a ticket.
 pub const QUEUE_TICKET: &str = "roundtrip.queue.ticket";
 pub const QUEUE_WAITING: &str = "roundtrip.queue.waiting";
+/// Attributes of the service's span in which the supplier is asked.
+pub const SUPPLIER_ITEM: &str = "roundtrip.supplier.item";
+pub const SUPPLIER_OUTCOME: &str = "roundtrip.supplier.outcome";
+pub const SUPPLIER_ATTEMPTS: &str = "roundtrip.supplier.attempts";
+pub const SUPPLIER_BREAKER: &str = "roundtrip.supplier.breaker";

@@ -180,6 +180,19 @@ impl Span {
         self.trace.0.first.offset(self.index)
     }
 
+    /// Hangs what another part of the same trace recorded beneath this span, as time of `hop`: what a hop does
+    /// to call another service is that hop's time, whatever it is made of.
+    pub fn adopt(&self, spans: Vec<Record>, hop: Hop) {
+        let parent = self.id();
+        let mut own = self.trace.0.spans();
+        let room = SPANS_MAX.saturating_sub(own.len());
+        own.extend(spans.into_iter().take(room).map(|span| Record {
+            hop,
+            parent: span.parent.or(Some(parent)),
+            ..span
+        }));
+    }
+
     pub fn trace(&self) -> &Trace {
         &self.trace
     }

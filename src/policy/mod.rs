@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod bulkhead;
 pub mod ewma;
 pub mod health;
 pub mod least_request;

@@ -23,6 +23,9 @@ pub enum ServiceError {
     UnknownDish { line: usize, id: MenuItemId },
     #[error("the pantry does not hold enough for {name}")]
     OutOfStock { line: usize, name: String },
+    /// Nor could it be had in time: `why` says what the supplier did.
+    #[error("the pantry does not hold enough for {name}, and {why}")]
+    NotSupplied { line: usize, name: String, why: String },
     /// `pointer` is a JSON pointer into the request (RFC 6901), or `idempotency-key`.
     #[error("{pointer}: {detail}")]
     Invalid { pointer: String, detail: String },

@@ -7,6 +7,7 @@ mod ledger;
 mod menu;
 mod orders;
 mod people;
+pub mod supply;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::store::bistro::Bistro;
 use crate::store::cache::MenuCache;
 use crate::store::hasher::Hasher;
 pub use error::ServiceError;
+use supply::Supply;
 
 /// One instance's business. The database and the hasher are shared, the cache is its own.
 #[derive(Debug, Clone)]
@@ -28,13 +30,20 @@ pub struct Service {
     hasher: Hasher,
     cache: MenuCache,
     settings: Settings,
+    /// None: nothing is bought.
+    supply: Option<Supply>,
     /// The kitchen's queue as last read, and at which change.
     queue: Arc<ArcSwapOption<(u64, Arc<Queue>)>>,
 }
 
 impl Service {
     pub fn new(bistro: Bistro, hasher: Hasher, cache: MenuCache, settings: Settings) -> Self {
-        Self { bistro, hasher, cache, settings, queue: Arc::default() }
+        Self { bistro, hasher, cache, settings, supply: None, queue: Arc::default() }
+    }
+
+    /// With somebody who buys what an order lacks.
+    pub fn with_supply(self, supply: Supply) -> Self {
+        Self { supply: Some(supply), ..self }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{Service, ServiceError, keys, step};
 use crate::domain::order::{
-    Changed, Expected, LINES_MAX, Order, OrderEvent, OrderId, OrderRequest, Placed, QUANTITY_MAX, TABLES,
+    Changed, Expected, LINES_MAX, LineRequest, Order, OrderEvent, OrderId, OrderLine, OrderRequest, Placed,
+    QUANTITY_MAX, TABLES,
 };
 use crate::domain::order_life::Deed;
 use crate::domain::page::{OrderListing, Page};
@@ -11,7 +12,7 @@ use crate::domain::session::Visitor;
 use crate::observe::hop::Hop;
 use crate::observe::part::{QUEUE_TICKET, QUEUE_WAITING};
 use crate::observe::span::{Span, Status};
-use crate::store::bistro::{Change, NewOrder};
+use crate::store::bistro::{Change, ChangeError, NewOrder, PlaceError};
 
 impl Service {
     /// Places an order, all of it or nothing. The same key with the same request again finds the order
@@ -25,7 +26,13 @@ impl Service {
     ) -> Result<Placed, ServiceError> {
         step(span, "Place the order", async |span| {
             let new = self.checked(span, visitor, request, idempotency_key, false)?;
-            let placed = self.bistro.place_order(span, new).await?;
+            let placed = match self.bistro.place_order(span, new.clone()).await {
+                Err(PlaceError::Refused(refusal)) => {
+                    self.have_delivered(span, &new.request, refusal).await?;
+                    self.bistro.place_order(span, new).await?
+                }
+                other => other?,
+            };
             queued(span, &placed.order, placed.queue_waiting);
             Ok(placed)
         })
@@ -85,7 +92,16 @@ impl Service {
             let by = visitor.person.ok_or(ServiceError::NotFound { what: "order" })?;
             let any = visitor.role.may(deed.permissions().1);
             let change = Change { order, deed, by, any, expected, idempotency };
-            let changed = self.bistro.change_order(span, change).await?;
+            let changed = match self.bistro.change_order(span, change.clone()).await {
+                // A draft that is placed; what else is refused of an order's lines is none of the supplier's.
+                Err(ChangeError::Place(PlaceError::Refused(refusal))) => {
+                    let order = self.bistro.order(span, &change.order).await?;
+                    let order = order.ok_or(ServiceError::NotFound { what: "order" })?;
+                    self.have_delivered(span, &asked_for(&order), refusal).await?;
+                    self.bistro.change_order(span, change).await?
+                }
+                other => other?,
+            };
             queued(span, &changed.order, changed.queue_waiting);
             Ok(changed)
         })
@@ -141,6 +157,11 @@ impl Service {
         })
         .await
     }
+}
+
+fn asked_for(order: &Order) -> OrderRequest {
+    let line = |line: &OrderLine| LineRequest { menu_item_id: line.menu_item_id, quantity: line.quantity };
+    OrderRequest { table: order.table, lines: order.lines.iter().map(line).collect() }
 }
 
 /// For the journey: the ticket, and the queue that it joined.

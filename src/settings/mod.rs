@@ -12,3 +12,5 @@ pub mod runtime;
 pub mod service;
 pub mod site;
 pub mod startup;
+pub mod supplier;
+pub mod supply;

@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 use super::runtime::Snapshot;
 use crate::observe::hop::Hop;
 
+/// Stations beside the line whose settings begin with their own id, and the hop that they stand beside.
+pub const SIDE_STATIONS: [(&str, Hop); 1] = [("supplier", Hop::Service)];
+
 /// One setting.
 #[derive(Debug)]
 pub struct Row {
-    /// Starts with the hop's id.
+    /// Starts with the hop's id, or with that of a station beside it ([`SIDE_STATIONS`]).
     pub key: &'static str,
     pub hop: Hop,
     pub help: &'static str,

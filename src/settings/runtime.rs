@@ -15,7 +15,9 @@ use super::data::DataSettings;
 use super::http::HttpSettings;
 use super::row::{Kind, Row};
 use super::service::ServiceSettings;
-use super::{api, balancer, data, http, service};
+use super::supplier::SupplierSettings;
+use super::supply::SupplySettings;
+use super::{api, balancer, data, http, service, supplier, supply};
 use crate::observe::hop::Hop;
 
 /// All values at one moment.
@@ -26,11 +28,14 @@ pub struct Snapshot {
     pub api: ApiSettings,
     pub service: ServiceSettings,
     pub data: DataSettings,
+    pub supply: SupplySettings,
+    pub supplier: SupplierSettings,
 }
 
 /// The table, in the order of a request's way.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    http::rows().chain([balancer::ROWS, api::ROWS, service::ROWS, data::ROWS].into_iter().flatten())
+    let hops = [balancer::ROWS, api::ROWS, service::ROWS, supply::ROWS, data::ROWS, supplier::ROWS];
+    http::rows().chain(hops.into_iter().flatten())
 }
 
 /// Why a change was refused: which key, and what it takes.
@@ -137,12 +142,14 @@ mod tests {
     use serde_json::json;
 
     use super::super::balancer::BalancerPolicy;
+    use super::super::row::SIDE_STATIONS;
     use super::*;
 
     #[test]
     fn each_key_starts_with_its_hop_and_names_a_lesson_and_its_default_passes() {
         for (row, shown) in rows().zip(Settings::default().list()) {
-            assert!(row.key.starts_with(row.hop.id()), "{}", row.key);
+            let station = row.key.split('.').next().unwrap_or_default();
+            assert!(station == row.hop.id() || SIDE_STATIONS.contains(&(station, row.hop)), "{}", row.key);
             assert!(!row.lessons.is_empty() && !row.help.is_empty(), "{}", row.key);
             assert!(check(row.key, &shown.default).is_ok(), "{}", row.key);
             assert_eq!(rows().filter(|other| other.key == row.key).count(), 1, "{}", row.key);

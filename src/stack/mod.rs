@@ -8,6 +8,7 @@ mod dns_follows;
 pub mod reload;
 pub mod site;
 mod start;
+mod supply;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -25,15 +26,18 @@ use crate::domain::session::{SessionSecret, Staff};
 use crate::edge::Edge;
 use crate::edge::cache::SharedCache;
 use crate::observe::recorder::Recorder;
+use crate::service::supply::Figures as Buyer;
 use crate::settings::runtime::Settings;
 use crate::settings::site::SitePlan;
 use crate::store::StoreError;
 use crate::store::bistro::{Bistro, Counts};
+use crate::store::cache::{self, MenuCache};
 use crate::store::engine::{OpenError, Slow};
 use crate::store::hasher::Hasher;
 use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
 use site::{Ground, Pools};
+use supply::Supplies;
 
 /// The app's name in the embedded DNS.
 pub const APP_NAME: &str = "bistro.roundtrip.test";
@@ -89,6 +93,8 @@ pub enum StackError {
     /// What was written can't be served.
     #[error("{0}")]
     Site(String),
+    #[error("the supplier did not start: {0}")]
+    Supplier(std::io::Error),
     #[error("instance {id} did not start: {reason}")]
     Instance { id: String, reason: std::io::Error },
     #[error(transparent)]
@@ -109,6 +115,8 @@ pub struct Stack {
     /// None: the edge stands before somebody's own service.
     bistro: Option<Bistro>,
     backups: backups::Backups,
+    /// What each instance remembers of the menu.
+    caches: Caches,
     client: Client,
     recorder: Recorder,
     settings: Settings,
@@ -116,6 +124,9 @@ pub struct Stack {
     app_http: Option<SocketAddr>,
     dns: SocketAddr,
 }
+
+/// Each instance's cache of the menu, by the instance's id.
+type Caches = Vec<(String, MenuCache)>;
 
 /// A pool of upstreams as the console shows it.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -133,6 +144,8 @@ pub struct PoolView {
 struct Servers {
     edge: Edge,
     instances: Vec<Instance>,
+    /// With the restaurant.
+    supplies: Option<Supplies>,
     dns: DnsServer,
     /// Only the restaurant's instances have names.
     dns_follows: Option<DnsFollows>,
@@ -275,6 +288,21 @@ impl Stack {
         Ok(())
     }
 
+    /// What each instance's cache of the menu has done, by the instance's id.
+    pub fn menu_caches(&self) -> Vec<(String, cache::Figures)> {
+        self.caches.iter().map(|(id, cache)| (id.clone(), cache.figures())).collect()
+    }
+
+    /// How each instance's buyer stands with the supplier, by the instance's id.
+    pub fn buyers(&self) -> Vec<(String, Buyer)> {
+        self.servers().as_ref().and_then(|servers| servers.supplies.as_ref()).map(Supplies::figures).unwrap_or_default()
+    }
+
+    /// Deliveries that the supplier has made since the start.
+    pub fn deliveries(&self) -> u64 {
+        self.servers().as_ref().and_then(|servers| servers.supplies.as_ref()).map_or(0, Supplies::deliveries)
+    }
+
     /// Whether the restaurant runs, or the edge stands before somebody's own service alone.
     pub fn has_restaurant(&self) -> bool {
         self.bistro.is_some()
@@ -330,6 +358,7 @@ impl Stack {
         let killed = {
             let mut servers = self.servers();
             servers.as_mut().and_then(|servers| {
+                servers.supplies.as_mut().into_iter().for_each(|supplies| supplies.dismiss(id));
                 let index = servers.instances.iter().position(|instance| instance.id() == id);
                 index.map(|index| servers.instances.remove(index))
             })
@@ -351,7 +380,7 @@ impl Stack {
     /// Once is enough; a second call finds nothing to do.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
         let servers = self.servers().take();
-        if let Some(Servers { edge, mut instances, dns, dns_follows }) = servers {
+        if let Some(Servers { edge, mut instances, supplies, dns, dns_follows }) = servers {
             drop(dns_follows);
             // Before the edge, which waits for all that is under way.
             for instance in &mut instances {
@@ -360,6 +389,9 @@ impl Stack {
             edge.stop(drain).await;
             for instance in instances {
                 instance.stop().await;
+            }
+            if let Some(supplies) = supplies {
+                supplies.stop().await;
             }
             dns.stop().await;
         }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
 use super::site::{self, Ground, Pools};
-use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
+use super::supply::{self, Supplies};
+use super::{APP_LOCAL_NAME, APP_NAME, Caches, Servers, Stack, StackConfig, StackError};
 use crate::api::{Instance, InstanceConfig};
 use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
@@ -20,6 +21,7 @@ use crate::store::BISTRO_FILE;
 use crate::store::bistro::{self, Bistro};
 use crate::store::cache::MenuCache;
 use crate::store::engine;
+use crate::supplier::{self, Supplier};
 use crate::tls::UpstreamTrust;
 use crate::web::host::HostList;
 use crate::web::probe::ProbeKey;
@@ -40,10 +42,20 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         }
         false => None,
     };
-    let instances = match &bistro {
-        Some(bistro) => start_instances(&config, bistro, &recorder, &hop_secret)?,
-        None => Vec::new(),
+    let supplier = match &bistro {
+        Some(_) => Some(supply::start_supplier(&config.settings)?),
+        None => None,
     };
+    let log = recorder.clone();
+    let names = dns_names(config.dns, &config.app_addresses, supplier.as_ref());
+    let dns = DnsServer::start(names.clone(), Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
+    let (mut caches, mut supplies) = (Vec::new(), None);
+    let mut instances = Vec::new();
+    if let (Some(bistro), Some(supplier)) = (&bistro, supplier) {
+        let mut buyers = Supplies::new(supplier, dns.address(), &config.ca_pem, recorder.clone())?;
+        (instances, caches) = start_instances(&config, bistro, &recorder, &hop_secret, &mut buyers)?;
+        supplies = Some(buyers);
+    }
     let addresses: Vec<(String, SocketAddr)> =
         instances.iter().map(|instance| (instance.id().to_owned(), instance.address())).collect();
 
@@ -73,9 +85,6 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         recorder.clone(),
     )?;
 
-    let log = recorder.clone();
-    let names = dns_names(config.dns, &config.app_addresses);
-    let dns = DnsServer::start(names.clone(), Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
     let own = ground.restaurant.as_ref();
     let dns_follows = own.map(|balancer| DnsFollows::start(dns.names(), balancer, names));
     let client = Client::new(ClientConfig {
@@ -89,12 +98,13 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         app: edge.addresses()[0],
         app_http: edge.addresses().get(1).copied(),
         dns: dns.address(),
-        servers: Mutex::new(Some(Servers { edge, instances, dns, dns_follows })),
+        servers: Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows })),
         ground,
         pools: Mutex::new(pools),
         backups: Backups::new(&config.data_dir, bistro.clone()),
         loads: AtomicU64::new(0),
         bistro,
+        caches,
         client,
         recorder,
         settings: config.settings,
@@ -107,15 +117,16 @@ fn start_instances(
     bistro: &Bistro,
     recorder: &Recorder,
     hop_secret: &str,
-) -> Result<Vec<Instance>, StackError> {
-    let instance = |number: usize| {
+    supplies: &mut Supplies,
+) -> Result<(Vec<Instance>, Caches), StackError> {
+    let mut caches = Vec::with_capacity(config.instances);
+    let mut instance = |number: usize| {
         let id = format!("i{number}");
-        let service = Service::new(
-            bistro.clone(),
-            config.hasher.clone(),
-            MenuCache::new(bistro.invalidation()),
-            config.settings.clone(),
-        );
+        let settings = config.settings.clone();
+        let cache = MenuCache::new(&bistro.invalidation(), settings.clone(), number as u64);
+        caches.push((id.clone(), cache.clone()));
+        let service = Service::new(bistro.clone(), config.hasher.clone(), cache, settings.clone())
+            .with_supply(supplies.buyer(&id, bistro, settings, number as u64));
         let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
             Instance::start(InstanceConfig {
                 id: id.clone(),
@@ -128,7 +139,8 @@ fn start_instances(
         });
         started.map_err(|reason| StackError::Instance { id, reason })
     };
-    (1..=config.instances).map(instance).collect()
+    let instances = (1..=config.instances).map(&mut instance).collect::<Result<_, _>>()?;
+    Ok((instances, caches))
 }
 
 fn app_hosts(config: &StackConfig) -> Result<HostList, StackError> {
@@ -145,8 +157,11 @@ fn app_hosts(config: &StackConfig) -> Result<HostList, StackError> {
 }
 
 /// What the stack's DNS server knows whatever happens.
-fn dns_names(bind: SocketAddr, app: &[IpAddr]) -> DnsConfig {
+fn dns_names(bind: SocketAddr, app: &[IpAddr], supplier: Option<&Supplier>) -> DnsConfig {
     let mut names = DnsConfig::new(bind).alias("www.bistro.roundtrip.test", APP_NAME);
+    if let Some(supplier) = supplier {
+        names = names.address(supplier::NAME, supplier.address().ip());
+    }
     for ip in app {
         for name in [APP_NAME, APP_LOCAL_NAME, "console.roundtrip.test", "roundtrip.localhost"] {
             names = names.address(name, *ip);

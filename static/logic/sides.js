@@ -1,15 +1,17 @@
-// What happened at the side stations of a trip: the shared cache at the edge, the instance's cache, the queue.
+// What happened at the side stations of a trip: the shared cache at the edge, the instance's cache, the queue, the
+// supplier.
 
 import { count, withUs } from "../lib/format.js";
 
 /** Each is null when this trip says nothing about it. */
 export function sidesOf(trip) {
-  const { cache, queue } = trip.journey.sides ?? {};
+  const { cache, queue, supplier } = trip.journey.sides ?? {};
   const lastService = trip.pieces.findLast((piece) => piece.hop === "service");
   return {
     edgeCache: edgeCacheOf(trip),
     cache: cache ? { ...station(cache, instanceSays(cache)), from_us: startOf(trip, "data") } : null,
     queue: queue ? { say: queueSays(queue), from_us: lastService ? lastService.start_us + lastService.duration_us : 0 } : null,
+    supplier: supplier ? { ...station({ hit: delivered(supplier), asked: true }, supplierSays(supplier)), from_us: askedAt(trip) } : null,
   };
 }
 
@@ -65,3 +67,11 @@ function instanceSays({ asked, hit, bypassed, us: cost_us }) {
 const queueSays = ({ ticket, waiting }) =>
   [ticket === undefined || ticket === null ? null : `ticket ${ticket}`, waiting === undefined ? null : `${waiting} waiting`]
     .filter(Boolean).join(", ");
+
+const delivered = ({ outcome }) => outcome === "delivered";
+
+const supplierSays = (supplier) =>
+  [supplier.item, delivered(supplier) ? "delivered" : "not delivered", withUs(supplier.us)].join(", ");
+
+const askedAt = (trip) =>
+  trip.journey.spans.findLast(({ attributes }) => attributes?.["roundtrip.supplier.item"] !== undefined)?.start_us ?? 0;

@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 17] = [
+const GUARDED: [(&str, &str); 18] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -21,6 +21,7 @@ const GUARDED: [(&str, &str); 17] = [
     ("POST", "/api/configuration/reload"),
     ("GET", "/api/upstreams/events"),
     ("GET", "/api/site"),
+    ("GET", "/api/stack/sides"),
     ("GET", "/api/cache"),
     ("GET", "/api/data/slow"),
     ("POST", "/api/cache/purge"),

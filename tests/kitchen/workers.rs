@@ -44,7 +44,7 @@ impl Kitchen {
     }
 
     fn instance(&self, id: &str) -> Workers {
-        let cache = MenuCache::new(self.bistro.invalidation());
+        let cache = MenuCache::new(&self.bistro.invalidation(), self.settings.clone(), 1);
         let service = Service::new(self.bistro.clone(), self.hasher.clone(), cache, self.settings.clone());
         service.start_kitchen(id, self.recorder.clone())
     }

@@ -135,7 +135,7 @@ fn open(folder: &Path, millis: &Arc<AtomicI64>) -> (Bistro, Service) {
     // What is right is asked here, not how soon: a busy machine may let it wait.
     let engine = engine::Options { reader_wait_max: PATIENCE, queue_wait_max: PATIENCE, ..engine::Options::default() };
     let bistro = Bistro::open(&folder.join("bistro.db"), Options { clock, engine }).expect("the database opens");
-    let cache = MenuCache::new(bistro.invalidation());
+    let cache = MenuCache::new(&bistro.invalidation(), Settings::default(), 1);
     let service = Service::new(bistro.clone(), HASHER.clone(), cache, Settings::default());
     (bistro, service)
 }

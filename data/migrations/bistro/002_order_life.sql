@@ -113,6 +113,8 @@ CREATE TABLE purchase (
 CREATE UNIQUE INDEX purchase_open ON purchase (pantry_item_id) WHERE state IN ('wanted', 'asking');
 CREATE INDEX purchase_due ON purchase (due_at_ms, id) WHERE state = 'wanted';
 CREATE INDEX purchase_asking ON purchase (lease_until_ms) WHERE state = 'asking';
+-- The last delivery of an item.
+CREATE INDEX purchase_delivered ON purchase (pantry_item_id, id) WHERE state = 'delivered';
 
 -- A transaction of the ledger is what shares kind and order (or purchase); its entries sum to zero.
 CREATE TABLE new_entry (

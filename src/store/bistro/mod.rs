@@ -1,6 +1,7 @@
 //! The restaurant's database, one file a stack: menu, pantry, orders, ledger, people and their sessions.
 
 pub mod audit;
+mod availability;
 mod booking;
 pub mod bus;
 mod change;
@@ -13,6 +14,7 @@ mod menu;
 mod orders;
 mod people;
 mod place;
+mod purchase;
 mod sessions;
 mod stock;
 #[cfg(test)]
@@ -39,6 +41,7 @@ pub use kitchen::{DirectError, LeaseError};
 pub use life::AdvanceError;
 pub use people::Credentials;
 pub use place::{NewOrder, PlaceError};
+pub use purchase::Express;
 
 const SCHEMA: Schema = Schema {
     // "rtBI".

@@ -226,7 +226,7 @@ pub(super) fn send_to_kitchen(
     wakes: &Wakes,
     now: OffsetDateTime,
 ) -> Result<(Ticket, i64), StoreError> {
-    stock::take(transaction, &plan.takes, wakes)?;
+    stock::take(transaction, &plan.takes, wakes, now)?;
     let queued = queue_ticket(&mut transaction.db, seq, now)?;
     wakes.tickets(transaction);
     booking::book(&mut transaction.db, Kind::Sale, Cause::Order(seq), plan.total, now)?;

@@ -1,25 +1,25 @@
 //! What an order takes from the pantry through its recipes, and gives back when it is cancelled.
 
 use rusqlite::{Connection, OptionalExtension};
+use time::OffsetDateTime;
 
 use super::super::StoreError;
+use super::super::cache::Availability;
 use super::super::engine::{Db, Touched, Transaction};
 use super::super::rows::money;
 use super::place::PlaceError;
 use super::wakes::Wakes;
+use super::{availability, purchase};
 use crate::domain::menu::MenuItemId;
 use crate::domain::money::Money;
 use crate::domain::order::{OrderLine, OrderRequest};
 use crate::domain::order_rule::{self, DishFact, Facts, PantryFact, Plan};
-use crate::domain::pantry::Take;
+use crate::domain::pantry::{PantryItemId, Quantity, Take};
 
-const DISH: &str = "SELECT name, price_cents FROM menu_item WHERE id = ?1";
-const RECIPE: &str = "SELECT pantry_item_id, quantity, stock FROM recipe_line \
+pub(super) const DISH: &str = "SELECT name, price_cents FROM menu_item WHERE id = ?1";
+pub(super) const RECIPE: &str = "SELECT pantry_item_id, quantity, stock FROM recipe_line \
                       JOIN pantry_item ON pantry_item.id = pantry_item_id WHERE menu_item_id = ?1";
-const TAKE: &str = "UPDATE pantry_item SET used = used + ?2 WHERE id = ?1 RETURNING portion_max";
-/// Whether a dish needs more than ?2 and at most ?3 of it: can be had with the one and not with the other.
-const TURNS: &str = "SELECT EXISTS (SELECT 1 FROM recipe_line WHERE pantry_item_id = ?1 \
-                     AND quantity > ?2 AND quantity <= ?3)";
+const TAKE: &str = "UPDATE pantry_item SET used = used + ?2 WHERE id = ?1 RETURNING portion_max, reorder_at";
 const TAKEN: &str = "SELECT pantry_item_id, sum(recipe_line.quantity * order_line.quantity) FROM order_line \
                      JOIN recipe_line ON recipe_line.menu_item_id = order_line.menu_item_id \
                      WHERE order_seq = ?1 GROUP BY pantry_item_id";
@@ -43,50 +43,68 @@ pub fn price(db: &mut Db<'_>, request: &OrderRequest) -> Result<(Vec<OrderLine>,
     Ok(db.rule("Price the dishes", price, |(lines, total)| order_rule::sum_in_words(lines, *total))?)
 }
 
-/// Takes what was planned. The menu changes when a dish can't be had any more that could before.
-pub fn take(transaction: &mut Transaction<'_>, takes: &[Take], wakes: &Wakes) -> Result<(), StoreError> {
-    let runs_out = transaction.db.step("Take stock from the pantry", &[TAKE, TURNS], |connection| {
+/// What taking stock led to.
+#[derive(Default)]
+struct Taken {
+    /// Dishes that can't be had any more.
+    ended: Vec<Availability>,
+    /// Items that fell to the point at which more is bought.
+    low: Vec<PantryItemId>,
+}
+
+/// Takes what was planned. Caches hear of the dishes that ran out, and more is bought of what runs low.
+pub fn take(
+    transaction: &mut Transaction<'_>,
+    takes: &[Take],
+    wakes: &Wakes,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let statements = [TAKE, availability::ENDS];
+    let taken = transaction.db.step("Take stock from the pantry", &statements, |connection| {
         let mut update = connection.prepare_cached(TAKE)?;
-        let mut runs_out = false;
+        let mut taken = Taken::default();
         for take in takes {
             let id = take.pantry_item_id;
-            let portion_max: i64 = update.query_row([id, take.quantity], |row| row.get(0))?;
+            let (portion_max, reorder_at): (Quantity, Option<Quantity>) =
+                update.query_row([id, take.quantity], |row| Ok((row.get(0)?, row.get(1)?)))?;
             if take.left < portion_max {
-                runs_out |= turns(connection, id, take.left, take.left + take.quantity)?;
+                availability::ended(connection, id, take.left + take.quantity, take.left, &mut taken.ended)?;
+            }
+            if reorder_at.is_some_and(|reorder_at| take.left <= reorder_at) {
+                taken.low.push(id);
             }
         }
-        Ok((runs_out, Touched::Changed(takes.len())))
+        Ok((taken, Touched::Changed(takes.len())))
     })?;
-    if runs_out {
-        wakes.menu(transaction);
+    wakes.menu(transaction, taken.ended);
+    if !taken.low.is_empty() && purchase::want(&mut transaction.db, &taken.low, now)? {
+        wakes.purchases(transaction);
     }
     Ok(())
 }
 
-/// Gives back what the order of that number has taken. The menu changes when a dish can be had again.
+/// Gives back what the order of that number has taken. Caches hear of the dishes that can be had again.
 pub fn give_back(transaction: &mut Transaction<'_>, seq: i64, wakes: &Wakes) -> Result<(), StoreError> {
-    let statements = [TAKEN, GIVE_BACK, TURNS];
-    let returns = transaction.db.step("Give stock back to the pantry", &statements, |connection| {
+    let statements = [TAKEN, GIVE_BACK, availability::COMES_BACK];
+    let back = transaction.db.step("Give stock back to the pantry", &statements, |connection| {
         let mut taken = connection.prepare_cached(TAKEN)?;
         let taken = taken.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut give_back = connection.prepare_cached(GIVE_BACK)?;
-        let (mut returns, mut changed) = (false, 0);
+        let mut given = Vec::new();
         for item in taken {
-            let (id, quantity): (i64, i64) = item?;
-            let stock: i64 = give_back.query_row([id, quantity], |row| row.get(0))?;
-            returns |= turns(connection, id, stock - quantity, stock)?;
-            changed += 1;
+            let (id, quantity): (PantryItemId, Quantity) = item?;
+            let stock: Quantity = give_back.query_row([id, quantity], |row| row.get(0))?;
+            given.push((id, stock - quantity, stock));
         }
-        Ok((returns, Touched::Changed(changed)))
+        // Not before all of it is back: a dish may have lacked more than one.
+        let mut back = Vec::new();
+        for (id, from, to) in &given {
+            availability::came_back(connection, *id, *from, *to, &mut back)?;
+        }
+        Ok((back, Touched::Changed(given.len())))
     })?;
-    if returns {
-        wakes.menu(transaction);
-    }
+    wakes.menu(transaction, back);
     Ok(())
-}
-
-fn turns(connection: &Connection, item: i64, less: i64, more: i64) -> rusqlite::Result<bool> {
-    connection.prepare_cached(TURNS)?.query_row([item, less, more], |row| row.get(0))
 }
 
 fn read_facts(db: &mut Db<'_>, request: &OrderRequest) -> Result<Facts, StoreError> {
@@ -94,7 +112,7 @@ fn read_facts(db: &mut Db<'_>, request: &OrderRequest) -> Result<Facts, StoreErr
 }
 
 /// Each dish once, however many lines name it. What is not on the menu is left out: the rule names it.
-fn facts(connection: &Connection, request: &OrderRequest) -> rusqlite::Result<(Facts, Touched)> {
+pub(super) fn facts(connection: &Connection, request: &OrderRequest) -> rusqlite::Result<(Facts, Touched)> {
     let mut ids: Vec<MenuItemId> = request.lines.iter().map(|line| line.menu_item_id).collect();
     ids.sort_unstable();
     ids.dedup();

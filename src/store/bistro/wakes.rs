@@ -1,6 +1,6 @@
 //! Whom a transaction wakes once it is committed.
 
-use super::super::cache::Invalidation;
+use super::super::cache::{Availability, Invalidation};
 use super::super::engine::Transaction;
 use super::Bistro;
 use super::bus::{Bus, Topic};
@@ -11,10 +11,21 @@ pub struct Wakes {
 }
 
 impl Wakes {
-    /// Something of the menu can or can't be had that could not or could before.
-    pub fn menu(&self, transaction: &mut Transaction<'_>) {
-        let invalidation = self.invalidation.clone();
-        transaction.after_commit(move || invalidation.bump());
+    /// These dishes can or can't be had that could not or could before.
+    pub fn menu(&self, transaction: &mut Transaction<'_>, changes: Vec<Availability>) {
+        if !changes.is_empty() {
+            let (invalidation, bus) = (self.invalidation.clone(), self.bus.clone());
+            transaction.after_commit(move || {
+                invalidation.changed(&changes);
+                bus.fire(Topic::Menu);
+            });
+        }
+    }
+
+    /// What is to be bought has changed.
+    pub fn purchases(&self, transaction: &mut Transaction<'_>) {
+        let bus = self.bus.clone();
+        transaction.after_commit(move || bus.fire(Topic::Purchases));
     }
 
     /// The kitchen's queue has changed.

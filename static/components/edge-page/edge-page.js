@@ -18,6 +18,7 @@ export class EdgePage {
     this.upstreams = find("upstream-list");
     this.events = find("upstream-events");
     this.cache = find("shared-cache");
+    this.sides = find("side-stations");
     this.configuration = find("configuration-panel");
     this.routes = find("site-routes");
     this.settings = find("settings-list");
@@ -43,7 +44,10 @@ export class EdgePage {
     if (before === null || standing(before) !== standing(stack)) this.#readEvents();
     // Somebody may have loaded another configuration elsewhere.
     if (before?.configuration_loads !== stack.configuration_loads) this.#readRoutes();
-    if (!document.hidden) this.#readCache();
+    if (!document.hidden) {
+      this.#readCache();
+      this.#readSides();
+    }
     // Somebody may have chosen another policy on another page.
     const known = this.#setting(POLICY);
     if (known !== undefined && known !== stack.policy) this.#readSettings();
@@ -66,6 +70,10 @@ export class EdgePage {
       const figures = await call("GET", "/api/cache");
       this.cache.show(figures, { origin: this.#stack.app_url, bytes_max: this.#setting(CACHE_BYTES) });
     });
+  }
+
+  #readSides() {
+    return this.#attempt(async () => this.sides.show(await call("GET", "/api/stack/sides")));
   }
 
   #readSettings() {

@@ -1,4 +1,4 @@
-// Beside the line: what each instance is up to, the cache, the kitchen queue.
+// Beside the line: what each instance is up to, the cache, the kitchen queue, the supplier.
 
 import { svg } from "../../lib/dom.js";
 import { sidesOf } from "../../logic/sides.js";
@@ -14,6 +14,7 @@ export function drawSides(layout, tracks, trip) {
   if (sides?.edgeCache) drawn.push(layout.wide ? edgeCacheAcross(layout, sides.edgeCache) : noteUpright(layout, "http", 37, "Shared cache", sides.edgeCache));
   if (sides?.cache) drawn.push(layout.wide ? cacheAcross(layout, sides.cache) : noteUpright(layout, "service", 56, "Cache (LRU)", sides.cache));
   if (sides?.queue) drawn.push(layout.wide ? queueAcross(layout, sides.queue) : noteUpright(layout, "service", 38, "Kitchen queue", sides.queue));
+  if (sides?.supplier) drawn.push(layout.wide ? supplierAcross(layout, sides.supplier) : noteUpright(layout, "service", sides.cache ? 74 : 56, "Supplier", sides.supplier));
   return drawn;
 }
 
@@ -88,6 +89,16 @@ function queueAcross({ stations, tracks }, queue) {
     track(`M${service.x + 8} ${top}l${QUEUE_DROP_PX} ${QUEUE_DROP_PX}H${x - 8}`, "branch later", { "data-layer": "service" }),
     square(x, top + QUEUE_DROP_PX, "service", true),
     labelled(x + 16, top + QUEUE_DROP_PX - 1, "Kitchen queue", queue.say));
+}
+
+/** The service asks it from where it stands; the words lie to the left, since the cache's lie to the right. */
+function supplierAcross({ stations, tracks }, supplier) {
+  const { x, y } = stations.service;
+  return svg("g", { class: "at", "data-from": supplier.from_us },
+    tracks[0] < y && track(`M${x} ${y - 15}V58`, "bridge"),
+    track(`M${x} ${y - 15}V58`, "branch asked", { "data-layer": "service" }),
+    square(x, 46, "service", supplier.hit),
+    labelled(x - 17, 42, "Supplier", supplier.say, "end"));
 }
 
 const noteUpright = ({ stations }, hop, below, title, side) =>

@@ -1,0 +1,79 @@
+//! The supplier, and those who buy from it: one an instance.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use super::StackError;
+use crate::client::{Client, ClientConfig, Resolver, Roots};
+use crate::observe::recorder::Recorder;
+use crate::service::supply::{Figures, Purchasing, Supply};
+use crate::settings::runtime::Settings;
+use crate::store::bistro::Bistro;
+use crate::supplier::{self, Supplier};
+
+/// Whom the supplier fails is drawn from it: the same settings fail the same calls after each start.
+const SEED: u64 = 0x0073_7570_706c_6965;
+
+pub fn start_supplier(settings: &Settings) -> Result<Supplier, StackError> {
+    let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| Supplier::start(listener, settings.clone(), SEED));
+    started.map_err(StackError::Supplier)
+}
+
+#[derive(Debug)]
+pub struct Supplies {
+    supplier: Supplier,
+    client: Client,
+    recorder: Recorder,
+    buyers: Vec<Buyer>,
+}
+
+#[derive(Debug)]
+struct Buyer {
+    instance: String,
+    supply: Supply,
+    purchasing: Purchasing,
+}
+
+impl Supplies {
+    /// The client finds the supplier by its name, as any client would.
+    pub fn new(supplier: Supplier, dns: SocketAddr, ca_pem: &[u8], recorder: Recorder) -> Result<Self, StackError> {
+        let client = Client::new(ClientConfig {
+            resolver: Resolver::at(dns),
+            roots: Roots::Pem(ca_pem.to_vec()),
+            probe_key: None,
+            ca_path: None,
+            detail: false,
+        })?;
+        Ok(Self { supplier, client, recorder, buyers: Vec::new() })
+    }
+
+    /// The buyer of an instance, at work from now on.
+    pub fn buyer(&mut self, instance: &str, bistro: &Bistro, settings: Settings, seed: u64) -> Supply {
+        let origin = format!("http://{}:{}", supplier::NAME, self.supplier.address().port());
+        let supply = Supply::new(bistro.clone(), self.client.clone(), &origin, settings, seed);
+        let purchasing = Purchasing::start(supply.clone(), self.recorder.clone());
+        self.buyers.push(Buyer { instance: instance.to_owned(), supply: supply.clone(), purchasing });
+        supply
+    }
+
+    /// The instance is dead, and its buyer with it.
+    pub fn dismiss(&mut self, instance: &str) {
+        self.buyers.retain(|buyer| buyer.instance != instance);
+    }
+
+    pub fn figures(&self) -> Vec<(String, Figures)> {
+        self.buyers.iter().map(|buyer| (buyer.instance.clone(), buyer.supply.figures())).collect()
+    }
+
+    pub fn deliveries(&self) -> u64 {
+        self.supplier.deliveries()
+    }
+
+    /// The buyers first: what they have asked for is still delivered.
+    pub async fn stop(self) {
+        for buyer in self.buyers {
+            buyer.purchasing.stop().await;
+        }
+        self.supplier.stop().await;
+    }
+}
