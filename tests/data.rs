@@ -1,6 +1,5 @@
 //! The data hop: real files, real threads, and what must be true after anything.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,27 +7,20 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use roundtrip::domain::menu::MenuItemId;
-use roundtrip::domain::money::Money;
 use roundtrip::domain::order::{LineRequest, OrderRequest};
 use roundtrip::domain::order_rule::Refusal;
-use roundtrip::domain::page::{Cut, OrderFilter, OrderListing, OrderSort, PAGE_MAX};
-use roundtrip::domain::permission::Role;
-use roundtrip::domain::session::{ABSOLUTE_MAX, IDLE_MAX, MINTED_MAX, Owner, PER_PERSON_MAX, PersonId};
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::ids::SpanId;
 use roundtrip::observe::span::{Context, Record, Span, Trace};
-use roundtrip::store::bistro::{Bistro, Idempotency, NewOrder, Options, PlaceError};
-use roundtrip::store::control::{ClaimError, Control, SETUP_TOKEN_LIFETIME};
+use roundtrip::store::bistro::{Bistro, NewOrder, Options, PlaceError};
 use roundtrip::store::engine::{self, OpenError, PageLimit};
 use roundtrip::store::hasher::{Cost, Hasher, HasherError};
-use roundtrip::store::{Cause, StoreError, WallClock, control};
+use roundtrip::store::{Cause, StoreError, WallClock};
 use time::OffsetDateTime;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Twenty portions of it are all there is.
-const TRUFFLE_RISOTTO: MenuItemId = 15;
 const HOUSE_SALAD: MenuItemId = 12;
 
 /// A data folder, with a clock that only moves when told.
@@ -53,26 +45,11 @@ impl House {
         WallClock::new(move || OffsetDateTime::UNIX_EPOCH + Duration::from_secs(seconds.load(Relaxed).unsigned_abs()))
     }
 
-    fn pass(&self, time: Duration) {
-        self.seconds.fetch_add(time.as_secs() as i64, Relaxed);
-    }
-
     fn open(&self) -> Result<Bistro, OpenError> {
         let engine = engine::Options { page_limit: self.page_limit.clone(), ..engine::Options::default() };
         Bistro::open(&self.path(), Options { engine, clock: self.clock() })
     }
-
-    fn control(&self) -> Result<Control, OpenError> {
-        let options = control::Options { clock: self.clock(), ..control::Options::default() };
-        Control::open(&self.folder.path().join("control.db"), options)
-    }
 }
-
-const ALL: OrderListing = OrderListing {
-    filter: OrderFilter { state: None, table: None, placed_from: None, placed_to: None },
-    sort: OrderSort::NewestFirst,
-    cut: Cut { limit: PAGE_MAX, after: None },
-};
 
 fn span(detail: bool) -> Span {
     let context = Context { detail, ..Context::new_root() };
@@ -82,11 +59,6 @@ fn span(detail: bool) -> Span {
 fn order(lines: &[(MenuItemId, u32)]) -> NewOrder {
     let lines = lines.iter().map(|&(menu_item_id, quantity)| LineRequest { menu_item_id, quantity }).collect();
     NewOrder { person: None, request: OrderRequest { table: 4, lines }, idempotency: None }
-}
-
-fn with_key(person: PersonId, lines: &[(MenuItemId, u32)], fingerprint: u8) -> NewOrder {
-    let idempotency = Idempotency { route: "orders", key: "a key".into(), fingerprint: [fingerprint; 32] };
-    NewOrder { person: Some(person), idempotency: Some(idempotency), ..order(lines) }
 }
 
 /// Texts of an attribute over all spans.
