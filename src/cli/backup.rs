@@ -1,5 +1,7 @@
 //! `roundtrip backup`: through the running server, or on the folder of one that is stopped.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -9,6 +11,9 @@ use super::remote::Remote;
 use super::{CliError, DataDirFlag, data};
 use crate::store::backup::{Backups, Listed, Reason, Restored};
 use crate::store::verify::Report;
+
+/// Every row may have to be copied, and looked at; millions of them on a slow disk.
+pub const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Debug, Subcommand)]
 pub enum BackupVerb {
@@ -77,7 +82,9 @@ impl Place {
 
     async fn ask(&self, what: &str, body: Value) -> Result<Value, CliError> {
         match self {
-            Place::Running(remote) => remote.post(&format!("/api/control/backups/{what}"), &body).await,
+            Place::Running(remote) => {
+                remote.post_within(PATIENCE, &format!("/api/control/backups/{what}"), &body).await
+            }
             Place::Stopped(_) => Err(CliError::new("no server runs on this folder")),
         }
     }

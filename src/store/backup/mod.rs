@@ -150,7 +150,7 @@ impl Backups {
                 Some(Listed { name, ..listed(&manifest, verdict) })
             })
             .collect();
-        found.sort_by(|a, b| b.created_at.cmp(&a.created_at));
+        found.sort_by_key(|backup| std::cmp::Reverse(backup.created_at));
         Ok(found)
     }
 
