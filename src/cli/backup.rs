@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::data_dir::DataDir;
 use super::remote::Remote;
 use super::{CliError, DataDirFlag, data};
+use crate::stack::backups::Made;
 use crate::store::backup::{Backups, Listed, Reason, Restored};
 use crate::store::verify::Report;
 
@@ -123,11 +124,14 @@ pub async fn backup(verb: BackupVerb) -> Result<(), CliError> {
 
 async fn create(flags: &Flags) -> Result<(), CliError> {
     let place = Place::find(&flags.folder)?;
-    let made: Listed = match place.backups() {
-        Some(backups) => backups.create(Reason::Manual, None).map_err(failed)?,
+    let made: Made = match place.backups() {
+        Some(backups) => {
+            let backup = backups.create(Reason::Manual, None).map_err(failed)?;
+            Made { backup, longest_commit_before_ms: None, longest_commit_ms: None }
+        }
         None => serde_json::from_value(place.ask("create", json!({})).await?).map_err(failed)?,
     };
-    say(flags.json, &made, || format!("{}  {}", made.name, size(made.bytes)))
+    say(flags.json, &made, || format!("{}  {}", made.backup.name, size(made.backup.bytes)))
 }
 
 async fn list(flags: &Flags) -> Result<(), CliError> {
