@@ -1,5 +1,7 @@
 //! `roundtrip backup`: through the running server, or on the folder of one that is stopped.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -7,8 +9,12 @@ use time::OffsetDateTime;
 use super::data_dir::DataDir;
 use super::remote::Remote;
 use super::{CliError, DataDirFlag, data};
+use crate::stack::backups::Made;
 use crate::store::backup::{Backups, Listed, Reason, Restored};
 use crate::store::verify::Report;
+
+/// Every row may have to be copied, and looked at; millions of them on a slow disk.
+pub const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Debug, Subcommand)]
 pub enum BackupVerb {
@@ -77,7 +83,9 @@ impl Place {
 
     async fn ask(&self, what: &str, body: Value) -> Result<Value, CliError> {
         match self {
-            Place::Running(remote) => remote.post(&format!("/api/control/backups/{what}"), &body).await,
+            Place::Running(remote) => {
+                remote.post_within(PATIENCE, &format!("/api/control/backups/{what}"), &body).await
+            }
             Place::Stopped(_) => Err(CliError::new("no server runs on this folder")),
         }
     }
@@ -116,11 +124,14 @@ pub async fn backup(verb: BackupVerb) -> Result<(), CliError> {
 
 async fn create(flags: &Flags) -> Result<(), CliError> {
     let place = Place::find(&flags.folder)?;
-    let made: Listed = match place.backups() {
-        Some(backups) => backups.create(Reason::Manual, None).map_err(failed)?,
+    let made: Made = match place.backups() {
+        Some(backups) => {
+            let backup = backups.create(Reason::Manual, None).map_err(failed)?;
+            Made { backup, longest_commit_before_ms: None, longest_commit_ms: None }
+        }
         None => serde_json::from_value(place.ask("create", json!({})).await?).map_err(failed)?,
     };
-    say(flags.json, &made, || format!("{}  {}", made.name, size(made.bytes)))
+    say(flags.json, &made, || format!("{}  {}", made.backup.name, size(made.backup.bytes)))
 }
 
 async fn list(flags: &Flags) -> Result<(), CliError> {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +14,9 @@ use super::{CliError, DataDirFlag};
 use crate::client::{Client, ClientConfig, Outgoing, Resolver, Roots};
 use crate::web::probe::ProbeKey;
 use crate::web::secret;
+
+/// An answer that takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The running server, as a command reaches it.
 pub struct Remote {
@@ -55,6 +59,16 @@ impl Remote {
 
     /// POSTs `body` to a control address. What the server refuses becomes the error's text.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CliError> {
+        self.post_within(PATIENCE, path, body).await
+    }
+
+    /// The same for what takes as long as there is data.
+    pub async fn post_within<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, CliError> {
         let body = serde_json::to_vec(body).map_err(|error| CliError::new(error.to_string()))?;
         let request = Outgoing {
             method: "POST".to_owned(),
@@ -64,6 +78,7 @@ impl Remote {
                 ("roundtrip-console".to_owned(), "1".to_owned()),
             ],
             body: body.into(),
+            timeout: patience,
             ..Outgoing::get(format!("{}{path}", self.run.control))
         };
         let answer = self.client.send(request).await.map_err(|failure| {

@@ -201,7 +201,7 @@ async fn run(ground: &Path, orders: u64, told: &dyn Fn(&str)) -> Result<Outcome,
 
 async fn back_up(data: &Path) -> Result<Made, CliError> {
     let remote = Remote::find(&DataDirFlag { data_dir: Some(data.to_owned()) })?;
-    remote.post("/api/control/backups/create", &json!({})).await
+    remote.post_within(super::backup::PATIENCE, "/api/control/backups/create", &json!({})).await
 }
 
 /// As a disk does that fails: the file is there and says nothing, its log is gone.
