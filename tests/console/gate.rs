@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 18] = [
+const GUARDED: [(&str, &str); 22] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -26,14 +26,22 @@ const GUARDED: [(&str, &str); 18] = [
     ("GET", "/api/data/slow"),
     ("POST", "/api/cache/purge"),
     ("PATCH", "/api/upstreams/i1"),
+    ("GET", "/api/backups"),
+    ("POST", "/api/backups"),
+    ("POST", "/api/backups/verify"),
+    ("POST", "/api/backups/restore"),
 ];
-const FOR_COMMANDS: [&str; 6] = [
+const FOR_COMMANDS: [&str; 10] = [
     "/api/control/setup-link",
     "/api/control/owner",
     "/api/control/sessions",
     "/api/control/journeys",
     "/api/control/configuration",
     "/api/control/settings",
+    "/api/control/backups/list",
+    "/api/control/backups/create",
+    "/api/control/backups/verify",
+    "/api/control/backups/restore",
 ];
 /// For those who are not signed in yet.
 const OPEN: [&str; 3] = ["/api/setup", "/api/setup/password", "/api/session"];

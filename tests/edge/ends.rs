@@ -264,8 +264,8 @@ async fn a_head_of_two_megabytes_is_a_502_and_its_connection_is_closed() {
     until(|| rig.balancer.view()[0].in_flight == 0).await;
 }
 
-#[tokio::test]
-async fn interim_answers_for_ever_are_no_answer() {
+/// A rig before an upstream that says nothing but 102, `pause` apart, and who hears when it is cut off.
+async fn interim_for_ever(pause: Option<Duration>, head: Duration) -> (Rig, Arc<Notify>) {
     let closed = Arc::new(Notify::new());
     let upstream = {
         let closed = Arc::clone(&closed);
@@ -273,20 +273,38 @@ async fn interim_answers_for_ever_are_no_answer() {
             let closed = Arc::clone(&closed);
             async move {
                 while stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await.is_ok() {
-                    tokio::task::yield_now().await;
+                    match pause {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => tokio::task::yield_now().await,
+                    }
                 }
                 closed.notify_one();
             }
         })
         .await
     };
-    let timeouts = Timeouts { head: Duration::from_millis(50), ..BalancerSettings::default().timeouts };
+    let timeouts = Timeouts { head, ..BalancerSettings::default().timeouts };
     let balancer = BalancerSettings { timeouts, ..BalancerSettings::default() };
     let settings = Settings::new(Snapshot { balancer, ..Snapshot::default() });
     let rig = Rig::with(&[upstream], Options { settings, ..Options::default() });
     soon(rig.balancer.ready()).await;
+    (rig, closed)
+}
+
+#[tokio::test]
+async fn interim_answers_for_ever_are_no_answer() {
+    let (rig, closed) = interim_for_ever(Some(Duration::from_millis(5)), Duration::from_millis(50)).await;
     let answer = rig.get("/", "").await;
     assert_eq!((status(&answer), problem(&answer).hop), (504, Some(Hop::Balancer)));
+    soon(closed.notified()).await;
+    until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_interim_answers_is_cut_off() {
+    let (rig, closed) = interim_for_ever(None, BalancerSettings::default().timeouts.head).await;
+    let answer = rig.get("/", "").await;
+    assert_eq!((status(&answer), problem(&answer).hop), (502, Some(Hop::Balancer)));
     soon(closed.notified()).await;
     until(|| rig.balancer.view()[0].in_flight == 0).await;
 }

@@ -22,11 +22,14 @@ use crate::domain::pantry::{
 };
 use crate::observe::span::Span;
 
-/// As much as fills it up, or as is `?3`: needed now. Nothing while a purchase of it is open, or when nobody sells it.
+/// As much as fills it up, or as is `?2`: needed now. Nothing while a purchase of it is open, or when nobody sells it.
+const MISSING: &str = "SELECT max(initial, ?2) - stock FROM pantry_item WHERE id = ?1 AND reorder_at IS NOT NULL \
+                       AND stock < max(initial, ?2) AND NOT EXISTS \
+                       (SELECT 1 FROM purchase WHERE pantry_item_id = ?1 AND state IN ('wanted', 'asking'))";
+/// One row of values: after an INSERT of many rows SQLite looks through the whole ledger for entries that wait for
+/// this purchase (sqlite.org/foreignkeys.html, section 4.2).
 const WANT: &str = "INSERT INTO purchase (key, pantry_item_id, quantity, state, wanted_at_ms, due_at_ms) \
-                    SELECT lower(hex(randomblob(16))), id, max(initial, ?3) - stock, 'wanted', ?2, ?2 \
-                    FROM pantry_item WHERE id = ?1 AND reorder_at IS NOT NULL AND stock < max(initial, ?3) AND NOT EXISTS \
-                    (SELECT 1 FROM purchase WHERE pantry_item_id = ?1 AND state IN ('wanted', 'asking'))";
+                    VALUES (lower(hex(randomblob(16))), ?1, ?2, 'wanted', ?3, ?3)";
 const DUE: &str = "SELECT id FROM purchase WHERE state = 'wanted' AND due_at_ms <= ?1 ORDER BY due_at_ms, id LIMIT 1";
 const LAPSED: &str =
     "SELECT id FROM purchase WHERE state = 'asking' AND lease_until_ms <= ?1 ORDER BY lease_until_ms LIMIT 1";
@@ -69,11 +72,10 @@ pub enum Express {
 /// Notes that more of `items` is to be bought, in the transaction of whoever calls, unless it is noted already.
 /// Whether anything was new.
 pub fn want(db: &mut Db<'_>, items: &[PantryItemId], now: OffsetDateTime) -> Result<bool, StoreError> {
-    let wanted = db.step("Note what to buy", &[WANT], |connection| {
-        let mut want = connection.prepare_cached(WANT)?;
+    let wanted = db.step("Note what to buy", &[MISSING, WANT], |connection| {
         let mut wanted = 0;
         for item in items {
-            wanted += want.execute(params![item, millis(now), 0])?;
+            wanted += want_one(connection, *item, 0, now)?;
         }
         Ok((wanted, Touched::Changed(wanted)))
     })?;
@@ -85,6 +87,20 @@ pub fn want(db: &mut Db<'_>, items: &[PantryItemId], now: OffsetDateTime) -> Res
     };
     let Ok(()) = db.rule("Accept now, deliver later", || Ok::<_, Infallible>(()), fact);
     Ok(wanted > 0)
+}
+
+/// How many purchases were noted: one or none.
+fn want_one(
+    connection: &Connection,
+    item: PantryItemId,
+    needed: Quantity,
+    now: OffsetDateTime,
+) -> rusqlite::Result<usize> {
+    let missing = connection.prepare_cached(MISSING)?.query_row([item, needed], |row| row.get::<_, Quantity>(0));
+    match missing.optional()? {
+        Some(quantity) => connection.prepare_cached(WANT)?.execute(params![item, quantity, millis(now)]),
+        None => Ok(0),
+    }
 }
 
 impl Bistro {
@@ -119,7 +135,7 @@ impl Bistro {
         let now = self.now();
         self.engine
             .write(span, "Claim an express purchase", move |transaction| {
-                transaction.db.step("Claim an express purchase", &[STOCK, OPEN, WANT, CLAIM], |connection| {
+                transaction.db.step("Claim an express purchase", &[STOCK, OPEN, MISSING, WANT, CLAIM], |connection| {
                     let express = express(connection, item, needed, now, lease)?;
                     let changed = usize::from(matches!(express, Express::Claimed(_)));
                     Ok((express, Touched::Changed(changed)))
@@ -280,7 +296,7 @@ fn express(
         Some((_, true)) => {}
         Some((_, false)) | None => return Ok(Express::NotSold),
     }
-    connection.prepare_cached(WANT)?.execute(params![item, millis(now), needed])?;
+    want_one(connection, item, needed, now)?;
     let mut open = connection.prepare_cached(OPEN)?;
     let (id, held) = open.query_row(params![item, millis(now)], |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
     if held { Ok(Express::Asked) } else { claim(connection, id, now + lease).map(Express::Claimed) }

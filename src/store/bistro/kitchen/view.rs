@@ -26,10 +26,14 @@ macro_rules! lane {
     };
 }
 
-const WAITING: &str =
-    lane!("state = 'waiting' ORDER BY priority DESC, due_at_ms, id", "priority DESC, due_at_ms, chosen.id");
-const COOKING: &str = lane!("state = 'cooking' ORDER BY lease_until_ms", "lease_until_ms, chosen.id");
-const DEAD: &str = lane!("state = 'dead' ORDER BY id DESC", "chosen.id DESC");
+// The second condition of each always holds: it has SQLite search the lane's index from one end, as far as the limit.
+const WAITING: &str = lane!(
+    "state = 'waiting' AND priority >= -1 ORDER BY priority DESC, due_at_ms, id",
+    "priority DESC, due_at_ms, chosen.id"
+);
+const COOKING: &str =
+    lane!("state = 'cooking' AND lease_until_ms > 0 ORDER BY lease_until_ms", "lease_until_ms, chosen.id");
+const DEAD: &str = lane!("state = 'dead' AND id > 0 ORDER BY id DESC", "chosen.id DESC");
 
 impl Bistro {
     /// The kitchen's queue.
