@@ -4,9 +4,14 @@ import { h, keyed } from "../lib/dom.js";
 import { clockTime, count, whole } from "../lib/format.js";
 import { price } from "./menu.js";
 
-const UNITS = { piece: "" };
+// What weighs a kilogram or more is said in kilograms, with two digits: two cooks compare shelves, not grams.
+const LARGE = { g: "kg", ml: "l" };
+const large = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-export const amount = (quantity, unit) => [whole(quantity), UNITS[unit] ?? unit].filter(Boolean).join("\u202f");
+export function amount(quantity, unit) {
+  if (unit === "piece") return whole(quantity);
+  return quantity < 1000 ? `${whole(quantity)}\u202f${unit}` : `${large.format(quantity / 1000)}\u202f${LARGE[unit]}`;
+}
 
 const isLow = ({ stock, reorder_at }) => reorder_at !== null && stock <= reorder_at;
 

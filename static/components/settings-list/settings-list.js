@@ -6,9 +6,6 @@ import { count, whole } from "../../lib/format.js";
 import { bullet } from "../waterfall/draw-rows.js";
 import { groupsOf, isChanged, matching } from "../../logic/settings.js";
 
-// On a phone the groups begin closed: there are too many settings to scroll past.
-const PHONE_PX = 760;
-
 export class SettingsList extends HTMLElement {
   #settings = [];
   #filter = h("input", { class: "in", id: "filter", type: "search", placeholder: "breaker, timeout, cache…", autocomplete: "off", oninput: () => this.#draw() });
@@ -53,9 +50,10 @@ export class SettingsList extends HTMLElement {
   }
 }
 
-const createGroup = ({ layer }) => {
+// There are too many settings to scroll past: a group begins closed unless something in it was changed.
+const createGroup = ({ layer, rows }) => {
   const { id, number, name } = layer;
-  return h("details", { class: "set-group", "data-layer": id, open: innerWidth > PHONE_PX },
+  return h("details", { class: "set-group", "data-layer": id, open: rows.some(isChanged) },
     h("summary", {},
       h("span", { class: "rail", "aria-hidden": "true" }, h("i"), h("span", {}, String(number))),
       h("h3", {}, bullet(layer), name), h("span", { class: "small muted tnum" })),
