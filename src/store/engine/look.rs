@@ -52,6 +52,8 @@ fn once<T>(
 ) -> rusqlite::Result<T> {
     let connection = open(path, immutable)?;
     let transaction = connection.unchecked_transaction()?;
+    // BEGIN reads nothing: the moment is that of the first read (sqlite.org/lang_transaction.html, section 2.1).
+    transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     let done = work(&transaction)?;
     transaction.rollback()?;
     Ok(done)
@@ -85,4 +87,25 @@ fn open(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_MAX)?;
     connection.execute_batch(PRAGMAS)?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_of_the_moment_that_it_begins_at() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("test.db");
+        let writer = Connection::open(&path)?;
+        writer.execute_batch(
+            "PRAGMA journal_mode = WAL; CREATE TABLE number (n INTEGER); INSERT INTO number VALUES (1)",
+        )?;
+        let seen = look(&path, |connection| {
+            writer.execute("INSERT INTO number VALUES (2)", [])?;
+            connection.query_row("SELECT count(*) FROM number", [], |row| row.get::<_, i64>(0))
+        })?;
+        assert_eq!(seen, 1);
+        Ok(())
+    }
 }
