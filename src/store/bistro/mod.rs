@@ -33,7 +33,7 @@ use super::engine::{self, Engine, Figures, Hold, Migration, OpenError, Schema, S
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 pub use audit::Audit;
-use bus::Bus;
+use bus::{Bus, Topic};
 pub use change::{Change, ChangeError};
 pub use day::CloseError;
 pub use keys::Idempotency;
@@ -154,6 +154,7 @@ impl Bistro {
         let swapped = self.engine.replace(swap).await;
         // Whatever was remembered may have never been.
         self.invalidation.bump();
+        Topic::ALL.into_iter().for_each(|topic| self.bus.fire(topic));
         swapped
     }
 
