@@ -90,13 +90,12 @@ impl Backups {
             for name in sources {
                 let (source, target) = (self.data.join(name), unfinished.join(name));
                 let hold = running.filter(|_| name == BISTRO_FILE).map(Bistro::hold_checkpoints);
-                copy::copy(&source, &target)?;
-                if hold.is_some()
-                    && let Err(error) = copy::drain_log(&source)
-                {
-                    log::warn!("backup: the log of {} is left to its writer: {error}", source.display());
+                let copied = copy::copy(&source, &target);
+                // Whatever came of the copy: the log has grown.
+                if let Some(hold) = hold {
+                    hold.drain_log(&source);
                 }
-                drop(hold);
+                copied?;
                 forget_sign_ins(&target, name)?;
                 if let Err(why) = verify::whole(&target) {
                     return Err(OpenError::Damaged(source, why).into());
