@@ -25,6 +25,7 @@ use roundtrip::store::verify::{Report, verify};
 use roundtrip::web::secret;
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 fn folder_with(orders: u64, seed: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -270,10 +271,22 @@ fn only_the_schedules_backups_are_deleted_by_their_age() {
     fs::create_dir(folder.path().join("backups/.unfinished-of-before")).expect("a folder");
     let newest = names(Reason::Hourly)[0].clone();
     let one = Retention { latest: 1, days: 1 };
-    assert_eq!(backups.expire(one).expect("an end"), 2);
+    assert_eq!(backups.expire(one, OffsetDateTime::now_utc(), None).expect("an end"), 2);
     assert_eq!(names(Reason::Hourly), [newest]);
     assert_eq!(names(Reason::Manual).len(), 1);
     assert_eq!(fs::read_dir(folder.path().join("backups")).expect("a folder").count(), 2);
+}
+
+#[test]
+fn a_backup_of_a_clock_that_was_ahead_stands_in_no_others_way() {
+    let folder = folder_with(5, 1);
+    let backups = Backups::of(folder.path());
+    let first = backups.create(Reason::Hourly, None).expect("a backup");
+    let ahead = backups.create(Reason::Hourly, None).expect("a backup");
+    let (one, now) = (Retention { latest: 1, days: 1 }, first.created_at);
+    assert_eq!(backups.expire(one, now, Some(&ahead.name)).expect("an end"), 0, "it was made just now");
+    assert_eq!(backups.expire(one, now, None).expect("an end"), 1);
+    assert_eq!(backups.list().expect("a list")[0].name, first.name);
 }
 
 #[test]

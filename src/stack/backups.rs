@@ -136,14 +136,21 @@ impl Backups {
             if commits == commits_then && commits.is_some() {
                 continue;
             }
-            match self.create(Reason::Hourly).await {
+            let made = match self.create(Reason::Hourly).await {
                 Ok(made) => {
                     commits_then = commits;
                     log::info!("backup: made {}", made.backup.name);
+                    Some(made.backup.name)
                 }
-                Err(error) => log::error!("backup: none was made: {error}"),
-            }
-            if let Err(error) = self.work(|folder| folder.expire(Retention::HOURLY)).await {
+                Err(error) => {
+                    log::error!("backup: none was made: {error}");
+                    None
+                }
+            };
+            let expire = move |folder: &backup::Backups| {
+                folder.expire(Retention::HOURLY, OffsetDateTime::now_utc(), made.as_deref())
+            };
+            if let Err(error) = self.work(expire).await {
                 log::error!("backup: old ones stay: {error}");
             }
         }

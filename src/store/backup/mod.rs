@@ -168,13 +168,14 @@ impl Backups {
         Ok(report)
     }
 
-    /// Deletes the hourly ones that are past their time, and what an earlier run left unfinished.
-    pub fn expire(&self, retention: Retention) -> Result<usize, BackupError> {
+    /// Deletes the hourly ones that are past their time at `now`, and what an earlier run left unfinished.
+    /// `made` is the one that was made just now: whatever the clock says, it stays.
+    pub fn expire(&self, retention: Retention, now: OffsetDateTime, made: Option<&str>) -> Result<usize, BackupError> {
         let hourly: Vec<Listed> = self.list()?.into_iter().filter(|backup| backup.reason == Reason::Hourly).collect();
         let times: Vec<OffsetDateTime> = hourly.iter().map(|backup| backup.created_at).collect();
         let mut gone = 0;
-        for (backup, kept) in hourly.iter().zip(retention.kept(&times)) {
-            if !kept {
+        for (backup, kept) in hourly.iter().zip(retention.kept(&times, now)) {
+            if !kept && made != Some(&*backup.name) {
                 // First out of the list, then away: a half deleted one is never found.
                 let leaving = self.folder.join(format!("{UNFINISHED}{}", backup.name));
                 fs::rename(self.folder.join(&backup.name), &leaving)
