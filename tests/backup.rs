@@ -227,6 +227,27 @@ fn a_restore_brings_back_that_moment_and_keeps_the_one_before_it() {
     assert_eq!(report(folder.path()), now);
 }
 
+#[tokio::test]
+async fn a_restore_of_what_was_there_before_a_restore_revives_no_session() {
+    let folder = folder_with(5, 1);
+    let control = Control::open(&folder.path().join("control.db"), control::Options::default()).expect("control.db");
+    let backups = Backups::of(folder.path());
+    let name = backups.create(Reason::Manual, None).expect("a backup").name;
+    let bistro = Bistro::open(&folder.path().join("bistro.db"), Options::default()).expect("it opens");
+    bistro.mint_session(roundtrip::domain::permission::Role::Waiter).await.expect("a session");
+    bistro.close().await.expect("an orderly close");
+    control.create_setup_token().await.expect("a token");
+    control.close().await.expect("an orderly close");
+
+    let safety = backups.restore(&name, true).expect("restored").safety.expect("a copy of what was there");
+    backups.restore(&safety, true).expect("restored");
+    let count = |file: &str, table: &str| {
+        let db = Connection::open(folder.path().join(file)).expect("the database");
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).expect("a count")
+    };
+    assert_eq!((count("bistro.db", "session"), count("control.db", "setup_token")), (0, 0));
+}
+
 #[test]
 fn a_destroyed_database_is_kept_as_it_is_and_replaced() {
     type Destroy = fn(&Path);

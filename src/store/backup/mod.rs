@@ -1,6 +1,7 @@
 //! Copies of a data folder's databases in `backups/`: made while they are written to, checked by putting
-//! them back into a temporary place, and restored in one move. Keys are never among them, nor are the
-//! sign-ins of staff and owner: a restore revives nobody's session.
+//! them back into a temporary place, and restored in one move. Keys are never among them. The sign-ins of
+//! staff and owner are left out of a copy, and of what a restore puts back: what was there before a restore
+//! is kept as the file that it was, but revives nobody's session either.
 
 mod files;
 mod manifest;

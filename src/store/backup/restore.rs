@@ -10,7 +10,7 @@ use super::super::engine::copy;
 use super::super::engine::look::beside;
 use super::super::verify::{self, Report};
 use super::super::{BISTRO_FILE, CONTROL_FILE};
-use super::{BackupError, Backups, Reason, discard, entry, files};
+use super::{BackupError, Backups, Reason, discard, entry, files, forget_sign_ins};
 
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,12 @@ impl Backups {
             && let Err(error) = bistro::migrate(&restaurant)
         {
             wrong.push(error.to_string());
+        }
+        if wrong.is_empty() {
+            // A safety backup is the file as it was, sign-ins and all.
+            let forgotten =
+                manifest.files.iter().map(|file| forget_sign_ins(&staged.folder.join(&file.name), &file.name));
+            wrong.extend(forgotten.filter_map(Result::err).map(|error| error.to_string()));
         }
         let has_restaurant = manifest.files.iter().any(|file| file.name == BISTRO_FILE);
         staged.report = match (wrong.is_empty(), has_restaurant) {
