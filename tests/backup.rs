@@ -409,6 +409,24 @@ async fn a_running_server_is_restored_without_a_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_whose_caller_leaves_is_carried_to_its_end_before_anything_else() {
+    let house = House::open().await;
+    let guest = house.visitor();
+    assert_eq!(guest.post("/api/v1/orders", &order_of(12, 1)).await.status, 201);
+    let backups = house.stack.backups();
+    let name = backups.create(Reason::Manual).await.expect("a backup").backup.name;
+    assert_eq!(guest.post("/api/v1/orders", &order_of(12, 1)).await.status, 201);
+    tokio::select! {
+        biased;
+        _ = house.stack.restore(name.clone()) => panic!("it takes longer than that"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(backups.verify(name).await.expect("a report").ok);
+    assert_eq!(house.stack.counts().await.expect("counts").expect("the restaurant").orders, 1);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_owner_and_commands_have_to_do_with_backups() {
     let house = House::open().await;
     let stranger = house.stranger();

@@ -96,31 +96,35 @@ impl Backups {
     }
 
     /// Puts the restaurant's data of a backup in the place of what is there; requests wait meanwhile, or
-    /// are told to come again.
-    pub(super) async fn restore(&self, name: String) -> Result<Restored, BackupsError> {
+    /// are told to come again. Once begun it is carried to its end, and then `after`, though nobody waits for it.
+    pub(super) async fn restore(
+        &self,
+        name: String,
+        after: impl FnOnce() + Send + 'static,
+    ) -> Result<Restored, BackupsError> {
         let bistro = self.bistro.clone().ok_or(BackupsError::NoRestaurant)?;
-        let _turn = self.turn.lock().await;
-        let folder = self.folder.clone();
-        let (staged, folder) = blocking(move || folder.sound(&name).map(|staged| (staged, folder))).await?;
-        let (told, done) = tokio::sync::oneshot::channel();
-        let swap = Box::new(move || {
-            let restored = folder.swap(&staged);
-            let outcome = restored.as_ref().map(drop).map_err(ToString::to_string);
-            // Who asked may have left.
-            let _ = told.send(restored);
-            outcome
+        let (turn, folder) = (Arc::clone(&self.turn).lock_owned().await, self.folder.clone());
+        let whole = tokio::spawn(async move {
+            let restored = restore(bistro, folder, name).await;
+            after();
+            drop(turn);
+            restored
         });
-        bistro.replace(swap).await.map_err(BackupsError::NotReplaced)?;
-        Ok(done.await.map_err(|error| BackupsError::CutOff(error.to_string()))??)
+        whole.await.map_err(|error| BackupsError::CutOff(error.to_string()))?
     }
 
+    /// The turn ends with the work, which nobody can end before its time.
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&backup::Backups) -> Result<T, BackupError> + Send + 'static,
     ) -> Result<T, BackupsError> {
-        let _turn = self.turn.lock().await;
-        let folder = self.folder.clone();
-        blocking(move || work(&folder)).await
+        let (turn, folder) = (Arc::clone(&self.turn).lock_owned().await, self.folder.clone());
+        blocking(move || {
+            let done = work(&folder);
+            drop(turn);
+            done
+        })
+        .await
     }
 
     /// Makes one whenever `every` has passed since the last of its kind and something was written, and
@@ -166,6 +170,19 @@ impl Backups {
     }
 }
 
+async fn restore(bistro: Bistro, folder: backup::Backups, name: String) -> Result<Restored, BackupsError> {
+    let (staged, folder) = blocking(move || folder.sound(&name).map(|staged| (staged, folder))).await?;
+    let (told, done) = tokio::sync::oneshot::channel();
+    let swap = Box::new(move || {
+        let restored = folder.swap(&staged);
+        let outcome = restored.as_ref().map(drop).map_err(ToString::to_string);
+        let _ = told.send(restored);
+        outcome
+    });
+    bistro.replace(swap).await.map_err(BackupsError::NotReplaced)?;
+    Ok(done.await.map_err(|error| BackupsError::CutOff(error.to_string()))??)
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, BackupsError> {
@@ -181,10 +198,12 @@ impl Stack {
     /// Restores the restaurant's data while everything else goes on; what was remembered of the data that
     /// was there is forgotten.
     pub async fn restore(&self, name: String) -> Result<Restored, BackupsError> {
-        let restored = self.backups.restore(name).await;
-        if let Some(cache) = self.cache() {
-            cache.clear();
-        }
-        restored
+        let cache = self.cache();
+        let forget = move || {
+            if let Some(cache) = cache {
+                cache.clear();
+            }
+        };
+        self.backups.restore(name, forget).await
     }
 }
