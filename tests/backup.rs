@@ -427,6 +427,24 @@ async fn a_restore_whose_caller_leaves_is_carried_to_its_end_before_anything_els
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_no_backup_and_leaves_none_half_made() {
+    let own = folder_with(2_000, 1);
+    let house = House::on(own.path(), 1).await;
+    let backups = house.stack.backups().clone();
+    let making = tokio::spawn(async move { backups.create(Reason::Manual).await });
+    tokio::task::yield_now().await;
+    house.stack.backups().cancel();
+    house.stop().await;
+    let left = fs::read_dir(own.path().join("backups")).into_iter().flatten().flatten();
+    let named =
+        left.inspect(|entry| assert!(!entry.file_name().to_string_lossy().starts_with('.'), "{entry:?}")).count();
+    match making.await.expect("an end") {
+        Ok(_) => assert_eq!(named, 1),
+        Err(error) => assert!(named == 0 && error.to_string().contains("given up"), "{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_owner_and_commands_have_to_do_with_backups() {
     let house = House::open().await;
     let stranger = house.stranger();

@@ -84,6 +84,17 @@ impl Backups {
         .await
     }
 
+    /// Gives up what is under way and whatever comes: the stack is about to stop.
+    pub fn cancel(&self) {
+        self.folder.cancel();
+    }
+
+    /// Returns once nothing is under way, nor will be.
+    pub(super) async fn stop(&self) {
+        self.cancel();
+        drop(self.turn.lock().await);
+    }
+
     /// The newest first.
     pub async fn list(&self) -> Result<Vec<Listed>, BackupsError> {
         // Reads alone, and what is under way is not in it yet: nobody has to wait.

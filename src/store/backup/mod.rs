@@ -10,6 +10,8 @@ mod restore;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,8 @@ pub enum BackupError {
     Unsound { name: String, why: String },
     #[error("the databases were not replaced: {0}")]
     NotReplaced(String),
+    #[error("it was given up, since the server stops")]
+    Cancelled,
     #[error("{0}: {1}")]
     Io(PathBuf, #[source] io::Error),
     #[error(transparent)]
@@ -71,11 +75,22 @@ pub struct Listed {
 pub struct Backups {
     data: PathBuf,
     folder: PathBuf,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Backups {
     pub fn of(data: &Path) -> Backups {
-        Backups { data: data.to_owned(), folder: data.join(FOLDER) }
+        Backups { data: data.to_owned(), folder: data.join(FOLDER), cancelled: Arc::default() }
+    }
+
+    /// What this value's clones make or look at is given up at its next step, now and for ever. A restore
+    /// that has begun to replace what is there goes on to its end.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Relaxed);
+    }
+
+    fn go_on(&self) -> Result<(), BackupError> {
+        if self.cancelled.load(Relaxed) { Err(BackupError::Cancelled) } else { Ok(()) }
     }
 
     /// Copies the databases as they are at this moment. `running` is the restaurant, where it runs in this
@@ -86,21 +101,25 @@ impl Backups {
         if sources.is_empty() {
             return Err(BackupError::Nothing(self.data.clone()));
         }
+        self.go_on()?;
         self.sweep();
         self.make(reason, |unfinished, manifest| {
             for name in sources {
                 let (source, target) = (self.data.join(name), unfinished.join(name));
                 let hold = running.filter(|_| name == BISTRO_FILE).map(Bistro::hold_checkpoints);
-                let copied = copy::copy(&source, &target);
+                let copied = copy::copy(&source, &target, &self.cancelled);
                 // Whatever came of the copy: the log has grown.
                 if let Some(hold) = hold {
                     hold.drain_log(&source);
                 }
+                // Before what it says of that itself.
+                self.go_on()?;
                 copied?;
                 forget_sign_ins(&target, name)?;
                 if let Err(why) = verify::whole(&target) {
                     return Err(OpenError::Damaged(source, why).into());
                 }
+                self.go_on()?;
                 manifest.files.push(entry(&target, name)?);
                 if name == BISTRO_FILE {
                     manifest.counts = look(&target, counts).ok();

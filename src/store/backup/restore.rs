@@ -42,11 +42,13 @@ impl Backups {
     /// Puts the backup's files back into a temporary place, compares them with the manifest, brings an
     /// older database up to date there, and looks at every row.
     pub fn stage(&self, name: &str) -> Result<Staged, BackupError> {
+        self.go_on()?;
         self.sweep();
         let (from, manifest) = self.find(name)?;
         let mut staged = Staged { name: name.to_owned(), folder: self.temporary()?, report: Report::default() };
         let mut wrong = Vec::new();
         for file in &manifest.files {
+            self.go_on()?;
             // The manifest names files of its own folder and no other.
             if ![BISTRO_FILE, CONTROL_FILE].contains(&file.name.as_str()) {
                 wrong.push(format!("{} is no database of ours", file.name));
@@ -71,6 +73,7 @@ impl Backups {
                 manifest.files.iter().map(|file| forget_sign_ins(&staged.folder.join(&file.name), &file.name));
             wrong.extend(forgotten.filter_map(Result::err).map(|error| error.to_string()));
         }
+        self.go_on()?;
         let has_restaurant = manifest.files.iter().any(|file| file.name == BISTRO_FILE);
         staged.report = match (wrong.is_empty(), has_restaurant) {
             (true, true) => verify::verify(&staged.folder).unwrap_or_else(|error| Report::broken(error.to_string())),
@@ -80,6 +83,7 @@ impl Backups {
             },
             (false, _) => Report::refused(wrong),
         };
+        self.go_on()?;
         Ok(staged)
     }
 

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -51,18 +52,21 @@ fn size(path: &Path) -> u64 {
     path.metadata().map_or(0, |file| file.len())
 }
 
-/// Copies the database at `source` to a new file at `target`, which only its owner can read. Blocks.
-pub fn copy(source: &Path, target: &Path) -> Result<(), OpenError> {
+/// Copies the database at `source` to a new file at `target`, which only its owner can read. Blocks; gives
+/// up at the next step once `cancelled` is set.
+pub fn copy(source: &Path, target: &Path, cancelled: &AtomicBool) -> Result<(), OpenError> {
     let io = |error| OpenError::Io(target.to_owned(), error);
     let sqlite = |error| OpenError::Sqlite(source.to_owned(), error);
     // Of its own, to sync what the other has written: nobody has locks on this file to lose.
     let file = connection::create(target).map_err(io)?;
+    let bound = LogBound::of(source, LOG_GROWS_MAX);
+    let go_on = || if cancelled.load(Relaxed) { Err(failed("given up: it was cancelled")) } else { bound.holds() };
     look(source, |from| {
         file.set_len(0).map_err(failed)?;
         let mut to = Connection::open_with_flags(target, connection::flags())?;
         // Until it is whole it is of no use, whatever happens to it.
         to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-        in_steps(from, &mut to, &file, &LogBound::of(source, LOG_GROWS_MAX))?;
+        in_steps(from, &mut to, &file, &go_on)?;
         // One file, and no log beside it.
         to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))
     })
@@ -70,7 +74,12 @@ pub fn copy(source: &Path, target: &Path) -> Result<(), OpenError> {
     file.sync_all().map_err(io)
 }
 
-fn in_steps(from: &Connection, to: &mut Connection, file: &File, bound: &LogBound) -> rusqlite::Result<()> {
+fn in_steps(
+    from: &Connection,
+    to: &mut Connection,
+    file: &File,
+    go_on: &dyn Fn() -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     let backup = Backup::new(from, to)?;
     let mut steps = 0;
     loop {
@@ -83,8 +92,8 @@ fn in_steps(from: &Connection, to: &mut Connection, file: &File, bound: &LogBoun
         steps += 1;
         if steps % SYNC_STEPS == 0 {
             file.sync_data().map_err(failed)?;
-            bound.holds()?;
         }
+        go_on()?;
     }
 }
 
