@@ -248,6 +248,20 @@ async fn a_restore_of_what_was_there_before_a_restore_revives_no_session() {
     assert_eq!((count("bistro.db", "session"), count("control.db", "setup_token")), (0, 0));
 }
 
+#[tokio::test]
+async fn what_was_never_placed_is_counted_as_an_order_nowhere() {
+    let folder = folder_with(5, 1);
+    let draft = "INSERT INTO orders (id, person_id, table_number, state, total_cents, created_at_ms, changed_at_ms) \
+                 SELECT 'draft', person_id, 1, 'draft', 0, 0, 0 FROM orders LIMIT 1";
+    database(folder.path()).execute(draft, []).expect("a draft");
+    let backups = Backups::of(folder.path());
+    let made = backups.create(Reason::Manual, None).expect("a backup");
+    let bistro = Bistro::open(&folder.path().join("bistro.db"), Options::default()).expect("it opens");
+    let counted = bistro.counts().await.expect("counts").orders;
+    bistro.close().await.expect("an orderly close");
+    assert_eq!((report(folder.path()).orders, made.orders, counted), (5, Some(5), 5));
+}
+
 #[test]
 fn a_destroyed_database_is_kept_as_it_is_and_replaced() {
     type Destroy = fn(&Path);

@@ -261,7 +261,7 @@ fn entry(path: &Path, name: &str) -> Result<FileEntry, BackupError> {
 fn counts(db: &Connection) -> rusqlite::Result<Counts> {
     let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
     Ok(Counts {
-        orders: number("SELECT count(*) FROM orders")?,
+        orders: number(verify::ORDERS)?,
         tickets: number("SELECT count(*) FROM ticket")?,
         ledger_entries: number("SELECT count(*) FROM entry")?,
         people: number("SELECT count(*) FROM person")?,

@@ -70,6 +70,7 @@ pub struct Options {
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
+    /// Those that were placed.
     pub orders: i64,
     /// Tickets that the kitchen has not taken yet.
     pub waiting: i64,
@@ -160,7 +161,9 @@ impl Bistro {
 
     /// For the start's greeting and the overview.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        const COUNTS: &str = "SELECT (SELECT coalesce(max(seq), 0) FROM orders), \
+        // Each order that was placed has one ticket, and none is ever deleted (the audit and `verify::ORDERS`
+        // count them one by one).
+        const COUNTS: &str = "SELECT (SELECT coalesce(max(id), 0) FROM ticket), \
                               (SELECT waiting FROM kitchen), (SELECT count(*) FROM menu_item)";
         self.engine.read(&unwatched("Count"), |db| {
             db.step("Count", &[COUNTS], |connection| {
