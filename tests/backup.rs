@@ -459,6 +459,28 @@ async fn a_stop_waits_for_no_backup_and_leaves_none_half_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_another_process_stands_in_the_way_of_may_be_asked_for_again() {
+    let house = House::open().await;
+    assert_eq!(house.visitor().post("/api/v1/orders", &order_of(12, 1)).await.status, 201);
+    let name = command(&house, "create", &json!({})).await.json()["name"].clone();
+    let reader = database(house.folder());
+    reader.execute_batch("BEGIN; SELECT count(*) FROM orders").expect("a read");
+    let refused = command(&house, "restore", &json!({ "name": name })).await;
+    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
+    refused.is_problem(503, "not-replaced", None);
+    drop(reader);
+    assert_eq!(command(&house, "restore", &json!({ "name": name })).await.status, 200);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_restaurant_there_is_nothing_to_restore() {
+    let house = House::before(&["127.0.0.1:9".parse().expect("an address")]).await;
+    command(&house, "restore", &json!({ "name": "any" })).await.is_problem(409, "no-restaurant", None);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_owner_and_commands_have_to_do_with_backups() {
     let house = House::open().await;
     let stranger = house.stranger();

@@ -32,18 +32,6 @@ pub enum BackupsError {
     CutOff(String),
 }
 
-impl BackupsError {
-    /// Whoever asked named something that is not there.
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, BackupsError::Backup(BackupError::Unknown(_)))
-    }
-
-    /// The backup is to blame, and nothing was touched.
-    pub fn is_unsound(&self) -> bool {
-        matches!(self, BackupsError::Backup(BackupError::Unsound { .. }))
-    }
-}
-
 /// A backup that was made just now, and what the writer noticed of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Made {
@@ -190,8 +178,12 @@ async fn restore(bistro: Bistro, folder: backup::Backups, name: String) -> Resul
         let _ = told.send(restored);
         outcome
     });
-    bistro.replace(swap).await.map_err(BackupsError::NotReplaced)?;
-    Ok(done.await.map_err(|error| BackupsError::CutOff(error.to_string()))??)
+    let swapped = bistro.replace(swap).await;
+    match done.await {
+        Ok(restored) => Ok(restored?),
+        // It never came to it.
+        Err(_) => Err(BackupsError::NotReplaced(swapped.err().unwrap_or_default())),
+    }
 }
 
 async fn blocking<T: Send + 'static>(
