@@ -25,6 +25,7 @@ use roundtrip::store::verify::{Report, verify};
 use roundtrip::web::secret;
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 fn folder_with(orders: u64, seed: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -226,6 +227,41 @@ fn a_restore_brings_back_that_moment_and_keeps_the_one_before_it() {
     assert_eq!(report(folder.path()), now);
 }
 
+#[tokio::test]
+async fn a_restore_of_what_was_there_before_a_restore_revives_no_session() {
+    let folder = folder_with(5, 1);
+    let control = Control::open(&folder.path().join("control.db"), control::Options::default()).expect("control.db");
+    let backups = Backups::of(folder.path());
+    let name = backups.create(Reason::Manual, None).expect("a backup").name;
+    let bistro = Bistro::open(&folder.path().join("bistro.db"), Options::default()).expect("it opens");
+    bistro.mint_session(roundtrip::domain::permission::Role::Waiter).await.expect("a session");
+    bistro.close().await.expect("an orderly close");
+    control.create_setup_token().await.expect("a token");
+    control.close().await.expect("an orderly close");
+
+    let safety = backups.restore(&name, true).expect("restored").safety.expect("a copy of what was there");
+    backups.restore(&safety, true).expect("restored");
+    let count = |file: &str, table: &str| {
+        let db = Connection::open(folder.path().join(file)).expect("the database");
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).expect("a count")
+    };
+    assert_eq!((count("bistro.db", "session"), count("control.db", "setup_token")), (0, 0));
+}
+
+#[tokio::test]
+async fn what_was_never_placed_is_counted_as_an_order_nowhere() {
+    let folder = folder_with(5, 1);
+    let draft = "INSERT INTO orders (id, person_id, table_number, state, total_cents, created_at_ms, changed_at_ms) \
+                 SELECT 'draft', person_id, 1, 'draft', 0, 0, 0 FROM orders LIMIT 1";
+    database(folder.path()).execute(draft, []).expect("a draft");
+    let backups = Backups::of(folder.path());
+    let made = backups.create(Reason::Manual, None).expect("a backup");
+    let bistro = Bistro::open(&folder.path().join("bistro.db"), Options::default()).expect("it opens");
+    let counted = bistro.counts().await.expect("counts").orders;
+    bistro.close().await.expect("an orderly close");
+    assert_eq!((report(folder.path()).orders, made.orders, counted), (5, Some(5), 5));
+}
+
 #[test]
 fn a_destroyed_database_is_kept_as_it_is_and_replaced() {
     type Destroy = fn(&Path);
@@ -270,10 +306,22 @@ fn only_the_schedules_backups_are_deleted_by_their_age() {
     fs::create_dir(folder.path().join("backups/.unfinished-of-before")).expect("a folder");
     let newest = names(Reason::Hourly)[0].clone();
     let one = Retention { latest: 1, days: 1 };
-    assert_eq!(backups.expire(one).expect("an end"), 2);
+    assert_eq!(backups.expire(one, OffsetDateTime::now_utc(), None).expect("an end"), 2);
     assert_eq!(names(Reason::Hourly), [newest]);
     assert_eq!(names(Reason::Manual).len(), 1);
     assert_eq!(fs::read_dir(folder.path().join("backups")).expect("a folder").count(), 2);
+}
+
+#[test]
+fn a_backup_of_a_clock_that_was_ahead_stands_in_no_others_way() {
+    let folder = folder_with(5, 1);
+    let backups = Backups::of(folder.path());
+    let first = backups.create(Reason::Hourly, None).expect("a backup");
+    let ahead = backups.create(Reason::Hourly, None).expect("a backup");
+    let (one, now) = (Retention { latest: 1, days: 1 }, first.created_at);
+    assert_eq!(backups.expire(one, now, Some(&ahead.name)).expect("an end"), 0, "it was made just now");
+    assert_eq!(backups.expire(one, now, None).expect("an end"), 1);
+    assert_eq!(backups.list().expect("a list")[0].name, first.name);
 }
 
 #[test]
@@ -371,6 +419,64 @@ async fn a_running_server_is_restored_without_a_stop() {
     assert_eq!(house.stack.counts().await.expect("counts").expect("the restaurant").orders, 2);
     let folder = house.folder().to_owned();
     assert_eq!(verify(&folder).expect("beside the running server").wrong, Vec::<String>::new());
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_whose_caller_leaves_is_carried_to_its_end_before_anything_else() {
+    let house = House::open().await;
+    let guest = house.visitor();
+    assert_eq!(guest.post("/api/v1/orders", &order_of(12, 1)).await.status, 201);
+    let backups = house.stack.backups();
+    let name = backups.create(Reason::Manual).await.expect("a backup").backup.name;
+    assert_eq!(guest.post("/api/v1/orders", &order_of(12, 1)).await.status, 201);
+    tokio::select! {
+        biased;
+        _ = house.stack.restore(name.clone()) => panic!("it takes longer than that"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(backups.verify(name).await.expect("a report").ok);
+    assert_eq!(house.stack.counts().await.expect("counts").expect("the restaurant").orders, 1);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_no_backup_and_leaves_none_half_made() {
+    let own = folder_with(2_000, 1);
+    let house = House::on(own.path(), 1).await;
+    let backups = house.stack.backups().clone();
+    let making = tokio::spawn(async move { backups.create(Reason::Manual).await });
+    tokio::task::yield_now().await;
+    house.stack.backups().cancel();
+    house.stop().await;
+    let left = fs::read_dir(own.path().join("backups")).into_iter().flatten().flatten();
+    let named =
+        left.inspect(|entry| assert!(!entry.file_name().to_string_lossy().starts_with('.'), "{entry:?}")).count();
+    match making.await.expect("an end") {
+        Ok(_) => assert_eq!(named, 1),
+        Err(error) => assert!(named == 0 && error.to_string().contains("given up"), "{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_another_process_stands_in_the_way_of_may_be_asked_for_again() {
+    let house = House::open().await;
+    assert_eq!(house.visitor().post("/api/v1/orders", &order_of(12, 1)).await.status, 201);
+    let name = command(&house, "create", &json!({})).await.json()["name"].clone();
+    let reader = database(house.folder());
+    reader.execute_batch("BEGIN; SELECT count(*) FROM orders").expect("a read");
+    let refused = command(&house, "restore", &json!({ "name": name })).await;
+    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
+    refused.is_problem(503, "not-replaced", None);
+    drop(reader);
+    assert_eq!(command(&house, "restore", &json!({ "name": name })).await.status, 200);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_restaurant_there_is_nothing_to_restore() {
+    let house = House::before(&["127.0.0.1:9".parse().expect("an address")]).await;
+    command(&house, "restore", &json!({ "name": "any" })).await.is_problem(409, "no-restaurant", None);
     house.stop().await;
 }
 

@@ -213,6 +213,8 @@ impl Server {
     async fn stop(self, folder: &DataDir) -> Result<(), CliError> {
         let Server { stack, console, door, control, upkeep, .. } = self;
         drop(upkeep);
+        // Before the console, which waits for whoever asked for one.
+        stack.backups().cancel();
         door.stop().await;
         console.stop().await;
         stack.stop(DRAIN).await.map_err(failed)?;

@@ -7,10 +7,14 @@ use super::caller::{Answer, Body, Call};
 use super::journeys::json_answer;
 use crate::domain::permission::Permission;
 use crate::stack::backups::BackupsError;
+use crate::store::backup::BackupError;
 use crate::web::problem::Problem;
 
 /// Longer than any name of a backup.
 const NAME_CHARS_MAX: usize = 80;
+
+/// Whoever reads the data meanwhile is done by then.
+const RETRY_AFTER_S: u64 = 5;
 
 pub async fn list(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
@@ -87,12 +91,25 @@ fn answer(done: Result<impl Serialize, BackupsError>) -> Answer {
         Err(error) => error,
     };
     let detail = format!("{error}.");
-    Err(if error.is_unknown() {
-        Problem::new(None, 404, "no-such-backup", "No such backup", detail)
-    } else if error.is_unsound() {
-        Problem::new(None, 422, "unsound-backup", "The backup is not sound", detail)
-    } else {
-        log::error!("backup: {error}");
-        Problem::new(None, 500, "backup-failed", "It did not succeed", detail)
+    Err(match error {
+        BackupsError::Backup(BackupError::Unknown(_)) => {
+            Problem::new(None, 404, "no-such-backup", "No such backup", detail)
+        }
+        BackupsError::Backup(BackupError::Unsound { .. }) => {
+            Problem::new(None, 422, "unsound-backup", "The backup is not sound", detail)
+        }
+        BackupsError::NoRestaurant | BackupsError::Backup(BackupError::Nothing(_)) => {
+            Problem::new(None, 409, "no-restaurant", "There is no data to do that with", detail)
+        }
+        BackupsError::NotReplaced(_) | BackupsError::Backup(BackupError::NotReplaced(_)) => {
+            Problem::new(None, 503, "not-replaced", "The data was not replaced", detail).retry_after(RETRY_AFTER_S)
+        }
+        BackupsError::Backup(BackupError::Cancelled) => {
+            Problem::new(None, 503, "stopping", "The server stops", detail).retry_after(RETRY_AFTER_S)
+        }
+        BackupsError::Backup(_) | BackupsError::CutOff(_) => {
+            log::error!("backup: {error}");
+            Problem::new(None, 500, "backup-failed", "It did not succeed", detail)
+        }
     })
 }

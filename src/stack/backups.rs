@@ -32,18 +32,6 @@ pub enum BackupsError {
     CutOff(String),
 }
 
-impl BackupsError {
-    /// Whoever asked named something that is not there.
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, BackupsError::Backup(BackupError::Unknown(_)))
-    }
-
-    /// The backup is to blame, and nothing was touched.
-    pub fn is_unsound(&self) -> bool {
-        matches!(self, BackupsError::Backup(BackupError::Unsound { .. }))
-    }
-}
-
 /// A backup that was made just now, and what the writer noticed of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Made {
@@ -84,6 +72,17 @@ impl Backups {
         .await
     }
 
+    /// Gives up what is under way and whatever comes: the stack is about to stop.
+    pub fn cancel(&self) {
+        self.folder.cancel();
+    }
+
+    /// Returns once nothing is under way, nor will be.
+    pub(super) async fn stop(&self) {
+        self.cancel();
+        drop(self.turn.lock().await);
+    }
+
     /// The newest first.
     pub async fn list(&self) -> Result<Vec<Listed>, BackupsError> {
         // Reads alone, and what is under way is not in it yet: nobody has to wait.
@@ -96,31 +95,35 @@ impl Backups {
     }
 
     /// Puts the restaurant's data of a backup in the place of what is there; requests wait meanwhile, or
-    /// are told to come again.
-    pub(super) async fn restore(&self, name: String) -> Result<Restored, BackupsError> {
+    /// are told to come again. Once begun it is carried to its end, and then `after`, though nobody waits for it.
+    pub(super) async fn restore(
+        &self,
+        name: String,
+        after: impl FnOnce() + Send + 'static,
+    ) -> Result<Restored, BackupsError> {
         let bistro = self.bistro.clone().ok_or(BackupsError::NoRestaurant)?;
-        let _turn = self.turn.lock().await;
-        let folder = self.folder.clone();
-        let (staged, folder) = blocking(move || folder.sound(&name).map(|staged| (staged, folder))).await?;
-        let (told, done) = tokio::sync::oneshot::channel();
-        let swap = Box::new(move || {
-            let restored = folder.swap(&staged);
-            let outcome = restored.as_ref().map(drop).map_err(ToString::to_string);
-            // Who asked may have left.
-            let _ = told.send(restored);
-            outcome
+        let (turn, folder) = (Arc::clone(&self.turn).lock_owned().await, self.folder.clone());
+        let whole = tokio::spawn(async move {
+            let restored = restore(bistro, folder, name).await;
+            after();
+            drop(turn);
+            restored
         });
-        bistro.replace(swap).await.map_err(BackupsError::NotReplaced)?;
-        Ok(done.await.map_err(|error| BackupsError::CutOff(error.to_string()))??)
+        whole.await.map_err(|error| BackupsError::CutOff(error.to_string()))?
     }
 
+    /// The turn ends with the work, which nobody can end before its time.
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&backup::Backups) -> Result<T, BackupError> + Send + 'static,
     ) -> Result<T, BackupsError> {
-        let _turn = self.turn.lock().await;
-        let folder = self.folder.clone();
-        blocking(move || work(&folder)).await
+        let (turn, folder) = (Arc::clone(&self.turn).lock_owned().await, self.folder.clone());
+        blocking(move || {
+            let done = work(&folder);
+            drop(turn);
+            done
+        })
+        .await
     }
 
     /// Makes one whenever `every` has passed since the last of its kind and something was written, and
@@ -136,14 +139,21 @@ impl Backups {
             if commits == commits_then && commits.is_some() {
                 continue;
             }
-            match self.create(Reason::Hourly).await {
+            let made = match self.create(Reason::Hourly).await {
                 Ok(made) => {
                     commits_then = commits;
                     log::info!("backup: made {}", made.backup.name);
+                    Some(made.backup.name)
                 }
-                Err(error) => log::error!("backup: none was made: {error}"),
-            }
-            if let Err(error) = self.work(|folder| folder.expire(Retention::HOURLY)).await {
+                Err(error) => {
+                    log::error!("backup: none was made: {error}");
+                    None
+                }
+            };
+            let expire = move |folder: &backup::Backups| {
+                folder.expire(Retention::HOURLY, OffsetDateTime::now_utc(), made.as_deref())
+            };
+            if let Err(error) = self.work(expire).await {
                 log::error!("backup: old ones stay: {error}");
             }
         }
@@ -156,6 +166,23 @@ impl Backups {
         let age = last.and_then(|last| Duration::try_from(OffsetDateTime::now_utc() - last).ok());
         let due = age.map_or(Duration::ZERO, |age| every.saturating_sub(age));
         due.max(FIRST_AFTER.min(every))
+    }
+}
+
+async fn restore(bistro: Bistro, folder: backup::Backups, name: String) -> Result<Restored, BackupsError> {
+    let (staged, folder) = blocking(move || folder.sound(&name).map(|staged| (staged, folder))).await?;
+    let (told, done) = tokio::sync::oneshot::channel();
+    let swap = Box::new(move || {
+        let restored = folder.swap(&staged);
+        let outcome = restored.as_ref().map(drop).map_err(ToString::to_string);
+        let _ = told.send(restored);
+        outcome
+    });
+    let swapped = bistro.replace(swap).await;
+    match done.await {
+        Ok(restored) => Ok(restored?),
+        // It never came to it.
+        Err(_) => Err(BackupsError::NotReplaced(swapped.err().unwrap_or_default())),
     }
 }
 
@@ -174,10 +201,12 @@ impl Stack {
     /// Restores the restaurant's data while everything else goes on; what was remembered of the data that
     /// was there is forgotten.
     pub async fn restore(&self, name: String) -> Result<Restored, BackupsError> {
-        let restored = self.backups.restore(name).await;
-        if let Some(cache) = self.cache() {
-            cache.clear();
-        }
-        restored
+        let cache = self.cache();
+        let forget = move || {
+            if let Some(cache) = cache {
+                cache.clear();
+            }
+        };
+        self.backups.restore(name, forget).await
     }
 }

@@ -395,6 +395,8 @@ impl Stack {
             }
             dns.stop().await;
         }
+        // Reads the database that is closed next.
+        self.backups.stop().await;
         match &self.bistro {
             Some(bistro) => bistro.close().await,
             None => Ok(()),

@@ -16,9 +16,10 @@ use crate::web::secret::hex;
 
 /// Complaints of SQLite that are listed; one is enough to know.
 const COMPLAINTS: &str = "PRAGMA integrity_check(10)";
-/// Drafts are no orders yet.
-const ORDERS: &str = "SELECT count(*) FROM orders WHERE placed_at_ms IS NOT NULL";
-const IDS: &str = "SELECT id FROM orders WHERE placed_at_ms IS NOT NULL ORDER BY +id";
+/// What counts as an order wherever orders are counted: drafts are none yet.
+pub(super) const ORDERS: &str = "SELECT count(*) FROM orders WHERE placed_at_ms IS NOT NULL";
+/// By the index of ids: a sorter would keep all of them in memory.
+const IDS: &str = "SELECT id FROM orders WHERE placed_at_ms IS NOT NULL ORDER BY id";
 
 const OK: &str = "ok";
 

@@ -78,6 +78,25 @@ async fn a_sync_that_fails_acknowledges_nobody_and_fences_until_the_disk_is_well
     Ok(())
 }
 
+#[tokio::test]
+async fn a_sync_that_fails_for_whoever_empties_the_log_beside_the_writer_fences_the_writer() -> Outcome {
+    for failure in [Failure::Full, Failure::Broken] {
+        let disk = Disk::new()?;
+        let mut till = disk.till("full")?;
+        let mut ids = vec![comes_back(&mut till)?];
+        assert_eq!(till.ask("drain")?, "fenced 0");
+        ids.push(comes_back(&mut till)?);
+        disk.fail(Operation::Sync, 1, failure, false)?;
+        assert_eq!(till.ask("drain")?, "fenced 1");
+        assert_eq!(disk.heal()?, 1);
+        ids.push(comes_back(&mut till)?);
+        till.kill()?;
+        disk.cut_power(Leaves::Nothing, &mut Chance::seeded(1))?;
+        assert_eq!(disk.lost(&ids).await?, 0);
+    }
+    Ok(())
+}
+
 /// Under load, so that checkpoints are among what fails.
 #[tokio::test]
 async fn a_disk_that_fails_anywhere_under_load_loses_no_acknowledged_order() -> Outcome {

@@ -3,7 +3,8 @@
 //!
 //! It is a test only so that it is a process that the others can start. It reads a command a line and answers
 //! with a line: `order` → `ok ID` or `refused CAUSE`; `menu` → `menu DISHES` or `refused CAUSE`; `audit` → the
-//! audit as JSON; `run GUESTS` → lines of `order`, without end; `close` → `closed`.
+//! audit as JSON; `drain`, what a backup does to the log → `fenced TIMES`; `run GUESTS` → lines of `order`, without
+//! end; `close` → `closed`.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -50,6 +51,14 @@ async fn till() -> Outcome {
                 say(&wrong.to_string())?;
             }
             ("run", guests) => run(&bistro, guests.parse()?).await?,
+            ("drain", _) => {
+                let (bistro, path) = (bistro.clone(), path.clone());
+                let fences = move || {
+                    bistro.hold_checkpoints().drain_log(Path::new(&path));
+                    bistro.figures().fences
+                };
+                say(&format!("fenced {}", tokio::task::spawn_blocking(fences).await?))?;
+            }
             ("close", _) => {
                 bistro.close().await?;
                 say("closed")?;

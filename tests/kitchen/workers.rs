@@ -9,6 +9,7 @@ use roundtrip::observe::span::{Record, Status};
 use roundtrip::service::Service;
 use roundtrip::service::kitchen::Workers;
 use roundtrip::settings::runtime::Settings;
+use roundtrip::store::backup::{Backups, Reason};
 use roundtrip::store::bistro::bus::Topic;
 use roundtrip::store::bistro::{Bistro, NewOrder, Options};
 use roundtrip::store::cache::MenuCache;
@@ -226,4 +227,22 @@ async fn a_hundred_orders_are_shared_by_three_instances_and_each_is_cooked_once(
     let sql = "SELECT count(*), count(DISTINCT order_seq) FROM order_event WHERE action = 'finish'";
     let finished: (i64, i64) = database.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("counts");
     assert_eq!(finished, (100, 100));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tickets_that_a_restore_brings_back_are_cooked_by_workers_that_had_nothing_to_do() {
+    let kitchen = Kitchen::open();
+    kitchen.set("cook_time", 1);
+    let order = kitchen.order().await;
+    let backups = Backups::of(kitchen.folder.path());
+    let name = backups.create(Reason::Manual, Some(&kitchen.bistro)).expect("a backup").name;
+    let workers = kitchen.instance("i1");
+    kitchen.until_all_is_done().await;
+
+    let staged = backups.sound(&name).expect("a sound backup");
+    let swap = Box::new(move || backups.swap(&staged).map(drop).map_err(|error| error.to_string()));
+    kitchen.bistro.replace(swap).await.expect("restored");
+    kitchen.until_all_is_done().await;
+    assert_eq!(kitchen.state_of(&order).await, OrderState::Ready);
+    workers.stop().await;
 }

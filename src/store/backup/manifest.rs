@@ -44,6 +44,7 @@ pub struct FileEntry {
 /// How much there was of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
+    /// Those that were placed.
     pub orders: i64,
     pub tickets: i64,
     pub ledger_entries: i64,

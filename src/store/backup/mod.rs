@@ -1,6 +1,7 @@
 //! Copies of a data folder's databases in `backups/`: made while they are written to, checked by putting
-//! them back into a temporary place, and restored in one move. Keys are never among them, nor are the
-//! sign-ins of staff and owner: a restore revives nobody's session.
+//! them back into a temporary place, and restored in one move. Keys are never among them. The sign-ins of
+//! staff and owner are left out of a copy, and of what a restore puts back: what was there before a restore
+//! is kept as the file that it was, but revives nobody's session either.
 
 mod files;
 mod manifest;
@@ -9,6 +10,8 @@ mod restore;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -44,6 +47,8 @@ pub enum BackupError {
     Unsound { name: String, why: String },
     #[error("the databases were not replaced: {0}")]
     NotReplaced(String),
+    #[error("it was given up, since the server stops")]
+    Cancelled,
     #[error("{0}: {1}")]
     Io(PathBuf, #[source] io::Error),
     #[error(transparent)]
@@ -70,11 +75,22 @@ pub struct Listed {
 pub struct Backups {
     data: PathBuf,
     folder: PathBuf,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Backups {
     pub fn of(data: &Path) -> Backups {
-        Backups { data: data.to_owned(), folder: data.join(FOLDER) }
+        Backups { data: data.to_owned(), folder: data.join(FOLDER), cancelled: Arc::default() }
+    }
+
+    /// What this value's clones make or look at is given up at its next step, now and for ever. A restore
+    /// that has begun to replace what is there goes on to its end.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Relaxed);
+    }
+
+    fn go_on(&self) -> Result<(), BackupError> {
+        if self.cancelled.load(Relaxed) { Err(BackupError::Cancelled) } else { Ok(()) }
     }
 
     /// Copies the databases as they are at this moment. `running` is the restaurant, where it runs in this
@@ -85,22 +101,25 @@ impl Backups {
         if sources.is_empty() {
             return Err(BackupError::Nothing(self.data.clone()));
         }
+        self.go_on()?;
         self.sweep();
         self.make(reason, |unfinished, manifest| {
             for name in sources {
                 let (source, target) = (self.data.join(name), unfinished.join(name));
                 let hold = running.filter(|_| name == BISTRO_FILE).map(Bistro::hold_checkpoints);
-                copy::copy(&source, &target)?;
-                if hold.is_some()
-                    && let Err(error) = copy::drain_log(&source)
-                {
-                    log::warn!("backup: the log of {} is left to its writer: {error}", source.display());
+                let copied = copy::copy(&source, &target, &self.cancelled);
+                // Whatever came of the copy: the log has grown.
+                if let Some(hold) = hold {
+                    hold.drain_log(&source);
                 }
-                drop(hold);
+                // Before what it says of that itself.
+                self.go_on()?;
+                copied?;
                 forget_sign_ins(&target, name)?;
                 if let Err(why) = verify::whole(&target) {
                     return Err(OpenError::Damaged(source, why).into());
                 }
+                self.go_on()?;
                 manifest.files.push(entry(&target, name)?);
                 if name == BISTRO_FILE {
                     manifest.counts = look(&target, counts).ok();
@@ -169,13 +188,14 @@ impl Backups {
         Ok(report)
     }
 
-    /// Deletes the hourly ones that are past their time, and what an earlier run left unfinished.
-    pub fn expire(&self, retention: Retention) -> Result<usize, BackupError> {
+    /// Deletes the hourly ones that are past their time at `now`, and what an earlier run left unfinished.
+    /// `made` is the one that was made just now: whatever the clock says, it stays.
+    pub fn expire(&self, retention: Retention, now: OffsetDateTime, made: Option<&str>) -> Result<usize, BackupError> {
         let hourly: Vec<Listed> = self.list()?.into_iter().filter(|backup| backup.reason == Reason::Hourly).collect();
         let times: Vec<OffsetDateTime> = hourly.iter().map(|backup| backup.created_at).collect();
         let mut gone = 0;
-        for (backup, kept) in hourly.iter().zip(retention.kept(&times)) {
-            if !kept {
+        for (backup, kept) in hourly.iter().zip(retention.kept(&times, now)) {
+            if !kept && made != Some(&*backup.name) {
                 // First out of the list, then away: a half deleted one is never found.
                 let leaving = self.folder.join(format!("{UNFINISHED}{}", backup.name));
                 fs::rename(self.folder.join(&backup.name), &leaving)
@@ -241,7 +261,7 @@ fn entry(path: &Path, name: &str) -> Result<FileEntry, BackupError> {
 fn counts(db: &Connection) -> rusqlite::Result<Counts> {
     let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
     Ok(Counts {
-        orders: number("SELECT count(*) FROM orders")?,
+        orders: number(verify::ORDERS)?,
         tickets: number("SELECT count(*) FROM ticket")?,
         ledger_entries: number("SELECT count(*) FROM entry")?,
         people: number("SELECT count(*) FROM person")?,

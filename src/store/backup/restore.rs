@@ -10,7 +10,7 @@ use super::super::engine::copy;
 use super::super::engine::look::beside;
 use super::super::verify::{self, Report};
 use super::super::{BISTRO_FILE, CONTROL_FILE};
-use super::{BackupError, Backups, Reason, discard, entry, files};
+use super::{BackupError, Backups, Reason, discard, entry, files, forget_sign_ins};
 
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +42,13 @@ impl Backups {
     /// Puts the backup's files back into a temporary place, compares them with the manifest, brings an
     /// older database up to date there, and looks at every row.
     pub fn stage(&self, name: &str) -> Result<Staged, BackupError> {
+        self.go_on()?;
         self.sweep();
         let (from, manifest) = self.find(name)?;
         let mut staged = Staged { name: name.to_owned(), folder: self.temporary()?, report: Report::default() };
         let mut wrong = Vec::new();
         for file in &manifest.files {
+            self.go_on()?;
             // The manifest names files of its own folder and no other.
             if ![BISTRO_FILE, CONTROL_FILE].contains(&file.name.as_str()) {
                 wrong.push(format!("{} is no database of ours", file.name));
@@ -65,6 +67,13 @@ impl Backups {
         {
             wrong.push(error.to_string());
         }
+        if wrong.is_empty() {
+            // A safety backup is the file as it was, sign-ins and all.
+            let forgotten =
+                manifest.files.iter().map(|file| forget_sign_ins(&staged.folder.join(&file.name), &file.name));
+            wrong.extend(forgotten.filter_map(Result::err).map(|error| error.to_string()));
+        }
+        self.go_on()?;
         let has_restaurant = manifest.files.iter().any(|file| file.name == BISTRO_FILE);
         staged.report = match (wrong.is_empty(), has_restaurant) {
             (true, true) => verify::verify(&staged.folder).unwrap_or_else(|error| Report::broken(error.to_string())),
@@ -74,6 +83,7 @@ impl Backups {
             },
             (false, _) => Report::refused(wrong),
         };
+        self.go_on()?;
         Ok(staged)
     }
 

@@ -16,11 +16,13 @@ pub enum Topic {
     Menu,
 }
 
-const TOPICS: usize = 3;
+impl Topic {
+    pub const ALL: [Topic; 3] = [Topic::Tickets, Topic::Purchases, Topic::Menu];
+}
 
 /// The bus of one stack. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
-pub struct Bus(Arc<[watch::Sender<u64>; TOPICS]>);
+pub struct Bus(Arc<[watch::Sender<u64>; Topic::ALL.len()]>);
 
 impl Default for Bus {
     fn default() -> Self {

@@ -33,7 +33,7 @@ use super::engine::{self, Engine, Figures, Hold, Migration, OpenError, Schema, S
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 pub use audit::Audit;
-use bus::Bus;
+use bus::{Bus, Topic};
 pub use change::{Change, ChangeError};
 pub use day::CloseError;
 pub use keys::Idempotency;
@@ -70,6 +70,7 @@ pub struct Options {
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
+    /// Those that were placed.
     pub orders: i64,
     /// Tickets that the kitchen has not taken yet.
     pub waiting: i64,
@@ -154,12 +155,15 @@ impl Bistro {
         let swapped = self.engine.replace(swap).await;
         // Whatever was remembered may have never been.
         self.invalidation.bump();
+        Topic::ALL.into_iter().for_each(|topic| self.bus.fire(topic));
         swapped
     }
 
     /// For the start's greeting and the overview.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        const COUNTS: &str = "SELECT (SELECT coalesce(max(seq), 0) FROM orders), \
+        // Each order that was placed has one ticket, and none is ever deleted (the audit and `verify::ORDERS`
+        // count them one by one).
+        const COUNTS: &str = "SELECT (SELECT coalesce(max(id), 0) FROM ticket), \
                               (SELECT waiting FROM kitchen), (SELECT count(*) FROM menu_item)";
         self.engine.read(&unwatched("Count"), |db| {
             db.step("Count", &[COUNTS], |connection| {

@@ -5,13 +5,14 @@
 //! being emptied; see [`Engine::hold_checkpoints`](super::Engine::hold_checkpoints).
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode};
 
-use super::look::look;
+use super::look::{beside, look};
 use super::{connection, options::OpenError};
 
 /// Pages that one step copies: 1 MiB.
@@ -23,18 +24,49 @@ const LEFT_TO_WRITER: i64 = 1_000;
 /// Passes over the log; each leaves what was written during the pass.
 const PASSES_MAX: usize = 8;
 
-/// Copies the database at `source` to a new file at `target`, which only its owner can read. Blocks.
-pub fn copy(source: &Path, target: &Path) -> Result<(), OpenError> {
+/// What the log may grow by before a copy is given up: a disk that fills up would stop the orders.
+const LOG_GROWS_MAX: u64 = 1 << 30;
+
+/// Watches the log that grows as long as a copy is made.
+struct LogBound {
+    log: PathBuf,
+    bytes_max: u64,
+}
+
+impl LogBound {
+    fn of(source: &Path, grows_max: u64) -> LogBound {
+        let log = beside(source, "-wal");
+        LogBound { bytes_max: size(&log).saturating_add(grows_max), log }
+    }
+
+    fn holds(&self) -> rusqlite::Result<()> {
+        if size(&self.log) <= self.bytes_max {
+            return Ok(());
+        }
+        let log = self.log.display();
+        Err(failed(format!("given up: {log} has grown beyond {} bytes; try again under less load", self.bytes_max)))
+    }
+}
+
+fn size(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len())
+}
+
+/// Copies the database at `source` to a new file at `target`, which only its owner can read. Blocks; gives
+/// up at the next step once `cancelled` is set.
+pub fn copy(source: &Path, target: &Path, cancelled: &AtomicBool) -> Result<(), OpenError> {
     let io = |error| OpenError::Io(target.to_owned(), error);
     let sqlite = |error| OpenError::Sqlite(source.to_owned(), error);
     // Of its own, to sync what the other has written: nobody has locks on this file to lose.
     let file = connection::create(target).map_err(io)?;
+    let bound = LogBound::of(source, LOG_GROWS_MAX);
+    let go_on = || if cancelled.load(Relaxed) { Err(failed("given up: it was cancelled")) } else { bound.holds() };
     look(source, |from| {
         file.set_len(0).map_err(failed)?;
         let mut to = Connection::open_with_flags(target, connection::flags())?;
         // Until it is whole it is of no use, whatever happens to it.
         to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-        in_steps(from, &mut to, &file)?;
+        in_steps(from, &mut to, &file, &go_on)?;
         // One file, and no log beside it.
         to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))
     })
@@ -42,7 +74,12 @@ pub fn copy(source: &Path, target: &Path) -> Result<(), OpenError> {
     file.sync_all().map_err(io)
 }
 
-fn in_steps(from: &Connection, to: &mut Connection, file: &File) -> rusqlite::Result<()> {
+fn in_steps(
+    from: &Connection,
+    to: &mut Connection,
+    file: &File,
+    go_on: &dyn Fn() -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     let backup = Backup::new(from, to)?;
     let mut steps = 0;
     loop {
@@ -56,6 +93,7 @@ fn in_steps(from: &Connection, to: &mut Connection, file: &File) -> rusqlite::Re
         if steps % SYNC_STEPS == 0 {
             file.sync_data().map_err(failed)?;
         }
+        go_on()?;
     }
 }
 
@@ -67,7 +105,7 @@ fn failed(error: impl std::fmt::Display) -> rusqlite::Error {
 /// Moves a log that has grown into the file, while others read and write: the PASSIVE mode waits for
 /// nobody and nobody waits for it (sqlite.org/c3ref/wal_checkpoint_v2.html). What is left at the end is
 /// little enough for the writer.
-pub fn drain_log(path: &Path) -> rusqlite::Result<()> {
+pub(super) fn drain_log(path: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open_with_flags(path, connection::flags())?;
     connection.busy_timeout(Duration::from_secs(1))?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA checkpoint_fullfsync = ON;")?;
@@ -97,5 +135,24 @@ pub fn settle(path: &Path) -> Result<(), String> {
         Ok(0) => Ok(()),
         Ok(_) => Err("another process reads it".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_given_up_once_the_log_has_grown_too_long() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("test.db");
+        let writer = Connection::open(&path)?;
+        writer.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE many (text TEXT)")?;
+        let bound = LogBound::of(&path, 100_000);
+        bound.holds()?;
+        writer.execute("INSERT INTO many VALUES (zeroblob(200000))", [])?;
+        let given_up = bound.holds().err().map(|error| error.to_string());
+        assert!(given_up.is_some_and(|why| why.contains("test.db-wal has grown")));
+        Ok(())
     }
 }

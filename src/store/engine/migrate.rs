@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -91,7 +92,7 @@ fn back_up(path: &Path, version: i64) -> Result<PathBuf, OpenError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".v{version}.backup"));
     let target = path.with_file_name(name);
-    copy::copy(path, &target)?;
+    copy::copy(path, &target, &AtomicBool::new(false))?;
     let checked = look(&target, |copied| Ok(connection::report(copied, "PRAGMA integrity_check(5)")));
     let damaged = |why| OpenError::Damaged(target.clone(), why);
     checked.map_err(|error| OpenError::Sqlite(target.clone(), error))?.map_err(damaged)?;

@@ -81,11 +81,29 @@ struct Inner {
 
 /// As long as it lives, the writer does not empty its log.
 #[derive(Debug)]
-pub struct Hold(Arc<AtomicU32>);
+pub struct Hold {
+    holds: Arc<AtomicU32>,
+    inbox: mpsc::Sender<Message>,
+}
+
+impl Hold {
+    /// Empties the log that has grown meanwhile, at `path`, beside the writer. Where the disk fails at that,
+    /// the writer is fenced before it may touch the log again: a sync that failed is tried again by nobody.
+    /// Blocks.
+    pub fn drain_log(&self, path: &Path) {
+        let Err(error) = copy::drain_log(path) else { return };
+        log::warn!("store: the log of {} is left to its writer: {error}", path.display());
+        let (reply, fenced) = oneshot::channel();
+        // Errors mean that the writer is gone.
+        if writer::Lost::of(error).fence && self.inbox.blocking_send(Message::Fence(reply)).is_ok() {
+            let _ = fenced.blocking_recv();
+        }
+    }
+}
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.holds.fetch_sub(1, Relaxed);
     }
 }
 
@@ -205,10 +223,10 @@ impl Engine {
     }
 
     /// Has the writer leave its log alone: whoever makes a copy lets the log grow, and is to empty it
-    /// ([`copy::drain_log`]) rather than have the next commit pay for it.
+    /// ([`Hold::drain_log`]) rather than have the next commit pay for it.
     pub fn hold_checkpoints(&self) -> Hold {
         self.0.holds.fetch_add(1, Relaxed);
-        Hold(Arc::clone(&self.0.holds))
+        Hold { holds: Arc::clone(&self.0.holds), inbox: self.0.inbox.clone() }
     }
 
     /// Closes the file, has `swap` put another in its place, and opens that. Requests wait or are told to

@@ -36,6 +36,8 @@ pub enum Message {
     Close(oneshot::Sender<Result<(), StoreError>>),
     /// Finish what came before, then close the file, swap it and open it again.
     Replace(Swap, oneshot::Sender<Result<(), String>>),
+    /// Somebody else's connection to the file failed: finish what came before, then open it anew.
+    Fence(oneshot::Sender<()>),
 }
 
 /// Puts another file in the place of one that nobody has open.
@@ -45,6 +47,7 @@ pub type Swap = Box<dyn FnOnce() -> Result<(), String> + Send>;
 enum End {
     Close(oneshot::Sender<Result<(), StoreError>>),
     Replace(Swap, oneshot::Sender<Result<(), String>>),
+    Fence(oneshot::Sender<()>),
 }
 
 /// What the writer has done since the start.
@@ -84,15 +87,15 @@ impl Counters {
 }
 
 /// Why a batch came to nothing.
-struct Lost {
+pub struct Lost {
     cause: Cause,
     /// Whether the file is to be opened anew before anything else is done with it.
-    fence: bool,
+    pub fence: bool,
 }
 
 impl Lost {
     /// A statement of the batch itself failed: full and busy pass, the rest is the file's fault.
-    fn of(error: rusqlite::Error) -> Self {
+    pub fn of(error: rusqlite::Error) -> Self {
         match StoreError::from(error) {
             StoreError::Unavailable { cause: cause @ (Cause::Busy | Cause::Full), .. } => Self { cause, fence: false },
             _ => Self { cause: Cause::Broken, fence: true },
@@ -155,17 +158,27 @@ impl Writer {
                 self.shorten_log();
             }
             let mut end = end.or_else(|| self.recover());
-            while let Some(End::Replace(swap, reply)) = end {
-                let swapped = self.replace(swap);
-                end = self.recover();
-                // Who asked may have left.
-                let _ = reply.send(swapped);
-            }
-            if let Some(End::Close(reply)) = end {
-                self.inbox.close();
-                let closed = self.shut();
-                let _ = reply.send(closed);
-                return;
+            while let Some(ending) = end {
+                end = match ending {
+                    End::Replace(swap, reply) => {
+                        let swapped = self.replace(swap);
+                        let next = self.recover();
+                        // Who asked may have left.
+                        let _ = reply.send(swapped);
+                        next
+                    }
+                    End::Fence(reply) => {
+                        self.fence();
+                        let _ = reply.send(());
+                        self.recover()
+                    }
+                    End::Close(reply) => {
+                        self.inbox.close();
+                        let closed = self.shut();
+                        let _ = reply.send(closed);
+                        return;
+                    }
+                };
             }
         }
         if let Err(error) = self.shut() {
@@ -182,6 +195,7 @@ impl Writer {
                 Message::Job(job) => batch.push(job),
                 Message::Close(reply) => return (batch, Some(End::Close(reply))),
                 Message::Replace(swap, reply) => return (batch, Some(End::Replace(swap, reply))),
+                Message::Fence(reply) => return (batch, Some(End::Fence(reply))),
             }
             next = if batch.len() < BATCH_MAX { self.inbox.try_recv().ok() } else { None };
         }
@@ -296,6 +310,8 @@ impl Writer {
                     Ok(Message::Job(job)) => job.fail(StoreError::unavailable(Cause::Broken)),
                     Ok(Message::Close(reply)) => return Some(End::Close(reply)),
                     Ok(Message::Replace(swap, reply)) => return Some(End::Replace(swap, reply)),
+                    // It is.
+                    Ok(Message::Fence(reply)) => drop(reply.send(())),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return None,
                 }
@@ -313,6 +329,7 @@ impl Writer {
                 Message::Job(job) => job.fail(StoreError::unavailable(Cause::Closed)),
                 Message::Close(reply) => drop(reply.send(Ok(()))),
                 Message::Replace(_, reply) => drop(reply.send(Err("the store is being closed".to_owned()))),
+                Message::Fence(reply) => drop(reply.send(())),
             }
         }
         // Readers first: the log can't be emptied while one of them stands in it.

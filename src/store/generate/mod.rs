@@ -8,6 +8,7 @@ mod draw;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use rusqlite::{Connection, Statement, params};
 
@@ -87,7 +88,7 @@ pub fn generate(
     let copied = workshop.0.join(BISTRO_FILE);
     if target.exists() {
         settle(&target).map_err(|why| GenerateError::Unusable(target.clone(), why))?;
-        copy(&target, &copied)?;
+        copy(&target, &copied, &AtomicBool::new(false))?;
     }
     bistro::migrate(&copied)?;
     let generated = add(&copied, orders, seed, progress)?;
