@@ -140,6 +140,23 @@ async fn a_worker_that_is_silent_loses_its_ticket_when_its_lease_runs_out_and_wh
     kitchen.is_consistent().await;
 }
 
+/// After a restore ids and lease numbers begin again where the backup was; the order's id does not.
+#[tokio::test]
+async fn a_claim_of_another_order_changes_nothing_though_ticket_and_lease_are_the_same() {
+    let kitchen = Kitchen::open();
+    let (order, other) = (kitchen.order().await, kitchen.order().await);
+    let claim = kitchen.claimed("i1/1").await;
+    assert_eq!(claim.order, order.id);
+    let (stale, lost) = (Claim { order: other.id, ..claim.clone() }, Err(LeaseError::Lost));
+    assert_eq!(kitchen.bistro.extend(&span(), &stale, LEASE).await, lost);
+    assert_eq!(kitchen.bistro.give_up(&span(), &stale, "burnt", None).await, lost);
+    assert_eq!(kitchen.bistro.give_up(&span(), &stale, "burnt", Some(LEASE)).await, lost);
+    assert_eq!(kitchen.bistro.hand_back(&span(), &stale).await, lost);
+    assert_eq!(kitchen.bistro.finish(&span(), &stale).await, lost);
+    assert_eq!((kitchen.state_of(&order).await, kitchen.lengths().await), (OrderState::Cooking, [1, 1, 0]));
+    kitchen.bistro.finish(&span(), &claim).await.expect("it is its own");
+}
+
 #[tokio::test]
 async fn a_heartbeat_keeps_the_lease() {
     let kitchen = Kitchen::open();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use roundtrip::domain::ledger::Account;
 use roundtrip::domain::money::Money;
 use roundtrip::domain::page::Cut;
-use roundtrip::domain::pantry::Delivered;
+use roundtrip::domain::pantry::{Delivered, PurchaseClaim};
 use serde_json::json;
 
 use crate::world::{JUICE, ORANGES, RICE, TRUFFLE, World, span};
@@ -120,6 +120,11 @@ async fn a_purchase_whose_holder_died_is_taken_over_once_its_lease_is_over_and_t
     assert_eq!(world.bistro.deliver_purchase(&nobody, &dead, delivered()).await, Ok(false));
     assert_eq!(world.bistro.put_back_purchase(&nobody, &dead, "late".into(), wait).await, Ok(false));
     assert_eq!(world.bistro.refuse_purchase(&nobody, &dead, "late".into(), true).await, Ok(false));
+    // After a restore ids and lease numbers begin again where the backup was; the key does not.
+    let stale = PurchaseClaim { key: "of-before-a-restore".to_owned(), ..heir.clone() };
+    assert_eq!(world.bistro.deliver_purchase(&nobody, &stale, delivered()).await, Ok(false));
+    assert_eq!(world.bistro.put_back_purchase(&nobody, &stale, "late".into(), wait).await, Ok(false));
+    assert_eq!(world.bistro.refuse_purchase(&nobody, &stale, "late".into(), true).await, Ok(false));
     assert_eq!(world.item(ORANGES).await.stock, 297);
     assert_eq!(world.bistro.deliver_purchase(&nobody, &heir, delivered()).await, Ok(true));
     assert_eq!(world.bistro.deliver_purchase(&nobody, &heir, delivered()).await, Ok(false), "once");

@@ -27,7 +27,7 @@ const REASON_CHARS_MAX: usize = 200;
 
 const PAUSED: &str = "SELECT paused FROM kitchen WHERE only_row = 1";
 /// Bounded: the next claim takes the others.
-const EXPIRED: &str = "SELECT id, lease, attempts, worker FROM ticket \
+const EXPIRED: &str = "SELECT id, lease, attempts, worker, (SELECT id FROM orders WHERE seq = order_seq) FROM ticket \
                        WHERE state = 'cooking' AND lease_until_ms <= ?1 ORDER BY lease_until_ms LIMIT 32";
 /// The first due of one priority: so that those which back off are never walked over.
 const BEST: &str = "SELECT id, order_seq FROM ticket WHERE state = 'waiting' AND priority = ?1 AND due_at_ms <= ?2 \
@@ -39,16 +39,23 @@ const EARLIEST_EXPIRY: &str = "SELECT lease_until_ms FROM ticket WHERE state = '
 const TAKE: &str = "UPDATE ticket SET state = 'cooking', worker = ?2, lease = lease + 1, lease_until_ms = ?3, \
                     attempts = attempts + 1 WHERE id = ?1 \
                     RETURNING lease, attempts, (SELECT id FROM orders WHERE seq = order_seq)";
-const EXTEND: &str = "UPDATE ticket SET lease_until_ms = ?3 WHERE id = ?1 AND lease = ?2 AND state = 'cooking'";
-const DONE: &str = "UPDATE ticket SET state = 'done', worker = NULL, lease_until_ms = NULL, last_error = NULL, \
-                    ended_at_ms = ?3 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
-const FAIL: &str = "UPDATE ticket SET state = 'waiting', worker = NULL, lease_until_ms = NULL, last_error = ?3, \
-                    due_at_ms = ?4 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
-const DIE: &str = "UPDATE ticket SET state = 'dead', worker = NULL, lease_until_ms = NULL, last_error = ?3, \
-                   ended_at_ms = ?4 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
-const HAND_BACK: &str = "UPDATE ticket SET state = 'waiting', worker = NULL, lease_until_ms = NULL, \
-                         attempts = attempts - 1 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' \
-                         RETURNING order_seq";
+/// Held by whoever reports. The order's id too: after a restore tickets and leases are numbered again from the
+/// backup's on, and a claim of before must not fit another order's ticket.
+macro_rules! held {
+    ($set:literal) => {
+        concat!(
+            "UPDATE ticket SET ",
+            $set,
+            " WHERE id = ?1 AND lease = ?2 AND state = 'cooking' ",
+            "AND order_seq = (SELECT seq FROM orders WHERE orders.id = ?3) RETURNING order_seq"
+        )
+    };
+}
+const EXTEND: &str = held!("lease_until_ms = ?4");
+const DONE: &str = held!("state = 'done', worker = NULL, lease_until_ms = NULL, last_error = NULL, ended_at_ms = ?4");
+const FAIL: &str = held!("state = 'waiting', worker = NULL, lease_until_ms = NULL, last_error = ?4, due_at_ms = ?5");
+const DIE: &str = held!("state = 'dead', worker = NULL, lease_until_ms = NULL, last_error = ?4, ended_at_ms = ?5");
+const HAND_BACK: &str = held!("state = 'waiting', worker = NULL, lease_until_ms = NULL, attempts = attempts - 1");
 const STATE: &str = "SELECT state FROM ticket WHERE id = ?1";
 const REQUEUE: &str = "UPDATE ticket SET state = 'waiting', attempts = 0, priority = ?2, due_at_ms = ?3, \
                        last_error = NULL, ended_at_ms = NULL WHERE id = ?1";
@@ -161,12 +168,13 @@ impl Bistro {
 
     /// The heartbeat: the lease holds for `lease` from now.
     pub async fn extend(&self, span: &Span, claim: &Claim, lease: Duration) -> Result<(), LeaseError> {
-        let (id, number, until) = (claim.ticket, claim.lease, millis(self.clock.now() + lease));
+        let (claim, until) = (claim.clone(), millis(self.clock.now() + lease));
         self.engine
             .write(span, "Extend the lease", move |transaction| {
                 let kept = transaction.db.step("Extend the lease", &[EXTEND], |connection| {
-                    let changed = connection.prepare_cached(EXTEND)?.execute(params![id, number, until])?;
-                    Ok((changed == 1, Touched::Changed(changed)))
+                    let row = params![claim.ticket, claim.lease, claim.order.as_str(), until];
+                    let kept = connection.prepare_cached(EXTEND)?.query_row(row, |_| Ok(())).optional()?.is_some();
+                    Ok((kept, Touched::Changed(usize::from(kept))))
                 })?;
                 if kept { Ok(()) } else { Err(LeaseError::Lost) }
             })
@@ -203,10 +211,10 @@ impl Bistro {
         claim: &Claim,
         outcome: Outcome,
     ) -> Result<(), LeaseError> {
-        let (id, lease, now, wakes) = (claim.ticket, claim.lease, self.clock.now(), self.wakes());
+        let (claim, now, wakes) = (claim.clone(), self.clock.now(), self.wakes());
         self.engine
             .write(span, name, move |transaction| {
-                end(transaction, id, lease, &outcome, now)?;
+                end(transaction, &claim, &outcome, now)?;
                 wakes.tickets(transaction);
                 Ok(())
             })
@@ -291,20 +299,25 @@ fn put_expired_back(
     let expired = transaction.db.step("Look for leases that ran out", &[EXPIRED], |connection| {
         let mut find = connection.prepare_cached(EXPIRED)?;
         let row = |row: &Row<'_>| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?, row.get::<_, String>(3)?))
+            let order = parsed(row, 4, OrderId::parse)?;
+            let claim = Claim { ticket: row.get(0)?, order, lease: row.get(1)?, attempt: row.get(2)? };
+            Ok((claim, row.get::<_, String>(3)?))
         };
         let found: Vec<_> = find.query_map([millis(now)], row)?.collect::<rusqlite::Result<_>>()?;
         let count = found.len();
         Ok((found, Touched::Returned(count)))
     })?;
-    for (position, (id, lease, attempt, worker)) in (0_u64..).zip(&expired) {
+    for (position, (claim, worker)) in (0_u64..).zip(&expired) {
         let random = random::split_mix(seed.wrapping_add(position.wrapping_mul(random::STEP)));
         let reason = format!("{worker} did not report before its lease ran out");
-        let again_at = attempts.wait_after(*attempt, random).map(|wait| now + wait);
-        match end(transaction, *id, *lease, &Outcome::Failed { reason, again_at }, now) {
+        let again_at = attempts.wait_after(claim.attempt, random).map(|wait| now + wait);
+        match end(transaction, claim, &Outcome::Failed { reason, again_at }, now) {
             Ok(()) => {}
             Err(LeaseError::Store(error)) => return Err(error),
-            Err(LeaseError::Lost) => return Err(StoreError::Internal(format!("ticket {id} changed under the lock"))),
+            Err(LeaseError::Lost) => {
+                let reason = format!("ticket {} changed under the lock", claim.ticket);
+                return Err(StoreError::Internal(reason));
+            }
         }
     }
     Ok(expired.len())
@@ -344,11 +357,10 @@ fn take_best(
     Ok(Some(claim))
 }
 
-/// Ends the attempt of that lease, with its order and the lengths.
+/// Ends the attempt of that claim, with its order and the lengths.
 fn end(
     transaction: &mut Transaction<'_>,
-    id: i64,
-    lease: i64,
+    claim: &Claim,
     outcome: &Outcome,
     now: OffsetDateTime,
 ) -> Result<(), LeaseError> {
@@ -361,13 +373,14 @@ fn end(
     let seq = transaction.db.step("End the attempt", &[statement, MOVE], |connection| {
         let mut update = connection.prepare_cached(statement)?;
         let seq = |row: &Row<'_>| row.get::<_, i64>(0);
+        let (id, lease, order) = (claim.ticket, claim.lease, claim.order.as_str());
         let ended = match outcome {
-            Outcome::Done => update.query_row(params![id, lease, millis(now)], seq),
+            Outcome::Done => update.query_row(params![id, lease, order, millis(now)], seq),
             Outcome::Failed { reason, again_at } => {
                 let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
-                update.query_row(params![id, lease, reason, millis(again_at.unwrap_or(now))], seq)
+                update.query_row(params![id, lease, order, reason, millis(again_at.unwrap_or(now))], seq)
             }
-            Outcome::HandedBack => update.query_row(params![id, lease], seq),
+            Outcome::HandedBack => update.query_row(params![id, lease, order], seq),
         };
         let ended = ended.optional()?;
         if ended.is_some() {

@@ -41,14 +41,22 @@ const CLAIM: &str = "UPDATE purchase SET state = 'asking', attempts = attempts +
 const OPEN: &str = "SELECT id, coalesce(lease_until_ms, 0) > ?2 FROM purchase \
                     WHERE pantry_item_id = ?1 AND state IN ('wanted', 'asking')";
 const STOCK: &str = "SELECT name, stock, reorder_at IS NOT NULL FROM pantry_item WHERE id = ?1";
-const END_DELIVERED: &str = "UPDATE purchase SET state = 'delivered', lease_until_ms = NULL, last_error = NULL, \
-                             delivery = ?3, cost_cents = ?4, ended_at_ms = ?5 \
-                             WHERE id = ?1 AND lease = ?2 AND state = 'asking' RETURNING pantry_item_id, quantity";
+/// Held by whoever reports. The key too: after a restore purchases and leases are numbered again from the backup's
+/// on, and a claim of before must not fit another purchase.
+macro_rules! held {
+    ($set:literal) => {
+        concat!(
+            "UPDATE purchase SET lease_until_ms = NULL, ",
+            $set,
+            " WHERE id = ?1 AND lease = ?2 AND key = ?3 AND state = 'asking' RETURNING pantry_item_id, quantity"
+        )
+    };
+}
+const END_DELIVERED: &str =
+    held!("state = 'delivered', last_error = NULL, delivery = ?4, cost_cents = ?5, ended_at_ms = ?6");
+const PUT_BACK: &str = held!("state = 'wanted', last_error = ?4, due_at_ms = ?5");
+const END_REFUSED: &str = held!("state = 'refused', last_error = ?4, ended_at_ms = ?5");
 const PUT_IN: &str = "UPDATE pantry_item SET delivered = delivered + ?2 WHERE id = ?1 RETURNING stock";
-const PUT_BACK: &str = "UPDATE purchase SET state = 'wanted', lease_until_ms = NULL, last_error = ?3, due_at_ms = ?4 \
-                        WHERE id = ?1 AND lease = ?2 AND state = 'asking'";
-const END_REFUSED: &str = "UPDATE purchase SET state = 'refused', lease_until_ms = NULL, last_error = ?3, ended_at_ms = ?4 \
-                           WHERE id = ?1 AND lease = ?2 AND state = 'asking' RETURNING pantry_item_id";
 const NOT_SOLD: &str = "UPDATE pantry_item SET reorder_at = NULL WHERE id = ?1";
 const PANTRY: &str = "SELECT item.id, name, unit, initial, stock, reorder_at, \
                       open.quantity, open.state = 'asking', open.attempts, open.wanted_at_ms, open.due_at_ms, open.last_error, \
@@ -166,12 +174,11 @@ impl Bistro {
         claim: &PurchaseClaim,
         delivered: Delivered,
     ) -> Result<bool, StoreError> {
-        let (id, lease, now) = (claim.id, claim.lease, self.now());
-        let wakes = self.wakes();
+        let (claim, now, wakes) = (claim.clone(), self.now(), self.wakes());
         self.engine
             .write(span, "Take the delivery in", move |transaction| {
-                let Some(back) = put_in(transaction, (id, lease), &delivered, now)? else { return Ok(false) };
-                booking::book(&mut transaction.db, Kind::Delivery, Cause::Purchase(id), delivered.cost, now)?;
+                let Some(back) = put_in(transaction, &claim, &delivered, now)? else { return Ok(false) };
+                booking::book(&mut transaction.db, Kind::Delivery, Cause::Purchase(claim.id), delivered.cost, now)?;
                 wakes.menu(transaction, back);
                 wakes.purchases(transaction);
                 Ok(true)
@@ -187,15 +194,16 @@ impl Bistro {
         why: String,
         wait: Duration,
     ) -> Result<bool, StoreError> {
-        let (id, lease, due, wakes) = (claim.id, claim.lease, self.now() + wait, self.wakes());
+        let (claim, due, wakes) = (claim.clone(), self.now() + wait, self.wakes());
         self.engine
             .write(span, "Put the purchase back", move |transaction| {
-                let changed = transaction.db.step("Put the purchase back", &[PUT_BACK], |connection| {
-                    let changed = connection.prepare_cached(PUT_BACK)?.execute(params![id, lease, why, millis(due)])?;
-                    Ok((changed, Touched::Changed(changed)))
+                let back = transaction.db.step("Put the purchase back", &[PUT_BACK], |connection| {
+                    let row = params![claim.id, claim.lease, claim.key, why, millis(due)];
+                    let back = connection.prepare_cached(PUT_BACK)?.query_row(row, |_| Ok(())).optional()?.is_some();
+                    Ok((back, Touched::Changed(usize::from(back))))
                 })?;
                 wakes.purchases(transaction);
-                Ok(changed > 0)
+                Ok(back)
             })
             .await
     }
@@ -208,12 +216,12 @@ impl Bistro {
         why: String,
         sold: bool,
     ) -> Result<bool, StoreError> {
-        let (id, lease, now, wakes) = (claim.id, claim.lease, self.now(), self.wakes());
+        let (claim, now, wakes) = (claim.clone(), self.now(), self.wakes());
         self.engine
             .write(span, "End the purchase", move |transaction| {
                 let ended = transaction.db.step("End the purchase", &[END_REFUSED, NOT_SOLD], |connection| {
                     let mut end = connection.prepare_cached(END_REFUSED)?;
-                    let row = params![id, lease, why, millis(now)];
+                    let row = params![claim.id, claim.lease, claim.key, why, millis(now)];
                     let item: Option<PantryItemId> = end.query_row(row, |row| row.get(0)).optional()?;
                     if let Some(item) = item.filter(|_| !sold) {
                         connection.prepare_cached(NOT_SOLD)?.execute([item])?;
@@ -305,14 +313,15 @@ fn express(
 /// The dishes that can be had again; None when the lease was another's.
 fn put_in(
     transaction: &mut Transaction<'_>,
-    (id, lease): (i64, i64),
+    claim: &PurchaseClaim,
     delivered: &Delivered,
     now: OffsetDateTime,
 ) -> Result<Option<Vec<Availability>>, StoreError> {
     let statements = [END_DELIVERED, PUT_IN, availability::COMES_BACK];
     transaction.db.step("Put it into the pantry", &statements, |connection| {
         let mut end = connection.prepare_cached(END_DELIVERED)?;
-        let row = params![id, lease, delivered.delivery, delivered.cost.cents(), millis(now)];
+        let (delivery, cost) = (&delivered.delivery, delivered.cost.cents());
+        let row = params![claim.id, claim.lease, claim.key, delivery, cost, millis(now)];
         let ended: Option<(PantryItemId, Quantity)> =
             end.query_row(row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((item, quantity)) = ended else { return Ok((None, Touched::Changed(0))) };
