@@ -75,6 +75,16 @@ async fn orders_that_lack_the_same_ingredient_together_have_one_delivery() {
 }
 
 #[tokio::test]
+async fn an_order_that_needs_more_than_an_open_purchase_brings_has_the_rest_delivered_too() {
+    let world = World::open(&[]);
+    world.stock(ORANGES, 30);
+    world.order(JUICE, 1).await.expect("placed");
+    assert_eq!(world.item(ORANGES).await.open.map(|open| open.quantity), Some(3));
+    world.order(JUICE, 11).await.expect("placed after two deliveries");
+    assert_eq!((world.item(ORANGES).await.stock, world.audit().await), (0, 2));
+}
+
+#[tokio::test]
 async fn what_nobody_sells_is_out_of_stock_and_nobody_is_asked() {
     let world = World::open(&[]);
     world.order(15, 20).await.expect("the last of it");

@@ -134,8 +134,10 @@ impl Supply {
                 Express::Enough => return Ok(Ok(())),
                 Express::NotSold => return Ok(Err(AskError::NotSold(item.name.clone()).to_string())),
                 Express::Claimed(claim) => {
-                    let done = self.fulfil(span, &claim, deadline).await?;
-                    return Ok(done.map_err(|error| error.to_string()));
+                    // What came may be a purchase of before, or be another order's by now: looked at again.
+                    if let Err(error) = self.fulfil(span, &claim, deadline).await? {
+                        return Ok(Err(error.to_string()));
+                    }
                 }
                 Express::Asked => {
                     let _wait = span.child(Hop::Service, "Wait for a delivery that is asked for already");

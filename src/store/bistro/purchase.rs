@@ -56,7 +56,7 @@ const END_DELIVERED: &str =
     held!("state = 'delivered', last_error = NULL, delivery = ?4, cost_cents = ?5, ended_at_ms = ?6");
 const PUT_BACK: &str = held!("state = 'wanted', last_error = ?4, due_at_ms = ?5");
 const END_REFUSED: &str = held!("state = 'refused', last_error = ?4, ended_at_ms = ?5");
-const PUT_IN: &str = "UPDATE pantry_item SET delivered = delivered + ?2 WHERE id = ?1 RETURNING stock";
+const PUT_IN: &str = "UPDATE pantry_item SET delivered = delivered + ?2 WHERE id = ?1 RETURNING stock, reorder_at";
 const NOT_SOLD: &str = "UPDATE pantry_item SET reorder_at = NULL WHERE id = ?1";
 const PANTRY: &str = "SELECT item.id, name, unit, initial, stock, reorder_at, \
                       open.quantity, open.state = 'asking', open.attempts, open.wanted_at_ms, open.due_at_ms, open.last_error, \
@@ -317,7 +317,7 @@ fn put_in(
     delivered: &Delivered,
     now: OffsetDateTime,
 ) -> Result<Option<Vec<Availability>>, StoreError> {
-    let statements = [END_DELIVERED, PUT_IN, availability::COMES_BACK];
+    let statements = [END_DELIVERED, PUT_IN, MISSING, WANT, availability::COMES_BACK];
     transaction.db.step("Put it into the pantry", &statements, |connection| {
         let mut end = connection.prepare_cached(END_DELIVERED)?;
         let (delivery, cost) = (&delivered.delivery, delivered.cost.cents());
@@ -325,10 +325,17 @@ fn put_in(
         let ended: Option<(PantryItemId, Quantity)> =
             end.query_row(row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((item, quantity)) = ended else { return Ok((None, Touched::Changed(0))) };
-        let stock: Quantity = connection.prepare_cached(PUT_IN)?.query_row([item, quantity], |row| row.get(0))?;
+        let mut put_in = connection.prepare_cached(PUT_IN)?;
+        let (stock, reorder_at): (Quantity, Option<Quantity>) =
+            put_in.query_row([item, quantity], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        // Orders went on while it was on its way, and noted nothing as long as it was open.
+        let mut changed = 2;
+        if reorder_at.is_some_and(|reorder_at| stock <= reorder_at) {
+            changed += want_one(connection, item, 0, now)?;
+        }
         let mut back = Vec::new();
         availability::came_back(connection, item, stock - quantity, stock, &mut back)?;
-        Ok((Some(back), Touched::Changed(2)))
+        Ok((Some(back), Touched::Changed(changed)))
     })
 }
 
