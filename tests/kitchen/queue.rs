@@ -261,6 +261,22 @@ async fn a_ticket_that_backs_off_lets_others_pass_whatever_its_priority() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_stalls_neither_what_waits_nor_what_is_cooked() {
+    let kitchen = Kitchen::open();
+    let hour = Duration::from_secs(3_600);
+    let (waiting, cooking) = (kitchen.order().await, kitchen.order().await);
+    let claim = kitchen.claimed("i1/1").await;
+    kitchen.bistro.give_up(&span(), &claim, "burnt", Some(ATTEMPTS.longest)).await.expect("it is its own");
+    assert_eq!(kitchen.claimed("i1/1").await.order, cooking.id);
+    kitchen.millis.fetch_sub(hour.as_millis() as i64, Relaxed);
+    assert_eq!(kitchen.bistro.kitchen_due(&span(), LEASE, ATTEMPTS).await, Ok(Due::Now));
+    assert_eq!(kitchen.claimed("i1/1").await.order, waiting.id);
+    kitchen.pass(ATTEMPTS.longest);
+    assert_eq!(kitchen.claimed("i1/2").await.order, cooking.id, "its lease was over");
+    kitchen.is_consistent().await;
+}
+
+#[tokio::test]
 async fn a_paused_kitchen_takes_up_nothing_but_finishes_what_it_has() {
     let kitchen = Kitchen::open();
     kitchen.order().await;
@@ -278,7 +294,7 @@ async fn a_paused_kitchen_takes_up_nothing_but_finishes_what_it_has() {
 #[tokio::test]
 async fn whoever_waits_is_told_when_to_come_back_and_woken_by_each_change() {
     let kitchen = Kitchen::open();
-    let due = async || kitchen.bistro.kitchen_due(&span()).await.expect("an answer");
+    let due = async || kitchen.bistro.kitchen_due(&span(), LEASE, ATTEMPTS).await.expect("an answer");
     let mut changes = kitchen.bistro.bus().listen(Topic::Tickets);
     let mut woken = || {
         let changed = changes.has_changed().expect("a bus");
@@ -333,7 +349,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
     claim().await.expect("two");
     kitchen.pass(LEASE);
     claim().await;
-    bistro.kitchen_due(&span).await.expect("an answer");
+    bistro.kitchen_due(&span, LEASE, ATTEMPTS).await.expect("an answer");
     bistro.kitchen(&span).await.expect("an answer");
     bistro.pause_kitchen(&span, true).await.expect("an answer");
     let plans: Vec<String> = span.trace().finish().into_iter().flat_map(plan).collect();

@@ -8,7 +8,7 @@ use roundtrip::domain::page::Cut;
 use roundtrip::domain::pantry::{Delivered, PurchaseClaim};
 use serde_json::json;
 
-use crate::world::{JUICE, ORANGES, RICE, TRUFFLE, World, span};
+use crate::world::{BASMATI, JUICE, ORANGES, RICE, TRUFFLE, World, span};
 
 #[tokio::test]
 async fn an_order_that_brings_an_item_down_to_its_reorder_point_is_placed_and_the_item_comes_later() {
@@ -110,7 +110,7 @@ async fn a_purchase_whose_holder_died_is_taken_over_once_its_lease_is_over_and_t
     let (world, lease) = (World::open(&[]), Duration::from_secs(60));
     world.stock(ORANGES, 300);
     world.order(JUICE, 1).await.expect("placed");
-    let claim = || async { world.bistro.claim_purchase(&span(false), lease).await.expect("an answer") };
+    let claim = || async { world.bistro.claim_purchase(&span(false), lease, lease).await.expect("an answer") };
     let dead = claim().await.expect("it is due");
     assert_eq!(claim().await, None, "somebody holds it");
     world.later(lease);
@@ -132,6 +132,25 @@ async fn a_purchase_whose_holder_died_is_taken_over_once_its_lease_is_over_and_t
     assert_eq!(world.bistro.deliver_purchase(&nobody, &heir, delivered()).await, Ok(false), "once");
     assert_eq!(world.item(ORANGES).await.stock, 300);
     assert_eq!(world.bistro.audit().await.map(|audit| audit.wrong), Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_stalls_no_purchase() {
+    let (world, lease, hour) = (World::open(&[]), Duration::from_secs(60), Duration::from_secs(3_600));
+    world.later(hour);
+    world.stock(ORANGES, 300);
+    world.stock(BASMATI, 900);
+    for dish in [JUICE, RICE] {
+        world.order(dish, 1).await.expect("placed");
+    }
+    let claim = || async { world.bistro.claim_purchase(&span(false), lease, lease).await.expect("an answer") };
+    let held = claim().await.expect("it is due");
+    world.earlier(hour);
+    let next = world.bistro.next_purchase(lease, lease).await.expect("an answer").expect("two");
+    assert!(next <= world.bistro.now());
+    let (waited, again) = (claim().await.expect("it waits"), claim().await.expect("nobody holds it"));
+    assert_eq!((waited.lease, again.id, again.lease), (1, held.id, held.lease + 1));
+    assert_eq!(claim().await, None);
 }
 
 #[tokio::test]

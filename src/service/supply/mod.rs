@@ -57,6 +57,11 @@ impl Supply {
         self.patience() + LEASE_BEYOND_PATIENCE
     }
 
+    /// Before a purchase that did not come is asked for again.
+    fn longest_wait(&self) -> Duration {
+        self.0.settings.snapshot().supply.backoff_max
+    }
+
     /// Asks for what is held and writes down how it ended. A store that fails leaves the purchase with its lease:
     /// whoever has it next asks with the same key, and gets the same delivery.
     async fn fulfil(

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::super::StoreError;
 use super::super::engine::{JobError, Touched, Transaction};
-use super::super::rows::{millis, moment, parsed};
+use super::super::rows::{horizon, millis, moment, parsed};
 use super::Bistro;
 use super::life::{self, AdvanceError};
 use crate::domain::kitchen::{Claim, Direction, Due};
@@ -27,11 +27,24 @@ const REASON_CHARS_MAX: usize = 200;
 
 const PAUSED: &str = "SELECT paused FROM kitchen WHERE only_row = 1";
 /// Bounded: the next claim takes the others.
-const EXPIRED: &str = "SELECT id, lease, attempts, worker, (SELECT id FROM orders WHERE seq = order_seq) FROM ticket \
-                       WHERE state = 'cooking' AND lease_until_ms <= ?1 ORDER BY lease_until_ms LIMIT 32";
+macro_rules! expired {
+    ($when:literal) => {
+        concat!(
+            "SELECT id, lease, attempts, worker, (SELECT id FROM orders WHERE seq = order_seq) FROM ticket ",
+            "WHERE state = 'cooking' AND lease_until_ms ",
+            $when,
+            " ORDER BY lease_until_ms LIMIT 32"
+        )
+    };
+}
+const EXPIRED: &str = expired!("<= ?1");
+/// Beyond the horizon: the clock was set back, and such a lease would hold for as long.
+const EXPIRED_ASTRAY: &str = expired!("> ?1");
 /// The first due of one priority: so that those which back off are never walked over.
 const BEST: &str = "SELECT id, order_seq FROM ticket WHERE state = 'waiting' AND priority = ?1 AND due_at_ms <= ?2 \
                     ORDER BY due_at_ms, id LIMIT 1";
+const BEST_ASTRAY: &str = "SELECT id, order_seq FROM ticket WHERE state = 'waiting' AND priority = ?1 \
+                           AND due_at_ms > ?2 ORDER BY due_at_ms, id LIMIT 1";
 const EARLIEST_DUE: &str = "SELECT due_at_ms FROM ticket WHERE state = 'waiting' AND priority = ?1 \
                             ORDER BY due_at_ms LIMIT 1";
 const EARLIEST_EXPIRY: &str = "SELECT lease_until_ms FROM ticket WHERE state = 'cooking' \
@@ -117,24 +130,29 @@ enum Outcome {
 
 impl Bistro {
     /// When a worker has something to do: a look without the writer, for those who wait.
-    pub async fn kitchen_due(&self, span: &Span) -> Result<Due, StoreError> {
-        let now = millis(self.clock.now());
+    /// `lease` and `attempts` are those of [`Bistro::claim`].
+    pub async fn kitchen_due(&self, span: &Span, lease: Duration, attempts: Attempts) -> Result<Due, StoreError> {
+        let now = self.clock.now();
+        let (lease_horizon, due_horizon) = (horizon(now, lease), horizon(now, attempts.longest));
         self.engine.read(span, |db| {
-            let statements = [PAUSED, EARLIEST_EXPIRY, EARLIEST_DUE];
+            let statements = [PAUSED, EARLIEST_EXPIRY, EXPIRED_ASTRAY, EARLIEST_DUE, BEST_ASTRAY];
             db.step("Look when something is due", &statements, |connection| {
                 let transaction = connection.unchecked_transaction()?;
                 let first = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, moment(row, 0)?));
                 let expiry = transaction.prepare_cached(EARLIEST_EXPIRY)?.query_row([], first).optional()?;
                 let mut earliest = expiry;
+                let mut astray = transaction.prepare_cached(EXPIRED_ASTRAY)?.exists([lease_horizon])?;
                 if !transaction.prepare_cached(PAUSED)?.query_row([], |row| row.get::<_, bool>(0))? {
                     let mut due = transaction.prepare_cached(EARLIEST_DUE)?;
+                    let mut due_astray = transaction.prepare_cached(BEST_ASTRAY)?;
                     for priority in PRIORITIES {
+                        astray |= due_astray.exists(params![priority, due_horizon])?;
                         let found = due.query_row([priority], first).optional()?;
                         earliest = [earliest, found].into_iter().flatten().min();
                     }
                 }
                 let due = match earliest {
-                    Some((at, _)) if at <= now => Due::Now,
+                    Some((at, _)) if astray || at <= millis(now) => Due::Now,
                     Some((_, at)) => Due::At(at),
                     None => Due::Never,
                 };
@@ -156,8 +174,8 @@ impl Bistro {
         let seed = u64::from_le_bytes(random_bytes::<8>()?);
         self.engine
             .write(span, "Claim a ticket", move |transaction| {
-                let expired = put_expired_back(transaction, attempts, seed, now)?;
-                let claim = take_best(transaction, &worker, lease, now)?;
+                let expired = put_expired_back(transaction, lease, attempts, seed, now)?;
+                let claim = take_best(transaction, &worker, lease, attempts, now)?;
                 if expired > 0 || claim.is_some() {
                     wakes.tickets(transaction);
                 }
@@ -292,18 +310,23 @@ fn follow(transaction: &mut Transaction<'_>, seq: i64, action: Action, now: Offs
 /// How many there were.
 fn put_expired_back(
     transaction: &mut Transaction<'_>,
+    lease: Duration,
     attempts: Attempts,
     seed: u64,
     now: OffsetDateTime,
 ) -> Result<usize, StoreError> {
-    let expired = transaction.db.step("Look for leases that ran out", &[EXPIRED], |connection| {
-        let mut find = connection.prepare_cached(EXPIRED)?;
+    let expired = transaction.db.step("Look for leases that ran out", &[EXPIRED, EXPIRED_ASTRAY], |connection| {
         let row = |row: &Row<'_>| {
             let order = parsed(row, 4, OrderId::parse)?;
             let claim = Claim { ticket: row.get(0)?, order, lease: row.get(1)?, attempt: row.get(2)? };
             Ok((claim, row.get::<_, String>(3)?))
         };
-        let found: Vec<_> = find.query_map([millis(now)], row)?.collect::<rusqlite::Result<_>>()?;
+        let mut found = Vec::new();
+        for (statement, at) in [(EXPIRED, millis(now)), (EXPIRED_ASTRAY, horizon(now, lease))] {
+            for expired in connection.prepare_cached(statement)?.query_map([at], row)? {
+                found.push(expired?);
+            }
+        }
         let count = found.len();
         Ok((found, Touched::Returned(count)))
     })?;
@@ -327,18 +350,22 @@ fn take_best(
     transaction: &mut Transaction<'_>,
     worker: &str,
     lease: Duration,
+    attempts: Attempts,
     now: OffsetDateTime,
 ) -> Result<Option<Claim>, StoreError> {
-    let best = transaction.db.step("Choose the best due ticket", &[PAUSED, BEST], |connection| {
+    let best = transaction.db.step("Choose the best due ticket", &[PAUSED, BEST_ASTRAY, BEST], |connection| {
         if connection.prepare_cached(PAUSED)?.query_row([], |row| row.get(0))? {
             return Ok((None, Touched::Returned(1)));
         }
-        let mut find = connection.prepare_cached(BEST)?;
+        let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
         for priority in PRIORITIES {
-            let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-            let found = find.query_row(params![priority, millis(now)], row).optional()?;
-            if found.is_some() {
-                return Ok((found, Touched::Returned(1)));
+            // What is beyond the horizon has waited since before the clock was set back.
+            for (statement, at) in [(BEST_ASTRAY, horizon(now, attempts.longest)), (BEST, millis(now))] {
+                let mut find = connection.prepare_cached(statement)?;
+                let found = find.query_row(params![priority, at], row).optional()?;
+                if found.is_some() {
+                    return Ok((found, Touched::Returned(1)));
+                }
             }
         }
         Ok((None, Touched::Returned(0)))

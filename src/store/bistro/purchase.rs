@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::super::StoreError;
 use super::super::cache::Availability;
 use super::super::engine::{Db, Touched, Transaction, unwatched};
-use super::super::rows::{millis, moment, money};
+use super::super::rows::{horizon, millis, moment, money};
 use super::booking::{self, Cause};
 use super::stock::{DISH, RECIPE, facts};
 use super::{Bistro, availability};
@@ -33,12 +33,17 @@ const WANT: &str = "INSERT INTO purchase (key, pantry_item_id, quantity, state, 
 const DUE: &str = "SELECT id FROM purchase WHERE state = 'wanted' AND due_at_ms <= ?1 ORDER BY due_at_ms, id LIMIT 1";
 const LAPSED: &str =
     "SELECT id FROM purchase WHERE state = 'asking' AND lease_until_ms <= ?1 ORDER BY lease_until_ms LIMIT 1";
+/// Beyond the horizon: the clock was set back, and they would wait for as long.
+const DUE_ASTRAY: &str =
+    "SELECT id FROM purchase WHERE state = 'wanted' AND due_at_ms > ?1 ORDER BY due_at_ms, id LIMIT 1";
+const LAPSED_ASTRAY: &str =
+    "SELECT id FROM purchase WHERE state = 'asking' AND lease_until_ms > ?1 ORDER BY lease_until_ms LIMIT 1";
 const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM purchase WHERE state = 'wanted'";
 const NEXT_LAPSE: &str = "SELECT min(lease_until_ms) FROM purchase WHERE state = 'asking'";
 const CLAIM: &str = "UPDATE purchase SET state = 'asking', attempts = attempts + 1, lease = lease + 1, lease_until_ms = ?2 \
                      WHERE id = ?1 RETURNING lease, key, quantity, attempts, \
                      (SELECT name FROM pantry_item WHERE id = pantry_item_id)";
-const OPEN: &str = "SELECT id, coalesce(lease_until_ms, 0) > ?2 FROM purchase \
+const OPEN: &str = "SELECT id, coalesce(lease_until_ms > ?2 AND lease_until_ms <= ?3, 0) FROM purchase \
                     WHERE pantry_item_id = ?1 AND state IN ('wanted', 'asking')";
 const STOCK: &str = "SELECT name, stock, reorder_at IS NOT NULL FROM pantry_item WHERE id = ?1";
 /// Held by whoever reports. The key too: after a restore purchases and leases are numbered again from the backup's
@@ -113,17 +118,30 @@ fn want_one(
 
 impl Bistro {
     /// The purchase that is due for longest, or whose holder lost its lease, held by the caller from now on.
-    pub async fn claim_purchase(&self, span: &Span, lease: Duration) -> Result<Option<PurchaseClaim>, StoreError> {
+    /// `longest`: for no longer a purchase is put back.
+    pub async fn claim_purchase(
+        &self,
+        span: &Span,
+        lease: Duration,
+        longest: Duration,
+    ) -> Result<Option<PurchaseClaim>, StoreError> {
         let now = self.now();
+        let looks = [
+            (DUE_ASTRAY, horizon(now, longest)),
+            (DUE, millis(now)),
+            (LAPSED, millis(now)),
+            (LAPSED_ASTRAY, horizon(now, lease)),
+        ];
         self.engine
             .write(span, "Claim a purchase", move |transaction| {
-                transaction.db.step("Claim a purchase", &[DUE, LAPSED, CLAIM], |connection| {
-                    let first =
-                        |sql| connection.prepare_cached(sql)?.query_row([millis(now)], |row| row.get(0)).optional();
-                    let id: Option<i64> = match first(DUE)? {
-                        Some(id) => Some(id),
-                        None => first(LAPSED)?,
-                    };
+                let statements = [DUE_ASTRAY, DUE, LAPSED, LAPSED_ASTRAY, CLAIM];
+                transaction.db.step("Claim a purchase", &statements, |connection| {
+                    let mut id: Option<i64> = None;
+                    for (statement, at) in looks {
+                        if id.is_none() {
+                            id = connection.prepare_cached(statement)?.query_row([at], |row| row.get(0)).optional()?;
+                        }
+                    }
                     let claim = id.map(|id| claim(connection, id, now + lease)).transpose()?;
                     let changed = usize::from(claim.is_some());
                     Ok((claim, Touched::Changed(changed)))
@@ -153,9 +171,21 @@ impl Bistro {
     }
 
     /// When a purchase is due next; None when nothing is to be bought.
-    pub async fn next_purchase(&self) -> Result<Option<OffsetDateTime>, StoreError> {
+    /// `lease` and `longest` are those of [`Bistro::claim_purchase`].
+    pub async fn next_purchase(
+        &self,
+        lease: Duration,
+        longest: Duration,
+    ) -> Result<Option<OffsetDateTime>, StoreError> {
+        let now = self.now();
         self.engine.read(&unwatched("Look for purchases"), |db| {
-            db.step("Look for purchases", &[NEXT_DUE, NEXT_LAPSE], |connection| {
+            let statements = [DUE_ASTRAY, LAPSED_ASTRAY, NEXT_DUE, NEXT_LAPSE];
+            db.step("Look for purchases", &statements, |connection| {
+                for (statement, longest) in [(DUE_ASTRAY, longest), (LAPSED_ASTRAY, lease)] {
+                    if connection.prepare_cached(statement)?.exists([horizon(now, longest)])? {
+                        return Ok((Some(now), Touched::Returned(1)));
+                    }
+                }
                 let first = |sql| -> rusqlite::Result<Option<OffsetDateTime>> {
                     connection
                         .prepare_cached(sql)?
@@ -306,7 +336,8 @@ fn express(
     }
     want_one(connection, item, needed, now)?;
     let mut open = connection.prepare_cached(OPEN)?;
-    let (id, held) = open.query_row(params![item, millis(now)], |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
+    let row = params![item, millis(now), horizon(now, lease)];
+    let (id, held) = open.query_row(row, |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
     if held { Ok(Express::Asked) } else { claim(connection, id, now + lease).map(Express::Claimed) }
 }
 
