@@ -115,6 +115,17 @@ async fn a_supplier_slower_than_the_order_waits_makes_it_out_of_stock() {
 }
 
 #[tokio::test]
+async fn what_is_cut_off_because_the_order_waits_no_longer_is_not_held_against_the_supplier() {
+    let world = World::open(&[("supplier.latency", json!(60_000)), ("service.supply.attempts", json!(1))]);
+    world.change(&[("service.supply.patience", json!(100)), ("service.supply.breaker.minimum", json!(1))]);
+    world.stock(ORANGES, 2);
+    assert_eq!(refusal(world.order(JUICE, 1).await), "there was no time left to wait for the supplier");
+    let figures = world.supply.figures();
+    assert_eq!((figures.attempts, figures.failed, figures.breaker), (1, 0, State::Closed));
+    world.audit().await;
+}
+
+#[tokio::test]
 async fn without_a_budget_nothing_is_tried_again() {
     let world = World::open(&[("supplier.failure_rate", json!(100)), ("service.supply.attempts", json!(10))]);
     world.change(&[("service.supply.retry_floor", json!(0)), ("service.supply.retry_ratio", json!(0))]);

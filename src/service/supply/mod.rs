@@ -81,7 +81,7 @@ impl Supply {
         match &error {
             AskError::NotSold(_) => bistro.refuse_purchase(span, claim, error.to_string(), false).await?,
             AskError::Refused(_) => bistro.refuse_purchase(span, claim, error.to_string(), true).await?,
-            AskError::BreakerOpen | AskError::Full | AskError::Failed(_) => {
+            AskError::BreakerOpen | AskError::Full | AskError::Failed(_) | AskError::NoTime => {
                 let rules = settings.snapshot().supply.clone();
                 let (first, longest) = (rules.backoff, rules.backoff_max);
                 // It is wanted until it comes: there is no last attempt.
