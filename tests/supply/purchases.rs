@@ -168,6 +168,17 @@ async fn what_the_supplier_does_not_sell_is_refused_and_not_wanted_again() {
 }
 
 #[tokio::test]
+async fn a_buyer_that_was_told_to_stop_begins_nothing_more_before_it_is_waited_for() {
+    let world = World::open(&[]);
+    world.stock(ORANGES, 300);
+    let buyer = world.buyer();
+    buyer.tell_to_stop();
+    world.order(JUICE, 1).await.expect("placed");
+    buyer.stop().await;
+    assert_eq!((world.supply.figures().asked, world.audit().await), (0, 0));
+}
+
+#[tokio::test]
 async fn stopped_while_it_buys_the_buyer_ends_what_is_under_way() {
     let world = World::open(&[("supplier.latency", json!(300))]);
     world.stock(ORANGES, 300);

@@ -35,9 +35,14 @@ impl Purchasing {
         Self { stop, task: tokio::spawn(run(supply, recorder, stopped)) }
     }
 
+    /// Has it begin nothing more.
+    pub fn tell_to_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Lets what is under way end.
     pub async fn stop(mut self) {
-        self.stop.send_replace(true);
+        self.tell_to_stop();
         // It ends by itself; a panic in it is in the log.
         let _ = (&mut self.task).await;
     }
