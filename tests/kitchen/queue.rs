@@ -188,7 +188,12 @@ async fn the_last_attempt_that_fails_leaves_a_dead_ticket_that_a_chef_can_queue_
     assert_eq!(kitchen.claim("i1/1").await, None, "nobody takes up the dead");
     kitchen.is_consistent().await;
 
+    let shown = async || kitchen.bistro.order(&span(), &order.id).await.expect("an answer").expect("the order");
+    let before = shown().await;
     kitchen.bistro.direct(&span(), ticket, Direction::Requeue).await.expect("it is dead");
+    let (after, state) = (shown().await, |order: &Order| order.ticket.as_ref().map(|ticket| ticket.state));
+    assert_eq!((state(&before), state(&after)), (Some(TicketState::Dead), Some(TicketState::Waiting)));
+    assert_eq!(after.version, before.version + 1, "it is shown otherwise, so its tag is another");
     let again = kitchen.claimed("i1/1").await;
     assert_eq!((again.ticket, again.attempt), (ticket, 1));
     kitchen.bistro.finish(&span(), &again).await.expect("it is its own");

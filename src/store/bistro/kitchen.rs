@@ -72,6 +72,9 @@ const HAND_BACK: &str = held!("state = 'waiting', worker = NULL, lease_until_ms 
 const STATE: &str = "SELECT state FROM ticket WHERE id = ?1";
 const REQUEUE: &str = "UPDATE ticket SET state = 'waiting', attempts = 0, priority = ?2, due_at_ms = ?3, \
                        last_error = NULL, ended_at_ms = NULL WHERE id = ?1";
+/// An order is shown with its ticket's state: what changes that is a new version of it, as `life::advance` makes one.
+const NEW_VERSION: &str = "UPDATE orders SET version = version + 1, changed_at_ms = ?2 \
+                           WHERE seq = (SELECT order_seq FROM ticket WHERE ticket.id = ?1)";
 const PRIORITISE: &str = "UPDATE ticket SET priority = ?2 WHERE id = ?1";
 const MOVE: &str = "UPDATE kitchen SET waiting = waiting + ?1, cooking = cooking + ?2, dead = dead + ?3 \
                     WHERE only_row = 1";
@@ -257,10 +260,11 @@ impl Bistro {
                 }
                 let priority = direction.priority();
                 if direction == Direction::Requeue {
-                    transaction.db.step("Queue the ticket again", &[REQUEUE, MOVE], |connection| {
+                    transaction.db.step("Queue the ticket again", &[REQUEUE, NEW_VERSION, MOVE], |connection| {
                         connection.prepare_cached(REQUEUE)?.execute(params![ticket, priority, millis(now)])?;
+                        connection.prepare_cached(NEW_VERSION)?.execute([ticket, millis(now)])?;
                         shift(connection, [1, 0, -1])?;
-                        Ok(((), Touched::Changed(2)))
+                        Ok(((), Touched::Changed(3)))
                     })?;
                 } else {
                     transaction.db.step("Change the ticket's priority", &[PRIORITISE], |connection| {
