@@ -178,27 +178,28 @@ impl Caller {
         deadline: Instant,
         attempts: &mut u32,
     ) -> Result<Delivered, AskError> {
-        if left(deadline) < ATTEMPT_MIN {
-            return Err(AskError::NoTime);
-        }
+        let mut last = AskError::NoTime;
         loop {
+            if left(deadline) < ATTEMPT_MIN {
+                return Err(last);
+            }
             // A trial that failed, or calls of others, may have opened it since.
             let trial = self.begin(rules).ok_or(AskError::BreakerOpen)?;
             *attempts += 1;
             let result = self.attempt(ask, claim, rules, deadline, trial).await;
-            let Err(AskError::Failed(_)) = &result else { return result };
+            match result {
+                Err(failed @ AskError::Failed(_)) => last = failed,
+                // Cut off: what the attempts before it met with says more.
+                Err(AskError::NoTime) => return Err(last),
+                ended => return ended,
+            }
             let wait = backoff::wait(*attempts, self.draw());
             let in_time = left(deadline) >= wait + ATTEMPT_MIN;
             if u64::from(*attempts) >= rules.attempts || !in_time || !self.may_retry(rules) {
-                return result;
+                return Err(last);
             }
-            let waiting = ask.child(Hop::Service, "Wait before another attempt");
+            let _wait = ask.child(Hop::Service, "Wait before another attempt");
             tokio::time::sleep(wait).await;
-            drop(waiting);
-            // A sleep may take longer than it was told.
-            if left(deadline) < ATTEMPT_MIN {
-                return result;
-            }
         }
     }
 
