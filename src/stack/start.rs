@@ -29,6 +29,8 @@ use crate::web::secret;
 
 /// The beginning of the edge's name in `Via`.
 const VIA: &str = "roundtrip";
+/// What the edge may keep of the restaurant's answers: the menu and its dishes (`api.menu.shared_ttl`).
+const MENU_PATH: &str = "/api/v1/menu";
 
 pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let recorder = Recorder::default();
@@ -85,6 +87,12 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         recorder.clone(),
     )?;
 
+    if let Some(bistro) = &bistro {
+        let cache = edge.cache().clone();
+        bistro.invalidation().clears(move || {
+            cache.purge_path(MENU_PATH);
+        });
+    }
     let own = ground.restaurant.as_ref();
     let dns_follows = own.map(|balancer| DnsFollows::start(dns.names(), balancer, names));
     let client = Client::new(ClientConfig {

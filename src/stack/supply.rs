@@ -69,8 +69,11 @@ impl Supplies {
         self.supplier.deliveries()
     }
 
-    /// The buyers first: what they have asked for is still delivered.
+    /// The buyers first: what they have asked for is still delivered. All are told before one is waited for.
     pub async fn stop(self) {
+        for buyer in &self.buyers {
+            buyer.purchasing.tell_to_stop();
+        }
         for buyer in self.buyers {
             buyer.purchasing.stop().await;
         }

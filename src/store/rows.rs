@@ -1,5 +1,7 @@
 //! How columns become domain values.
 
+use std::time::Duration;
+
 use rusqlite::Row;
 use rusqlite::types::Type;
 use time::OffsetDateTime;
@@ -11,6 +13,13 @@ use crate::web::secret::sha256;
 pub fn millis(at: OffsetDateTime) -> i64 {
     // Until the year 292,277,026 this fits.
     (at.unix_timestamp_nanos() / 1_000_000) as i64
+}
+
+/// Beyond it lies nothing that was noted to wait for `longest` at most, unless the clock was set back since; then it
+/// has waited. With room for what was timed before `now` is, or by a setting that is smaller by now.
+pub fn horizon(now: OffsetDateTime, longest: Duration) -> i64 {
+    const ROOM: Duration = Duration::from_secs(60);
+    millis(now + longest + ROOM)
 }
 
 /// The time as it will read back.

@@ -140,6 +140,23 @@ async fn a_worker_that_is_silent_loses_its_ticket_when_its_lease_runs_out_and_wh
     kitchen.is_consistent().await;
 }
 
+/// After a restore ids and lease numbers begin again where the backup was; the order's id does not.
+#[tokio::test]
+async fn a_claim_of_another_order_changes_nothing_though_ticket_and_lease_are_the_same() {
+    let kitchen = Kitchen::open();
+    let (order, other) = (kitchen.order().await, kitchen.order().await);
+    let claim = kitchen.claimed("i1/1").await;
+    assert_eq!(claim.order, order.id);
+    let (stale, lost) = (Claim { order: other.id, ..claim.clone() }, Err(LeaseError::Lost));
+    assert_eq!(kitchen.bistro.extend(&span(), &stale, LEASE).await, lost);
+    assert_eq!(kitchen.bistro.give_up(&span(), &stale, "burnt", None).await, lost);
+    assert_eq!(kitchen.bistro.give_up(&span(), &stale, "burnt", Some(LEASE)).await, lost);
+    assert_eq!(kitchen.bistro.hand_back(&span(), &stale).await, lost);
+    assert_eq!(kitchen.bistro.finish(&span(), &stale).await, lost);
+    assert_eq!((kitchen.state_of(&order).await, kitchen.lengths().await), (OrderState::Cooking, [1, 1, 0]));
+    kitchen.bistro.finish(&span(), &claim).await.expect("it is its own");
+}
+
 #[tokio::test]
 async fn a_heartbeat_keeps_the_lease() {
     let kitchen = Kitchen::open();
@@ -171,7 +188,12 @@ async fn the_last_attempt_that_fails_leaves_a_dead_ticket_that_a_chef_can_queue_
     assert_eq!(kitchen.claim("i1/1").await, None, "nobody takes up the dead");
     kitchen.is_consistent().await;
 
+    let shown = async || kitchen.bistro.order(&span(), &order.id).await.expect("an answer").expect("the order");
+    let before = shown().await;
     kitchen.bistro.direct(&span(), ticket, Direction::Requeue).await.expect("it is dead");
+    let (after, state) = (shown().await, |order: &Order| order.ticket.as_ref().map(|ticket| ticket.state));
+    assert_eq!((state(&before), state(&after)), (Some(TicketState::Dead), Some(TicketState::Waiting)));
+    assert_eq!(after.version, before.version + 1, "it is shown otherwise, so its tag is another");
     let again = kitchen.claimed("i1/1").await;
     assert_eq!((again.ticket, again.attempt), (ticket, 1));
     kitchen.bistro.finish(&span(), &again).await.expect("it is its own");
@@ -244,6 +266,22 @@ async fn a_ticket_that_backs_off_lets_others_pass_whatever_its_priority() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_stalls_neither_what_waits_nor_what_is_cooked() {
+    let kitchen = Kitchen::open();
+    let hour = Duration::from_secs(3_600);
+    let (waiting, cooking) = (kitchen.order().await, kitchen.order().await);
+    let claim = kitchen.claimed("i1/1").await;
+    kitchen.bistro.give_up(&span(), &claim, "burnt", Some(ATTEMPTS.longest)).await.expect("it is its own");
+    assert_eq!(kitchen.claimed("i1/1").await.order, cooking.id);
+    kitchen.millis.fetch_sub(hour.as_millis() as i64, Relaxed);
+    assert_eq!(kitchen.bistro.kitchen_due(&span(), LEASE, ATTEMPTS).await, Ok(Due::Now));
+    assert_eq!(kitchen.claimed("i1/1").await.order, waiting.id);
+    kitchen.pass(ATTEMPTS.longest);
+    assert_eq!(kitchen.claimed("i1/2").await.order, cooking.id, "its lease was over");
+    kitchen.is_consistent().await;
+}
+
+#[tokio::test]
 async fn a_paused_kitchen_takes_up_nothing_but_finishes_what_it_has() {
     let kitchen = Kitchen::open();
     kitchen.order().await;
@@ -261,7 +299,7 @@ async fn a_paused_kitchen_takes_up_nothing_but_finishes_what_it_has() {
 #[tokio::test]
 async fn whoever_waits_is_told_when_to_come_back_and_woken_by_each_change() {
     let kitchen = Kitchen::open();
-    let due = async || kitchen.bistro.kitchen_due(&span()).await.expect("an answer");
+    let due = async || kitchen.bistro.kitchen_due(&span(), LEASE, ATTEMPTS).await.expect("an answer");
     let mut changes = kitchen.bistro.bus().listen(Topic::Tickets);
     let mut woken = || {
         let changed = changes.has_changed().expect("a bus");
@@ -316,7 +354,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
     claim().await.expect("two");
     kitchen.pass(LEASE);
     claim().await;
-    bistro.kitchen_due(&span).await.expect("an answer");
+    bistro.kitchen_due(&span, LEASE, ATTEMPTS).await.expect("an answer");
     bistro.kitchen(&span).await.expect("an answer");
     bistro.pause_kitchen(&span, true).await.expect("an answer");
     let plans: Vec<String> = span.trace().finish().into_iter().flat_map(plan).collect();

@@ -136,11 +136,12 @@ async fn what_cooks_longer_than_a_lease_is_kept_by_heartbeats() {
     let (one, other) = (kitchen.instance("i1"), kitchen.instance("i2"));
     kitchen.order().await;
     kitchen.until_all_is_done().await;
+    // The work is recorded once its report was heard.
+    one.stop().await;
+    other.stop().await;
     let work = kitchen.recorder.recent_work();
     assert_eq!(work.len(), 1, "nobody else got it: {work:?}");
     assert!(is_named(&work[0].spans, "Extend the lease"));
-    one.stop().await;
-    other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

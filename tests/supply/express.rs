@@ -75,6 +75,16 @@ async fn orders_that_lack_the_same_ingredient_together_have_one_delivery() {
 }
 
 #[tokio::test]
+async fn an_order_that_needs_more_than_an_open_purchase_brings_has_the_rest_delivered_too() {
+    let world = World::open(&[]);
+    world.stock(ORANGES, 30);
+    world.order(JUICE, 1).await.expect("placed");
+    assert_eq!(world.item(ORANGES).await.open.map(|open| open.quantity), Some(3));
+    world.order(JUICE, 11).await.expect("placed after two deliveries");
+    assert_eq!((world.item(ORANGES).await.stock, world.audit().await), (0, 2));
+}
+
+#[tokio::test]
 async fn what_nobody_sells_is_out_of_stock_and_nobody_is_asked() {
     let world = World::open(&[]);
     world.order(15, 20).await.expect("the last of it");
@@ -101,6 +111,17 @@ async fn a_supplier_slower_than_the_order_waits_makes_it_out_of_stock() {
     world.stock(ORANGES, 2);
     let why = refusal(world.order(JUICE, 1).await);
     assert!(why.contains("No answer within"), "{why}");
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn what_is_cut_off_because_the_order_waits_no_longer_is_not_held_against_the_supplier() {
+    let world = World::open(&[("supplier.latency", json!(60_000)), ("service.supply.attempts", json!(1))]);
+    world.change(&[("service.supply.patience", json!(100)), ("service.supply.breaker.minimum", json!(1))]);
+    world.stock(ORANGES, 2);
+    assert_eq!(refusal(world.order(JUICE, 1).await), "there was no time left to wait for the supplier");
+    let figures = world.supply.figures();
+    assert_eq!((figures.attempts, figures.failed, figures.breaker), (1, 0, State::Closed));
     world.audit().await;
 }
 

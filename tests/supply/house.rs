@@ -98,6 +98,25 @@ async fn the_console_shows_each_instances_cache_and_how_it_stands_with_the_suppl
 }
 
 #[tokio::test]
+async fn what_the_edge_keeps_of_the_menu_ends_with_each_change_of_what_can_be_had() {
+    let house = House::open().await;
+    let changes = [("api.menu.shared_ttl", &json!(3_600)), ("service.kitchen.workers", &json!(0))];
+    house.stack.settings().change(changes).expect("fits");
+    let visitor = house.visitor();
+    let available = || async { visitor.get("/api/v1/menu/15").await.json()["available"] == true };
+    assert!(available().await && available().await);
+    assert!(house.stack.cache().is_some_and(|cache| cache.figures().hits > 0), "the edge keeps it");
+    let placed = visitor.post("/api/v1/orders", &order_of(15, 20)).await;
+    assert_eq!(placed.status, 201);
+    assert!(!available().await, "sold out");
+    let path = format!("/api/v1/orders/{}/cancel", placed.json()["id"].as_str().expect("an id"));
+    let waiter = house.staff("waiter").await;
+    assert_eq!(waiter.send(waiter.fair("POST", &path)).await.status, 200);
+    assert!(available().await, "given back");
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn the_pantry_has_a_page_of_its_own() {
     let house = House::open().await;
     let page = house.visitor().get("/pantry").await;

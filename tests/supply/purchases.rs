@@ -5,10 +5,10 @@ use std::time::Duration;
 use roundtrip::domain::ledger::Account;
 use roundtrip::domain::money::Money;
 use roundtrip::domain::page::Cut;
-use roundtrip::domain::pantry::Delivered;
+use roundtrip::domain::pantry::{Delivered, PurchaseClaim};
 use serde_json::json;
 
-use crate::world::{JUICE, ORANGES, RICE, TRUFFLE, World, span};
+use crate::world::{BASMATI, JUICE, ORANGES, RICE, TRUFFLE, World, span};
 
 #[tokio::test]
 async fn an_order_that_brings_an_item_down_to_its_reorder_point_is_placed_and_the_item_comes_later() {
@@ -50,8 +50,9 @@ async fn one_purchase_of_an_item_is_open_at_a_time_however_many_orders_want_it()
     let low = world.item(ORANGES).await;
     assert_eq!((low.stock, low.open.map(|open| open.quantity)), (285, Some(3)));
     let _buyer = world.buyer();
-    assert_eq!(world.until(ORANGES, |item| item.open.is_none()).await.stock, 288);
-    assert_eq!(world.audit().await, 1);
+    // What the other orders used is wanted as soon as the first purchase is in.
+    assert_eq!(world.until(ORANGES, |item| item.open.is_none()).await.stock, 300);
+    assert_eq!(world.audit().await, 2);
 }
 
 #[tokio::test]
@@ -69,9 +70,10 @@ async fn while_the_supplier_is_closed_orders_go_on_and_the_purchase_waits_and_co
     assert_eq!(world.supplier.deliveries(), 0);
 
     world.change(&[("supplier.open", json!(true)), ("service.supply.breaker.mode", json!("off"))]);
-    assert_eq!(world.until(ORANGES, |item| item.open.is_none()).await.last_delivery.map(|it| it.quantity), Some(3));
+    let full = world.until(ORANGES, |item| item.open.is_none()).await;
+    assert_eq!((full.stock, full.last_delivery.map(|delivery| delivery.quantity)), (300, Some(9)));
     buyer.stop().await;
-    assert_eq!(world.audit().await, 1);
+    assert_eq!(world.audit().await, 2, "three for the first order, nine for the others");
 }
 
 #[tokio::test]
@@ -108,7 +110,7 @@ async fn a_purchase_whose_holder_died_is_taken_over_once_its_lease_is_over_and_t
     let (world, lease) = (World::open(&[]), Duration::from_secs(60));
     world.stock(ORANGES, 300);
     world.order(JUICE, 1).await.expect("placed");
-    let claim = || async { world.bistro.claim_purchase(&span(false), lease).await.expect("an answer") };
+    let claim = || async { world.bistro.claim_purchase(&span(false), lease, lease).await.expect("an answer") };
     let dead = claim().await.expect("it is due");
     assert_eq!(claim().await, None, "somebody holds it");
     world.later(lease);
@@ -120,11 +122,35 @@ async fn a_purchase_whose_holder_died_is_taken_over_once_its_lease_is_over_and_t
     assert_eq!(world.bistro.deliver_purchase(&nobody, &dead, delivered()).await, Ok(false));
     assert_eq!(world.bistro.put_back_purchase(&nobody, &dead, "late".into(), wait).await, Ok(false));
     assert_eq!(world.bistro.refuse_purchase(&nobody, &dead, "late".into(), true).await, Ok(false));
+    // After a restore ids and lease numbers begin again where the backup was; the key does not.
+    let stale = PurchaseClaim { key: "of-before-a-restore".to_owned(), ..heir.clone() };
+    assert_eq!(world.bistro.deliver_purchase(&nobody, &stale, delivered()).await, Ok(false));
+    assert_eq!(world.bistro.put_back_purchase(&nobody, &stale, "late".into(), wait).await, Ok(false));
+    assert_eq!(world.bistro.refuse_purchase(&nobody, &stale, "late".into(), true).await, Ok(false));
     assert_eq!(world.item(ORANGES).await.stock, 297);
     assert_eq!(world.bistro.deliver_purchase(&nobody, &heir, delivered()).await, Ok(true));
     assert_eq!(world.bistro.deliver_purchase(&nobody, &heir, delivered()).await, Ok(false), "once");
     assert_eq!(world.item(ORANGES).await.stock, 300);
     assert_eq!(world.bistro.audit().await.map(|audit| audit.wrong), Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_stalls_no_purchase() {
+    let (world, lease, hour) = (World::open(&[]), Duration::from_secs(60), Duration::from_secs(3_600));
+    world.later(hour);
+    world.stock(ORANGES, 300);
+    world.stock(BASMATI, 900);
+    for dish in [JUICE, RICE] {
+        world.order(dish, 1).await.expect("placed");
+    }
+    let claim = || async { world.bistro.claim_purchase(&span(false), lease, lease).await.expect("an answer") };
+    let held = claim().await.expect("it is due");
+    world.earlier(hour);
+    let next = world.bistro.next_purchase(lease, lease).await.expect("an answer").expect("two");
+    assert!(next <= world.bistro.now());
+    let (waited, again) = (claim().await.expect("it waits"), claim().await.expect("nobody holds it"));
+    assert_eq!((waited.lease, again.id, again.lease), (1, held.id, held.lease + 1));
+    assert_eq!(claim().await, None);
 }
 
 #[tokio::test]
@@ -139,6 +165,17 @@ async fn what_the_supplier_does_not_sell_is_refused_and_not_wanted_again() {
     assert_eq!(world.item(TRUFFLE).await.open, None);
     buyer.stop().await;
     world.audit().await;
+}
+
+#[tokio::test]
+async fn a_buyer_that_was_told_to_stop_begins_nothing_more_before_it_is_waited_for() {
+    let world = World::open(&[]);
+    world.stock(ORANGES, 300);
+    let buyer = world.buyer();
+    buyer.tell_to_stop();
+    world.order(JUICE, 1).await.expect("placed");
+    buyer.stop().await;
+    assert_eq!((world.supply.figures().asked, world.audit().await), (0, 0));
 }
 
 #[tokio::test]

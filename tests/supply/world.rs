@@ -96,6 +96,11 @@ impl World {
         *self.ahead.lock().expect("the clock") += by;
     }
 
+    /// It is set back by so much.
+    pub fn earlier(&self, by: Duration) {
+        *self.ahead.lock().expect("the clock") -= by;
+    }
+
     /// Fills the pantry with so much of an item; more is bought as soon as anything of it is used.
     pub fn stock(&self, item: i64, initial: i64) {
         let database = rusqlite::Connection::open(self.folder.path().join("bistro.db")).expect("the database");

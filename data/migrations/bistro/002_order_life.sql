@@ -30,8 +30,8 @@ CREATE INDEX orders_by_time ON orders (listed_at_ms);
 CREATE INDEX orders_by_total ON orders (total_cents);
 CREATE INDEX orders_draft ON orders (person_id) WHERE state = 'draft';
 
--- A ticket is a durable job. It is cooked under a lease: whoever's lease has run out or was given to
--- another has lost it, and what they report afterwards changes nothing.
+-- A ticket is a durable job. It is cooked under a lease with a number. Once the lease has run out anybody may put the
+-- ticket back, and then what is reported under that number changes nothing; until somebody has, it still counts.
 CREATE TABLE new_ticket (
     id             INTEGER PRIMARY KEY,
     order_seq      INTEGER NOT NULL UNIQUE REFERENCES orders,

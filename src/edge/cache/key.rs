@@ -35,6 +35,12 @@ pub fn of_url(url: &str) -> Option<Arc<str>> {
     Some(of(secure, uri.authority()?.as_str(), uri.path_and_query().map_or("/", |target| target.as_str())))
 }
 
+/// Path and query of a key.
+pub fn target(key: &str) -> Option<&str> {
+    let (_, rest) = key.split_once("://")?;
+    rest.find('/').map(|at| &rest[at..])
+}
+
 /// The address that a `Location` in the answer to `key` means, if it has the same origin.
 pub fn of_reference(key: &str, reference: &str) -> Option<Arc<str>> {
     let target = key.find("://").and_then(|at| key[at + 3..].find('/').map(|slash| at + 3 + slash))?;

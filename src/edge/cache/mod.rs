@@ -48,7 +48,12 @@ impl SharedCache {
 
     /// Takes out the answers of all addresses that begin so.
     pub fn purge_prefix(&self, url: &str) -> usize {
-        key::of_url(url).map_or(0, |prefix| self.store.remove_all(&prefix))
+        key::of_url(url).map_or(0, |prefix| self.store.remove_where(|key| key.starts_with(&*prefix)))
+    }
+
+    /// Takes out what begins with this path, under whatever name the edge was asked for it.
+    pub fn purge_path(&self, path: &str) -> usize {
+        self.store.remove_where(|key| key::target(key).is_some_and(|target| target.starts_with(path)))
     }
 
     /// The body of what is kept in `coding`, if somebody had that before.

@@ -218,16 +218,16 @@ impl Store {
         shelf.take_out(key)
     }
 
-    /// Takes out what begins with `prefix`.
-    pub fn remove_all(&self, prefix: &str) -> usize {
-        self.shelf().remove_all(prefix)
+    /// Takes out the addresses that are meant.
+    pub fn remove_where(&self, meant: impl Fn(&str) -> bool) -> usize {
+        self.shelf().remove_where(meant)
     }
 
     /// Takes out everything, also what has yet to be asked for by requests that are here already.
     pub fn clear(&self) -> usize {
         let mut shelf = self.shelf();
         self.generation.fetch_add(1, Ordering::Relaxed);
-        shelf.remove_all("")
+        shelf.remove_where(|_| true)
     }
 
     pub fn generation(&self) -> u64 {
@@ -297,11 +297,11 @@ impl Shelf {
         self.alone.pop(&self.hasher.hash_one(key));
     }
 
-    fn remove_all(&mut self, prefix: &str) -> usize {
-        self.fetches.retain(|key, _| !key.starts_with(prefix));
+    fn remove_where(&mut self, meant: impl Fn(&str) -> bool) -> usize {
+        self.fetches.retain(|key, _| !meant(key));
         self.alone.clear();
         let keys: Vec<Arc<str>> =
-            self.entries.iter().map(|(key, _)| Arc::clone(key)).filter(|key| key.starts_with(prefix)).collect();
+            self.entries.iter().map(|(key, _)| Arc::clone(key)).filter(|key| meant(key)).collect();
         keys.iter().map(|key| self.take_out(key)).sum()
     }
 

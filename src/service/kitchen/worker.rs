@@ -111,7 +111,7 @@ impl Worker {
         // A trace of its own: no request waits for it.
         let root = Trace::start(Context::new_root(), SpanId::random(), Hop::Service, "Cook a ticket", trace_started);
         let rules = self.rules();
-        match self.bistro.kitchen_due(&root).await {
+        match self.bistro.kitchen_due(&root, rules.lease, rules.attempts()).await {
             Ok(Due::Now) => {}
             Ok(Due::Never) => return Rest::AtMost(Duration::MAX),
             Ok(Due::At(at)) => {

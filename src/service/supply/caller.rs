@@ -21,6 +21,9 @@ use crate::policy::{backoff, random};
 use crate::settings::runtime::Settings;
 use crate::settings::supply::SupplySettings;
 
+/// What an attempt needs at least: with less, it would fail whatever the supplier does.
+const ATTEMPT_MIN: Duration = Duration::from_millis(5);
+
 /// Why nothing was delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
@@ -35,6 +38,9 @@ pub enum AskError {
     Full,
     #[error("the supplier did not deliver: {0}")]
     Failed(String),
+    /// It might have, later: nothing is said against it.
+    #[error("there was no time left to wait for the supplier")]
+    NoTime,
 }
 
 /// What an instance has asked since the start, and how its guards stand.
@@ -124,7 +130,7 @@ impl Caller {
                 Err(AskError::Failed(_)) => guards.failed += 1,
                 Err(AskError::BreakerOpen) => guards.breaker_refused += 1,
                 Err(AskError::Full) => guards.bulkhead_refused += 1,
-                Err(AskError::NotSold(_) | AskError::Refused(_)) => {}
+                Err(AskError::NotSold(_) | AskError::Refused(_) | AskError::NoTime) => {}
             }
         }
         if result.is_err() {
@@ -172,15 +178,25 @@ impl Caller {
         deadline: Instant,
         attempts: &mut u32,
     ) -> Result<Delivered, AskError> {
+        let mut last = AskError::NoTime;
         loop {
+            if left(deadline) < ATTEMPT_MIN {
+                return Err(last);
+            }
             // A trial that failed, or calls of others, may have opened it since.
             let trial = self.begin(rules).ok_or(AskError::BreakerOpen)?;
             *attempts += 1;
             let result = self.attempt(ask, claim, rules, deadline, trial).await;
-            let Err(AskError::Failed(_)) = &result else { return result };
+            match result {
+                Err(failed @ AskError::Failed(_)) => last = failed,
+                // Cut off: what the attempts before it met with says more.
+                Err(AskError::NoTime) => return Err(last),
+                ended => return ended,
+            }
             let wait = backoff::wait(*attempts, self.draw());
-            if u64::from(*attempts) >= rules.attempts || Instant::now() + wait >= deadline || !self.may_retry(rules) {
-                return result;
+            let in_time = left(deadline) >= wait + ATTEMPT_MIN;
+            if u64::from(*attempts) >= rules.attempts || !in_time || !self.may_retry(rules) {
+                return Err(last);
             }
             let _wait = ask.child(Hop::Service, "Wait before another attempt");
             tokio::time::sleep(wait).await;
@@ -201,7 +217,7 @@ impl Caller {
             method: "POST".to_owned(),
             headers: vec![header("content-type", "application/json"), header("idempotency-key", &claim.key)],
             body: json!({ "item": claim.item, "quantity": claim.quantity }).to_string().into(),
-            timeout: rules.timeout.min(deadline.saturating_duration_since(Instant::now())),
+            timeout: rules.timeout.min(left(deadline)),
             probe: false,
             within: Some(span.trace().context()),
             ..Outgoing::get(self.url.clone())
@@ -213,6 +229,11 @@ impl Caller {
             }
             Err(failure) => {
                 span.adopt(failure.part.spans.clone(), Hop::Service);
+                if left(deadline).is_zero() {
+                    // It was cut off by whoever asks: the trial ends untold.
+                    span.status(Status::Error);
+                    return Err(AskError::NoTime);
+                }
                 Err(AskError::Failed(failure.message))
             }
         };
@@ -248,6 +269,10 @@ impl Caller {
     fn guards(&self) -> MutexGuard<'_, Guards> {
         self.guards.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 /// What the supplier's answer means.

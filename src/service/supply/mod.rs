@@ -57,6 +57,11 @@ impl Supply {
         self.patience() + LEASE_BEYOND_PATIENCE
     }
 
+    /// Before a purchase that did not come is asked for again.
+    fn longest_wait(&self) -> Duration {
+        self.0.settings.snapshot().supply.backoff_max
+    }
+
     /// Asks for what is held and writes down how it ended. A store that fails leaves the purchase with its lease:
     /// whoever has it next asks with the same key, and gets the same delivery.
     async fn fulfil(
@@ -76,7 +81,7 @@ impl Supply {
         match &error {
             AskError::NotSold(_) => bistro.refuse_purchase(span, claim, error.to_string(), false).await?,
             AskError::Refused(_) => bistro.refuse_purchase(span, claim, error.to_string(), true).await?,
-            AskError::BreakerOpen | AskError::Full | AskError::Failed(_) => {
+            AskError::BreakerOpen | AskError::Full | AskError::Failed(_) | AskError::NoTime => {
                 let rules = settings.snapshot().supply.clone();
                 let (first, longest) = (rules.backoff, rules.backoff_max);
                 // It is wanted until it comes: there is no last attempt.
@@ -134,8 +139,10 @@ impl Supply {
                 Express::Enough => return Ok(Ok(())),
                 Express::NotSold => return Ok(Err(AskError::NotSold(item.name.clone()).to_string())),
                 Express::Claimed(claim) => {
-                    let done = self.fulfil(span, &claim, deadline).await?;
-                    return Ok(done.map_err(|error| error.to_string()));
+                    // What came may be a purchase of before, or be another order's by now: looked at again.
+                    if let Err(error) = self.fulfil(span, &claim, deadline).await? {
+                        return Ok(Err(error.to_string()));
+                    }
                 }
                 Express::Asked => {
                     let _wait = span.child(Hop::Service, "Wait for a delivery that is asked for already");

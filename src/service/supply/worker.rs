@@ -35,9 +35,14 @@ impl Purchasing {
         Self { stop, task: tokio::spawn(run(supply, recorder, stopped)) }
     }
 
+    /// Has it begin nothing more.
+    pub fn tell_to_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Lets what is under way end.
     pub async fn stop(mut self) {
-        self.stop.send_replace(true);
+        self.tell_to_stop();
         // It ends by itself; a panic in it is in the log.
         let _ = (&mut self.task).await;
     }
@@ -72,7 +77,9 @@ async fn run(supply: Supply, recorder: Recorder, mut stopped: watch::Receiver<bo
 /// Buys what is due; otherwise says how long nothing is.
 async fn buy_next(supply: &Supply, recorder: &Recorder) -> Result<Option<Duration>, StoreError> {
     let bistro = &supply.0.bistro;
-    let Some(due) = bistro.next_purchase().await? else { return Ok(Some(SLEEP_MAX)) };
+    let Some(due) = bistro.next_purchase(supply.lease(), supply.longest_wait()).await? else {
+        return Ok(Some(SLEEP_MAX));
+    };
     if let Ok(wait) = Duration::try_from(due - bistro.now())
         && !wait.is_zero()
     {
@@ -82,7 +89,7 @@ async fn buy_next(supply: &Supply, recorder: &Recorder) -> Result<Option<Duratio
     let (context, started_at) = (Context { detail: true, ..Context::new_root() }, bistro.now());
     let span = Trace::start(context, SpanId::random(), Hop::Service, "Buy for the pantry", Tick::now());
     let deadline = Instant::now() + supply.patience();
-    if let Some(claim) = bistro.claim_purchase(&span, supply.lease()).await? {
+    if let Some(claim) = bistro.claim_purchase(&span, supply.lease(), supply.longest_wait()).await? {
         let done = supply.fulfil(&span, &claim, deadline).await;
         if let Ok(Err(error)) = &done {
             log::info!(target: "supply", "{} did not come: {error}", claim.item);

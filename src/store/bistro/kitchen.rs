@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::super::StoreError;
 use super::super::engine::{JobError, Touched, Transaction};
-use super::super::rows::{millis, moment, parsed};
+use super::super::rows::{horizon, millis, moment, parsed};
 use super::Bistro;
 use super::life::{self, AdvanceError};
 use crate::domain::kitchen::{Claim, Direction, Due};
@@ -27,11 +27,24 @@ const REASON_CHARS_MAX: usize = 200;
 
 const PAUSED: &str = "SELECT paused FROM kitchen WHERE only_row = 1";
 /// Bounded: the next claim takes the others.
-const EXPIRED: &str = "SELECT id, lease, attempts, worker FROM ticket \
-                       WHERE state = 'cooking' AND lease_until_ms <= ?1 ORDER BY lease_until_ms LIMIT 32";
+macro_rules! expired {
+    ($when:literal) => {
+        concat!(
+            "SELECT id, lease, attempts, worker, (SELECT id FROM orders WHERE seq = order_seq) FROM ticket ",
+            "WHERE state = 'cooking' AND lease_until_ms ",
+            $when,
+            " ORDER BY lease_until_ms LIMIT 32"
+        )
+    };
+}
+const EXPIRED: &str = expired!("<= ?1");
+/// Beyond the horizon: the clock was set back, and such a lease would hold for as long.
+const EXPIRED_ASTRAY: &str = expired!("> ?1");
 /// The first due of one priority: so that those which back off are never walked over.
 const BEST: &str = "SELECT id, order_seq FROM ticket WHERE state = 'waiting' AND priority = ?1 AND due_at_ms <= ?2 \
                     ORDER BY due_at_ms, id LIMIT 1";
+const BEST_ASTRAY: &str = "SELECT id, order_seq FROM ticket WHERE state = 'waiting' AND priority = ?1 \
+                           AND due_at_ms > ?2 ORDER BY due_at_ms, id LIMIT 1";
 const EARLIEST_DUE: &str = "SELECT due_at_ms FROM ticket WHERE state = 'waiting' AND priority = ?1 \
                             ORDER BY due_at_ms LIMIT 1";
 const EARLIEST_EXPIRY: &str = "SELECT lease_until_ms FROM ticket WHERE state = 'cooking' \
@@ -39,19 +52,29 @@ const EARLIEST_EXPIRY: &str = "SELECT lease_until_ms FROM ticket WHERE state = '
 const TAKE: &str = "UPDATE ticket SET state = 'cooking', worker = ?2, lease = lease + 1, lease_until_ms = ?3, \
                     attempts = attempts + 1 WHERE id = ?1 \
                     RETURNING lease, attempts, (SELECT id FROM orders WHERE seq = order_seq)";
-const EXTEND: &str = "UPDATE ticket SET lease_until_ms = ?3 WHERE id = ?1 AND lease = ?2 AND state = 'cooking'";
-const DONE: &str = "UPDATE ticket SET state = 'done', worker = NULL, lease_until_ms = NULL, last_error = NULL, \
-                    ended_at_ms = ?3 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
-const FAIL: &str = "UPDATE ticket SET state = 'waiting', worker = NULL, lease_until_ms = NULL, last_error = ?3, \
-                    due_at_ms = ?4 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
-const DIE: &str = "UPDATE ticket SET state = 'dead', worker = NULL, lease_until_ms = NULL, last_error = ?3, \
-                   ended_at_ms = ?4 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' RETURNING order_seq";
-const HAND_BACK: &str = "UPDATE ticket SET state = 'waiting', worker = NULL, lease_until_ms = NULL, \
-                         attempts = attempts - 1 WHERE id = ?1 AND lease = ?2 AND state = 'cooking' \
-                         RETURNING order_seq";
+/// Held by whoever reports. The order's id too: after a restore tickets and leases are numbered again from the
+/// backup's on, and a claim of before must not fit another order's ticket.
+macro_rules! held {
+    ($set:literal) => {
+        concat!(
+            "UPDATE ticket SET ",
+            $set,
+            " WHERE id = ?1 AND lease = ?2 AND state = 'cooking' ",
+            "AND order_seq = (SELECT seq FROM orders WHERE orders.id = ?3) RETURNING order_seq"
+        )
+    };
+}
+const EXTEND: &str = held!("lease_until_ms = ?4");
+const DONE: &str = held!("state = 'done', worker = NULL, lease_until_ms = NULL, last_error = NULL, ended_at_ms = ?4");
+const FAIL: &str = held!("state = 'waiting', worker = NULL, lease_until_ms = NULL, last_error = ?4, due_at_ms = ?5");
+const DIE: &str = held!("state = 'dead', worker = NULL, lease_until_ms = NULL, last_error = ?4, ended_at_ms = ?5");
+const HAND_BACK: &str = held!("state = 'waiting', worker = NULL, lease_until_ms = NULL, attempts = attempts - 1");
 const STATE: &str = "SELECT state FROM ticket WHERE id = ?1";
 const REQUEUE: &str = "UPDATE ticket SET state = 'waiting', attempts = 0, priority = ?2, due_at_ms = ?3, \
                        last_error = NULL, ended_at_ms = NULL WHERE id = ?1";
+/// An order is shown with its ticket's state: what changes that is a new version of it, as `life::advance` makes one.
+const NEW_VERSION: &str = "UPDATE orders SET version = version + 1, changed_at_ms = ?2 \
+                           WHERE seq = (SELECT order_seq FROM ticket WHERE ticket.id = ?1)";
 const PRIORITISE: &str = "UPDATE ticket SET priority = ?2 WHERE id = ?1";
 const MOVE: &str = "UPDATE kitchen SET waiting = waiting + ?1, cooking = cooking + ?2, dead = dead + ?3 \
                     WHERE only_row = 1";
@@ -110,24 +133,29 @@ enum Outcome {
 
 impl Bistro {
     /// When a worker has something to do: a look without the writer, for those who wait.
-    pub async fn kitchen_due(&self, span: &Span) -> Result<Due, StoreError> {
-        let now = millis(self.clock.now());
+    /// `lease` and `attempts` are those of [`Bistro::claim`].
+    pub async fn kitchen_due(&self, span: &Span, lease: Duration, attempts: Attempts) -> Result<Due, StoreError> {
+        let now = self.clock.now();
+        let (lease_horizon, due_horizon) = (horizon(now, lease), horizon(now, attempts.longest));
         self.engine.read(span, |db| {
-            let statements = [PAUSED, EARLIEST_EXPIRY, EARLIEST_DUE];
+            let statements = [PAUSED, EARLIEST_EXPIRY, EXPIRED_ASTRAY, EARLIEST_DUE, BEST_ASTRAY];
             db.step("Look when something is due", &statements, |connection| {
                 let transaction = connection.unchecked_transaction()?;
                 let first = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, moment(row, 0)?));
                 let expiry = transaction.prepare_cached(EARLIEST_EXPIRY)?.query_row([], first).optional()?;
                 let mut earliest = expiry;
+                let mut astray = transaction.prepare_cached(EXPIRED_ASTRAY)?.exists([lease_horizon])?;
                 if !transaction.prepare_cached(PAUSED)?.query_row([], |row| row.get::<_, bool>(0))? {
                     let mut due = transaction.prepare_cached(EARLIEST_DUE)?;
+                    let mut due_astray = transaction.prepare_cached(BEST_ASTRAY)?;
                     for priority in PRIORITIES {
+                        astray |= due_astray.exists(params![priority, due_horizon])?;
                         let found = due.query_row([priority], first).optional()?;
                         earliest = [earliest, found].into_iter().flatten().min();
                     }
                 }
                 let due = match earliest {
-                    Some((at, _)) if at <= now => Due::Now,
+                    Some((at, _)) if astray || at <= millis(now) => Due::Now,
                     Some((_, at)) => Due::At(at),
                     None => Due::Never,
                 };
@@ -149,8 +177,8 @@ impl Bistro {
         let seed = u64::from_le_bytes(random_bytes::<8>()?);
         self.engine
             .write(span, "Claim a ticket", move |transaction| {
-                let expired = put_expired_back(transaction, attempts, seed, now)?;
-                let claim = take_best(transaction, &worker, lease, now)?;
+                let expired = put_expired_back(transaction, lease, attempts, seed, now)?;
+                let claim = take_best(transaction, &worker, lease, attempts, now)?;
                 if expired > 0 || claim.is_some() {
                     wakes.tickets(transaction);
                 }
@@ -161,12 +189,13 @@ impl Bistro {
 
     /// The heartbeat: the lease holds for `lease` from now.
     pub async fn extend(&self, span: &Span, claim: &Claim, lease: Duration) -> Result<(), LeaseError> {
-        let (id, number, until) = (claim.ticket, claim.lease, millis(self.clock.now() + lease));
+        let (claim, until) = (claim.clone(), millis(self.clock.now() + lease));
         self.engine
             .write(span, "Extend the lease", move |transaction| {
                 let kept = transaction.db.step("Extend the lease", &[EXTEND], |connection| {
-                    let changed = connection.prepare_cached(EXTEND)?.execute(params![id, number, until])?;
-                    Ok((changed == 1, Touched::Changed(changed)))
+                    let row = params![claim.ticket, claim.lease, claim.order.as_str(), until];
+                    let kept = connection.prepare_cached(EXTEND)?.query_row(row, |_| Ok(())).optional()?.is_some();
+                    Ok((kept, Touched::Changed(usize::from(kept))))
                 })?;
                 if kept { Ok(()) } else { Err(LeaseError::Lost) }
             })
@@ -203,10 +232,10 @@ impl Bistro {
         claim: &Claim,
         outcome: Outcome,
     ) -> Result<(), LeaseError> {
-        let (id, lease, now, wakes) = (claim.ticket, claim.lease, self.clock.now(), self.wakes());
+        let (claim, now, wakes) = (claim.clone(), self.clock.now(), self.wakes());
         self.engine
             .write(span, name, move |transaction| {
-                end(transaction, id, lease, &outcome, now)?;
+                end(transaction, &claim, &outcome, now)?;
                 wakes.tickets(transaction);
                 Ok(())
             })
@@ -231,10 +260,11 @@ impl Bistro {
                 }
                 let priority = direction.priority();
                 if direction == Direction::Requeue {
-                    transaction.db.step("Queue the ticket again", &[REQUEUE, MOVE], |connection| {
+                    transaction.db.step("Queue the ticket again", &[REQUEUE, NEW_VERSION, MOVE], |connection| {
                         connection.prepare_cached(REQUEUE)?.execute(params![ticket, priority, millis(now)])?;
+                        connection.prepare_cached(NEW_VERSION)?.execute([ticket, millis(now)])?;
                         shift(connection, [1, 0, -1])?;
-                        Ok(((), Touched::Changed(2)))
+                        Ok(((), Touched::Changed(3)))
                     })?;
                 } else {
                     transaction.db.step("Change the ticket's priority", &[PRIORITISE], |connection| {
@@ -284,27 +314,37 @@ fn follow(transaction: &mut Transaction<'_>, seq: i64, action: Action, now: Offs
 /// How many there were.
 fn put_expired_back(
     transaction: &mut Transaction<'_>,
+    lease: Duration,
     attempts: Attempts,
     seed: u64,
     now: OffsetDateTime,
 ) -> Result<usize, StoreError> {
-    let expired = transaction.db.step("Look for leases that ran out", &[EXPIRED], |connection| {
-        let mut find = connection.prepare_cached(EXPIRED)?;
+    let expired = transaction.db.step("Look for leases that ran out", &[EXPIRED, EXPIRED_ASTRAY], |connection| {
         let row = |row: &Row<'_>| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?, row.get::<_, String>(3)?))
+            let order = parsed(row, 4, OrderId::parse)?;
+            let claim = Claim { ticket: row.get(0)?, order, lease: row.get(1)?, attempt: row.get(2)? };
+            Ok((claim, row.get::<_, String>(3)?))
         };
-        let found: Vec<_> = find.query_map([millis(now)], row)?.collect::<rusqlite::Result<_>>()?;
+        let mut found = Vec::new();
+        for (statement, at) in [(EXPIRED, millis(now)), (EXPIRED_ASTRAY, horizon(now, lease))] {
+            for expired in connection.prepare_cached(statement)?.query_map([at], row)? {
+                found.push(expired?);
+            }
+        }
         let count = found.len();
         Ok((found, Touched::Returned(count)))
     })?;
-    for (position, (id, lease, attempt, worker)) in (0_u64..).zip(&expired) {
+    for (position, (claim, worker)) in (0_u64..).zip(&expired) {
         let random = random::split_mix(seed.wrapping_add(position.wrapping_mul(random::STEP)));
         let reason = format!("{worker} did not report before its lease ran out");
-        let again_at = attempts.wait_after(*attempt, random).map(|wait| now + wait);
-        match end(transaction, *id, *lease, &Outcome::Failed { reason, again_at }, now) {
+        let again_at = attempts.wait_after(claim.attempt, random).map(|wait| now + wait);
+        match end(transaction, claim, &Outcome::Failed { reason, again_at }, now) {
             Ok(()) => {}
             Err(LeaseError::Store(error)) => return Err(error),
-            Err(LeaseError::Lost) => return Err(StoreError::Internal(format!("ticket {id} changed under the lock"))),
+            Err(LeaseError::Lost) => {
+                let reason = format!("ticket {} changed under the lock", claim.ticket);
+                return Err(StoreError::Internal(reason));
+            }
         }
     }
     Ok(expired.len())
@@ -314,18 +354,22 @@ fn take_best(
     transaction: &mut Transaction<'_>,
     worker: &str,
     lease: Duration,
+    attempts: Attempts,
     now: OffsetDateTime,
 ) -> Result<Option<Claim>, StoreError> {
-    let best = transaction.db.step("Choose the best due ticket", &[PAUSED, BEST], |connection| {
+    let best = transaction.db.step("Choose the best due ticket", &[PAUSED, BEST_ASTRAY, BEST], |connection| {
         if connection.prepare_cached(PAUSED)?.query_row([], |row| row.get(0))? {
             return Ok((None, Touched::Returned(1)));
         }
-        let mut find = connection.prepare_cached(BEST)?;
+        let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
         for priority in PRIORITIES {
-            let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-            let found = find.query_row(params![priority, millis(now)], row).optional()?;
-            if found.is_some() {
-                return Ok((found, Touched::Returned(1)));
+            // What is beyond the horizon has waited since before the clock was set back.
+            for (statement, at) in [(BEST_ASTRAY, horizon(now, attempts.longest)), (BEST, millis(now))] {
+                let mut find = connection.prepare_cached(statement)?;
+                let found = find.query_row(params![priority, at], row).optional()?;
+                if found.is_some() {
+                    return Ok((found, Touched::Returned(1)));
+                }
             }
         }
         Ok((None, Touched::Returned(0)))
@@ -344,11 +388,10 @@ fn take_best(
     Ok(Some(claim))
 }
 
-/// Ends the attempt of that lease, with its order and the lengths.
+/// Ends the attempt of that claim, with its order and the lengths.
 fn end(
     transaction: &mut Transaction<'_>,
-    id: i64,
-    lease: i64,
+    claim: &Claim,
     outcome: &Outcome,
     now: OffsetDateTime,
 ) -> Result<(), LeaseError> {
@@ -361,13 +404,14 @@ fn end(
     let seq = transaction.db.step("End the attempt", &[statement, MOVE], |connection| {
         let mut update = connection.prepare_cached(statement)?;
         let seq = |row: &Row<'_>| row.get::<_, i64>(0);
+        let (id, lease, order) = (claim.ticket, claim.lease, claim.order.as_str());
         let ended = match outcome {
-            Outcome::Done => update.query_row(params![id, lease, millis(now)], seq),
+            Outcome::Done => update.query_row(params![id, lease, order, millis(now)], seq),
             Outcome::Failed { reason, again_at } => {
                 let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
-                update.query_row(params![id, lease, reason, millis(again_at.unwrap_or(now))], seq)
+                update.query_row(params![id, lease, order, reason, millis(again_at.unwrap_or(now))], seq)
             }
-            Outcome::HandedBack => update.query_row(params![id, lease], seq),
+            Outcome::HandedBack => update.query_row(params![id, lease, order], seq),
         };
         let ended = ended.optional()?;
         if ended.is_some() {

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::super::StoreError;
 use super::super::cache::Availability;
 use super::super::engine::{Db, Touched, Transaction, unwatched};
-use super::super::rows::{millis, moment, money};
+use super::super::rows::{horizon, millis, moment, money};
 use super::booking::{self, Cause};
 use super::stock::{DISH, RECIPE, facts};
 use super::{Bistro, availability};
@@ -33,22 +33,35 @@ const WANT: &str = "INSERT INTO purchase (key, pantry_item_id, quantity, state, 
 const DUE: &str = "SELECT id FROM purchase WHERE state = 'wanted' AND due_at_ms <= ?1 ORDER BY due_at_ms, id LIMIT 1";
 const LAPSED: &str =
     "SELECT id FROM purchase WHERE state = 'asking' AND lease_until_ms <= ?1 ORDER BY lease_until_ms LIMIT 1";
+/// Beyond the horizon: the clock was set back, and they would wait for as long.
+const DUE_ASTRAY: &str =
+    "SELECT id FROM purchase WHERE state = 'wanted' AND due_at_ms > ?1 ORDER BY due_at_ms, id LIMIT 1";
+const LAPSED_ASTRAY: &str =
+    "SELECT id FROM purchase WHERE state = 'asking' AND lease_until_ms > ?1 ORDER BY lease_until_ms LIMIT 1";
 const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM purchase WHERE state = 'wanted'";
 const NEXT_LAPSE: &str = "SELECT min(lease_until_ms) FROM purchase WHERE state = 'asking'";
 const CLAIM: &str = "UPDATE purchase SET state = 'asking', attempts = attempts + 1, lease = lease + 1, lease_until_ms = ?2 \
                      WHERE id = ?1 RETURNING lease, key, quantity, attempts, \
                      (SELECT name FROM pantry_item WHERE id = pantry_item_id)";
-const OPEN: &str = "SELECT id, coalesce(lease_until_ms, 0) > ?2 FROM purchase \
+const OPEN: &str = "SELECT id, coalesce(lease_until_ms > ?2 AND lease_until_ms <= ?3, 0) FROM purchase \
                     WHERE pantry_item_id = ?1 AND state IN ('wanted', 'asking')";
 const STOCK: &str = "SELECT name, stock, reorder_at IS NOT NULL FROM pantry_item WHERE id = ?1";
-const END_DELIVERED: &str = "UPDATE purchase SET state = 'delivered', lease_until_ms = NULL, last_error = NULL, \
-                             delivery = ?3, cost_cents = ?4, ended_at_ms = ?5 \
-                             WHERE id = ?1 AND lease = ?2 AND state = 'asking' RETURNING pantry_item_id, quantity";
-const PUT_IN: &str = "UPDATE pantry_item SET delivered = delivered + ?2 WHERE id = ?1 RETURNING stock";
-const PUT_BACK: &str = "UPDATE purchase SET state = 'wanted', lease_until_ms = NULL, last_error = ?3, due_at_ms = ?4 \
-                        WHERE id = ?1 AND lease = ?2 AND state = 'asking'";
-const END_REFUSED: &str = "UPDATE purchase SET state = 'refused', lease_until_ms = NULL, last_error = ?3, ended_at_ms = ?4 \
-                           WHERE id = ?1 AND lease = ?2 AND state = 'asking' RETURNING pantry_item_id";
+/// Held by whoever reports. The key too: after a restore purchases and leases are numbered again from the backup's
+/// on, and a claim of before must not fit another purchase.
+macro_rules! held {
+    ($set:literal) => {
+        concat!(
+            "UPDATE purchase SET lease_until_ms = NULL, ",
+            $set,
+            " WHERE id = ?1 AND lease = ?2 AND key = ?3 AND state = 'asking' RETURNING pantry_item_id, quantity"
+        )
+    };
+}
+const END_DELIVERED: &str =
+    held!("state = 'delivered', last_error = NULL, delivery = ?4, cost_cents = ?5, ended_at_ms = ?6");
+const PUT_BACK: &str = held!("state = 'wanted', last_error = ?4, due_at_ms = ?5");
+const END_REFUSED: &str = held!("state = 'refused', last_error = ?4, ended_at_ms = ?5");
+const PUT_IN: &str = "UPDATE pantry_item SET delivered = delivered + ?2 WHERE id = ?1 RETURNING stock, reorder_at";
 const NOT_SOLD: &str = "UPDATE pantry_item SET reorder_at = NULL WHERE id = ?1";
 const PANTRY: &str = "SELECT item.id, name, unit, initial, stock, reorder_at, \
                       open.quantity, open.state = 'asking', open.attempts, open.wanted_at_ms, open.due_at_ms, open.last_error, \
@@ -105,17 +118,30 @@ fn want_one(
 
 impl Bistro {
     /// The purchase that is due for longest, or whose holder lost its lease, held by the caller from now on.
-    pub async fn claim_purchase(&self, span: &Span, lease: Duration) -> Result<Option<PurchaseClaim>, StoreError> {
+    /// `longest`: for no longer a purchase is put back.
+    pub async fn claim_purchase(
+        &self,
+        span: &Span,
+        lease: Duration,
+        longest: Duration,
+    ) -> Result<Option<PurchaseClaim>, StoreError> {
         let now = self.now();
+        let looks = [
+            (DUE_ASTRAY, horizon(now, longest)),
+            (DUE, millis(now)),
+            (LAPSED, millis(now)),
+            (LAPSED_ASTRAY, horizon(now, lease)),
+        ];
         self.engine
             .write(span, "Claim a purchase", move |transaction| {
-                transaction.db.step("Claim a purchase", &[DUE, LAPSED, CLAIM], |connection| {
-                    let first =
-                        |sql| connection.prepare_cached(sql)?.query_row([millis(now)], |row| row.get(0)).optional();
-                    let id: Option<i64> = match first(DUE)? {
-                        Some(id) => Some(id),
-                        None => first(LAPSED)?,
-                    };
+                let statements = [DUE_ASTRAY, DUE, LAPSED, LAPSED_ASTRAY, CLAIM];
+                transaction.db.step("Claim a purchase", &statements, |connection| {
+                    let mut id: Option<i64> = None;
+                    for (statement, at) in looks {
+                        if id.is_none() {
+                            id = connection.prepare_cached(statement)?.query_row([at], |row| row.get(0)).optional()?;
+                        }
+                    }
                     let claim = id.map(|id| claim(connection, id, now + lease)).transpose()?;
                     let changed = usize::from(claim.is_some());
                     Ok((claim, Touched::Changed(changed)))
@@ -145,9 +171,21 @@ impl Bistro {
     }
 
     /// When a purchase is due next; None when nothing is to be bought.
-    pub async fn next_purchase(&self) -> Result<Option<OffsetDateTime>, StoreError> {
+    /// `lease` and `longest` are those of [`Bistro::claim_purchase`].
+    pub async fn next_purchase(
+        &self,
+        lease: Duration,
+        longest: Duration,
+    ) -> Result<Option<OffsetDateTime>, StoreError> {
+        let now = self.now();
         self.engine.read(&unwatched("Look for purchases"), |db| {
-            db.step("Look for purchases", &[NEXT_DUE, NEXT_LAPSE], |connection| {
+            let statements = [DUE_ASTRAY, LAPSED_ASTRAY, NEXT_DUE, NEXT_LAPSE];
+            db.step("Look for purchases", &statements, |connection| {
+                for (statement, longest) in [(DUE_ASTRAY, longest), (LAPSED_ASTRAY, lease)] {
+                    if connection.prepare_cached(statement)?.exists([horizon(now, longest)])? {
+                        return Ok((Some(now), Touched::Returned(1)));
+                    }
+                }
                 let first = |sql| -> rusqlite::Result<Option<OffsetDateTime>> {
                     connection
                         .prepare_cached(sql)?
@@ -166,12 +204,11 @@ impl Bistro {
         claim: &PurchaseClaim,
         delivered: Delivered,
     ) -> Result<bool, StoreError> {
-        let (id, lease, now) = (claim.id, claim.lease, self.now());
-        let wakes = self.wakes();
+        let (claim, now, wakes) = (claim.clone(), self.now(), self.wakes());
         self.engine
             .write(span, "Take the delivery in", move |transaction| {
-                let Some(back) = put_in(transaction, (id, lease), &delivered, now)? else { return Ok(false) };
-                booking::book(&mut transaction.db, Kind::Delivery, Cause::Purchase(id), delivered.cost, now)?;
+                let Some(back) = put_in(transaction, &claim, &delivered, now)? else { return Ok(false) };
+                booking::book(&mut transaction.db, Kind::Delivery, Cause::Purchase(claim.id), delivered.cost, now)?;
                 wakes.menu(transaction, back);
                 wakes.purchases(transaction);
                 Ok(true)
@@ -187,15 +224,16 @@ impl Bistro {
         why: String,
         wait: Duration,
     ) -> Result<bool, StoreError> {
-        let (id, lease, due, wakes) = (claim.id, claim.lease, self.now() + wait, self.wakes());
+        let (claim, due, wakes) = (claim.clone(), self.now() + wait, self.wakes());
         self.engine
             .write(span, "Put the purchase back", move |transaction| {
-                let changed = transaction.db.step("Put the purchase back", &[PUT_BACK], |connection| {
-                    let changed = connection.prepare_cached(PUT_BACK)?.execute(params![id, lease, why, millis(due)])?;
-                    Ok((changed, Touched::Changed(changed)))
+                let back = transaction.db.step("Put the purchase back", &[PUT_BACK], |connection| {
+                    let row = params![claim.id, claim.lease, claim.key, why, millis(due)];
+                    let back = connection.prepare_cached(PUT_BACK)?.query_row(row, |_| Ok(())).optional()?.is_some();
+                    Ok((back, Touched::Changed(usize::from(back))))
                 })?;
                 wakes.purchases(transaction);
-                Ok(changed > 0)
+                Ok(back)
             })
             .await
     }
@@ -208,12 +246,12 @@ impl Bistro {
         why: String,
         sold: bool,
     ) -> Result<bool, StoreError> {
-        let (id, lease, now, wakes) = (claim.id, claim.lease, self.now(), self.wakes());
+        let (claim, now, wakes) = (claim.clone(), self.now(), self.wakes());
         self.engine
             .write(span, "End the purchase", move |transaction| {
                 let ended = transaction.db.step("End the purchase", &[END_REFUSED, NOT_SOLD], |connection| {
                     let mut end = connection.prepare_cached(END_REFUSED)?;
-                    let row = params![id, lease, why, millis(now)];
+                    let row = params![claim.id, claim.lease, claim.key, why, millis(now)];
                     let item: Option<PantryItemId> = end.query_row(row, |row| row.get(0)).optional()?;
                     if let Some(item) = item.filter(|_| !sold) {
                         connection.prepare_cached(NOT_SOLD)?.execute([item])?;
@@ -298,28 +336,37 @@ fn express(
     }
     want_one(connection, item, needed, now)?;
     let mut open = connection.prepare_cached(OPEN)?;
-    let (id, held) = open.query_row(params![item, millis(now)], |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
+    let row = params![item, millis(now), horizon(now, lease)];
+    let (id, held) = open.query_row(row, |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
     if held { Ok(Express::Asked) } else { claim(connection, id, now + lease).map(Express::Claimed) }
 }
 
 /// The dishes that can be had again; None when the lease was another's.
 fn put_in(
     transaction: &mut Transaction<'_>,
-    (id, lease): (i64, i64),
+    claim: &PurchaseClaim,
     delivered: &Delivered,
     now: OffsetDateTime,
 ) -> Result<Option<Vec<Availability>>, StoreError> {
-    let statements = [END_DELIVERED, PUT_IN, availability::COMES_BACK];
+    let statements = [END_DELIVERED, PUT_IN, MISSING, WANT, availability::COMES_BACK];
     transaction.db.step("Put it into the pantry", &statements, |connection| {
         let mut end = connection.prepare_cached(END_DELIVERED)?;
-        let row = params![id, lease, delivered.delivery, delivered.cost.cents(), millis(now)];
+        let (delivery, cost) = (&delivered.delivery, delivered.cost.cents());
+        let row = params![claim.id, claim.lease, claim.key, delivery, cost, millis(now)];
         let ended: Option<(PantryItemId, Quantity)> =
             end.query_row(row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((item, quantity)) = ended else { return Ok((None, Touched::Changed(0))) };
-        let stock: Quantity = connection.prepare_cached(PUT_IN)?.query_row([item, quantity], |row| row.get(0))?;
+        let mut put_in = connection.prepare_cached(PUT_IN)?;
+        let (stock, reorder_at): (Quantity, Option<Quantity>) =
+            put_in.query_row([item, quantity], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        // Orders went on while it was on its way, and noted nothing as long as it was open.
+        let mut changed = 2;
+        if reorder_at.is_some_and(|reorder_at| stock <= reorder_at) {
+            changed += want_one(connection, item, 0, now)?;
+        }
         let mut back = Vec::new();
         availability::came_back(connection, item, stock - quantity, stock, &mut back)?;
-        Ok((Some(back), Touched::Changed(2)))
+        Ok((Some(back), Touched::Changed(changed)))
     })
 }
 

@@ -7,7 +7,7 @@
 mod entries;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use serde::Serialize;
 use tokio::sync::watch;
@@ -53,13 +53,38 @@ pub struct Availability {
 
 /// Tells the caches of a stack's instances what changed. Called after the COMMIT, before anybody hears of it.
 #[derive(Debug, Clone, Default)]
-pub struct Invalidation(Arc<Mutex<Vec<Weak<Inner>>>>);
+pub struct Invalidation {
+    members: Arc<Mutex<Vec<Weak<Inner>>>>,
+    /// What stands before all instances, and keeps their answers.
+    front: Arc<OnceLock<Front>>,
+}
+
+struct Front(Box<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Front")
+    }
+}
 
 impl Invalidation {
     /// These dishes changed; nothing else did.
     pub fn changed(&self, changes: &[Availability]) {
         if !changes.is_empty() {
             self.members().iter().for_each(|member| member.change(changes));
+            self.clear_front();
+        }
+    }
+
+    /// `clear` takes out what is kept of the menu before the instances. It is called once these have heard, so that
+    /// what is asked for again is new; it must not block. A stack has one; a second is not heard.
+    pub fn clears(&self, clear: impl Fn() + Send + Sync + 'static) {
+        self.front.get_or_init(|| Front(Box::new(clear)));
+    }
+
+    fn clear_front(&self) {
+        if let Some(Front(clear)) = self.front.get() {
+            clear();
         }
     }
 
@@ -70,14 +95,15 @@ impl Invalidation {
             state.under_way_is_out_of_date();
             state.entries.clear();
         }
+        self.clear_front();
     }
 
     fn members(&self) -> Vec<Arc<Inner>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
     }
 
     fn join(&self, member: &Arc<Inner>) {
-        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.retain(|member| member.strong_count() > 0);
         members.push(Arc::downgrade(member));
     }
