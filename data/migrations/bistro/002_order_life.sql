@@ -144,11 +144,13 @@ INSERT INTO account VALUES ('cash', 0, 0), ('refunds', 0, 0), ('supplies', 0, 0)
 
 -- A business day ends when the manager closes it; what is booked afterwards belongs to the next.
 CREATE TABLE business_day (
-    id           INTEGER PRIMARY KEY,
+    id               INTEGER PRIMARY KEY,
     -- Entries of this day: after the last of the day before, up to this one.
-    last_entry   INTEGER NOT NULL,
-    closed_at_ms INTEGER NOT NULL,
-    person_id    INTEGER NOT NULL REFERENCES person
+    last_entry       INTEGER NOT NULL,
+    -- What guests owed when it was closed, of this day and those before.
+    receivable_cents INTEGER NOT NULL,
+    closed_at_ms     INTEGER NOT NULL,
+    person_id        INTEGER NOT NULL REFERENCES person
 ) STRICT;
 CREATE TABLE business_day_line (
     day_id       INTEGER NOT NULL REFERENCES business_day,
@@ -158,6 +160,15 @@ CREATE TABLE business_day_line (
     amount_cents INTEGER NOT NULL,
     PRIMARY KEY (day_id, kind, account)
 ) STRICT, WITHOUT ROWID;
+-- The same of the day that is not closed yet: kept, since adding it up would cost more with every order.
+CREATE TABLE open_day_line (
+    kind         TEXT NOT NULL,
+    account      TEXT NOT NULL REFERENCES account,
+    entries      INTEGER NOT NULL,
+    amount_cents INTEGER NOT NULL,
+    PRIMARY KEY (kind, account)
+) STRICT, WITHOUT ROWID;
+INSERT INTO open_day_line SELECT kind, account, count(*), sum(amount_cents) FROM entry GROUP BY kind, account;
 
 -- The answer is kept as it was given: the order may have changed since.
 CREATE TABLE new_idempotency_key (
