@@ -36,7 +36,7 @@ struct Rule {
     sql: &'static str,
 }
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     Rule {
         about: About::Tickets,
         what: "placed orders without a ticket",
@@ -81,6 +81,12 @@ const RULES: [Rule; 14] = [
          OR coalesce(cancelled, 0) <> iif(state = 'cancelled' AND placed_at_ms IS NOT NULL, total_cents, 0) \
          OR coalesce(paid, 0) <> iif(state IN ('paid', 'refunded'), total_cents, 0) \
          OR coalesce(refunded, 0) <> iif(state = 'refunded', total_cents, 0)",
+    },
+    Rule {
+        about: About::Ledger,
+        what: "entries of orders that were never placed",
+        sql: "SELECT count(*) FROM entry LEFT JOIN orders ON seq = order_seq \
+         WHERE order_seq IS NOT NULL AND placed_at_ms IS NULL",
     },
     Rule {
         about: About::Ledger,

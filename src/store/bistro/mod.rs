@@ -6,6 +6,7 @@ mod booking;
 pub mod bus;
 mod change;
 mod day;
+mod forget;
 mod keys;
 mod kitchen;
 mod ledger;
@@ -70,6 +71,7 @@ pub struct Options {
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
+    /// The number of the latest: drafts that were deleted count, too.
     pub orders: i64,
     /// Tickets that the kitchen has not taken yet.
     pub waiting: i64,
