@@ -340,6 +340,7 @@ fn whatever_is_wrong_with_the_data_is_found_and_said() {
         ("UPDATE pantry_item SET used = used + 1 WHERE id = 1", "pantry items whose use"),
         ("UPDATE pantry_item SET delivered = delivered + 1 WHERE id = 1", "pantry items whose deliveries"),
         ("UPDATE account SET balance_cents = balance_cents + 1 WHERE id = 'cash'", "accounts whose balance"),
+        ("UPDATE open_day_line SET entries = entries + 1 WHERE kind = 'payment'", "totals of the open day"),
         ("UPDATE kitchen SET waiting = waiting + 1", "queues whose lengths"),
         ("DELETE FROM ticket WHERE order_seq = 1", "placed orders without a ticket"),
         ("UPDATE orders SET state = 'cooking' WHERE seq = 1", "orders whose state is not that of their ticket"),

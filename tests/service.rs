@@ -327,7 +327,7 @@ async fn every_list_and_every_change_finds_its_rows_by_an_index() -> Outcome {
     };
     let assert_no_scan = |plans: &[String], what: &str| {
         // `chosen` is the page itself; accounts there are six, and all are wanted.
-        let few = ["SCAN chosen", "SCAN CONSTANT ROW", "SCAN account"];
+        let few = ["SCAN chosen", "SCAN CONSTANT ROW", "SCAN account", "SCAN open_day_line"];
         let scans: Vec<_> =
             plans.iter().filter(|line| line.starts_with("SCAN") && !few.contains(&line.as_str())).collect();
         assert!(!plans.is_empty() && scans.is_empty(), "{what}: {plans:?}");
@@ -362,7 +362,12 @@ async fn every_list_and_every_change_finds_its_rows_by_an_index() -> Outcome {
         house.service.change_order(&span, &guest, draft.clone(), deed, Expected::Any, None).await?;
     }
     house.service.order_events(&span, &guest, &draft).await?;
-    house.service.close_day(&span, manager.person.ok_or("staff have a number")?, key).await?;
+    let closing = span_with(true, false);
+    house.service.close_day(&closing, manager.person.ok_or("staff have a number")?, key).await?;
+    let walks = |line: &String| line.starts_with("SEARCH entry USING") || line.contains("(day_id<?)");
+    let closed = plans(&closing);
+    assert!(!closed.iter().any(walks), "neither a day nor all days are added up: {closed:?}");
+    assert_no_scan(&closed, "closing");
     house.service.days(&span, &ALL.cut).await?;
     house.service.ledger(&span, &ALL.cut).await?;
     let plans = plans(&span);

@@ -58,7 +58,7 @@ pub struct EventsView {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventView {
-    /// edit, place, cook, put-back, finish, serve, pay, cancel or refund.
+    /// place, cook, put-back, finish, serve, pay, cancel or refund.
     action: &'static str,
     /// The role of whoever did it; null for the kitchen's workers.
     by: Option<&'static str>,

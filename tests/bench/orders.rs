@@ -149,6 +149,11 @@ impl Raw {
                 "UPDATE account SET balance_cents = balance_cents + ?2, entries = entries + 1 WHERE id = ?1",
             )?
             .execute(params![account, cents])?;
+            db.prepare_cached(
+                "INSERT INTO open_day_line (kind, account, entries, amount_cents) VALUES ('sale', ?1, 1, ?2) \
+                 ON CONFLICT DO UPDATE SET entries = entries + 1, amount_cents = amount_cents + ?2",
+            )?
+            .execute(params![account, cents])?;
         }
         self.next += 1;
         Ok(())

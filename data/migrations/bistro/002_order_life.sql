@@ -1,6 +1,9 @@
 -- The life of an order after (and before) it is placed: drafts, the kitchen's work, payment, purchases.
 -- Tables whose CHECKs change are made anew (sqlite.org/lang_altertable.html, section 7).
 
+-- What was placed is never deleted. What never was goes when it was left alone for a day, which leaves gaps in
+-- `seq`. Tables that grow and have no index by order or by person don't REFERENCE them: each deletion would read
+-- them whole. The trigger below and the audit keep what they say true.
 -- `version` counts every change of an order: it is the entity tag that a change can be bound to.
 CREATE TABLE new_orders (
     seq           INTEGER PRIMARY KEY,
@@ -28,6 +31,9 @@ CREATE INDEX orders_by_state ON orders (state, listed_at_ms);
 CREATE INDEX orders_by_table ON orders (table_number, listed_at_ms);
 CREATE INDEX orders_by_time ON orders (listed_at_ms);
 CREATE INDEX orders_by_total ON orders (total_cents);
+CREATE INDEX orders_never_placed ON orders (changed_at_ms) WHERE placed_at_ms IS NULL;
+CREATE TRIGGER placed_order_is_never_deleted BEFORE DELETE ON orders WHEN OLD.placed_at_ms IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'a placed order is never deleted'); END;
 CREATE INDEX orders_draft ON orders (person_id) WHERE state = 'draft';
 
 -- A ticket is a durable job. It is cooked under a lease with a number. Once the lease has run out anybody may put the
@@ -77,7 +83,7 @@ CREATE TABLE order_event (
     id        INTEGER PRIMARY KEY,
     order_seq INTEGER NOT NULL REFERENCES orders,
     action    TEXT NOT NULL,
-    person_id INTEGER REFERENCES person,
+    person_id INTEGER,
     at_ms     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX order_event_by_order ON order_event (order_seq, id);
@@ -120,7 +126,7 @@ CREATE INDEX purchase_delivered ON purchase (pantry_item_id, id) WHERE state = '
 CREATE TABLE new_entry (
     id           INTEGER PRIMARY KEY,
     kind         TEXT NOT NULL CHECK (kind IN ('sale', 'payment', 'cancellation', 'refund', 'delivery')),
-    order_seq    INTEGER REFERENCES orders,
+    order_seq    INTEGER,
     purchase_id  INTEGER REFERENCES purchase,
     account      TEXT NOT NULL REFERENCES account,
     -- Debits positive, credits negative.
@@ -144,11 +150,13 @@ INSERT INTO account VALUES ('cash', 0, 0), ('refunds', 0, 0), ('supplies', 0, 0)
 
 -- A business day ends when the manager closes it; what is booked afterwards belongs to the next.
 CREATE TABLE business_day (
-    id           INTEGER PRIMARY KEY,
+    id               INTEGER PRIMARY KEY,
     -- Entries of this day: after the last of the day before, up to this one.
-    last_entry   INTEGER NOT NULL,
-    closed_at_ms INTEGER NOT NULL,
-    person_id    INTEGER NOT NULL REFERENCES person
+    last_entry       INTEGER NOT NULL,
+    -- What guests owed when it was closed, of this day and those before.
+    receivable_cents INTEGER NOT NULL,
+    closed_at_ms     INTEGER NOT NULL,
+    person_id        INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE business_day_line (
     day_id       INTEGER NOT NULL REFERENCES business_day,
@@ -158,6 +166,15 @@ CREATE TABLE business_day_line (
     amount_cents INTEGER NOT NULL,
     PRIMARY KEY (day_id, kind, account)
 ) STRICT, WITHOUT ROWID;
+-- The same of the day that is not closed yet: kept, since adding it up would cost more with every order.
+CREATE TABLE open_day_line (
+    kind         TEXT NOT NULL,
+    account      TEXT NOT NULL REFERENCES account,
+    entries      INTEGER NOT NULL,
+    amount_cents INTEGER NOT NULL,
+    PRIMARY KEY (kind, account)
+) STRICT, WITHOUT ROWID;
+INSERT INTO open_day_line SELECT kind, account, count(*), sum(amount_cents) FROM entry GROUP BY kind, account;
 
 -- The answer is kept as it was given: the order may have changed since.
 CREATE TABLE new_idempotency_key (
@@ -166,7 +183,7 @@ CREATE TABLE new_idempotency_key (
     key           TEXT NOT NULL,
     fingerprint   BLOB NOT NULL CHECK (length(fingerprint) = 32),
     -- NULL: a business day was closed.
-    order_seq     INTEGER REFERENCES orders,
+    order_seq     INTEGER,
     -- JSON of the order (or day) at that moment; NULL for one of before this column.
     answer        TEXT,
     created_at_ms INTEGER NOT NULL,

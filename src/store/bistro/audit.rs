@@ -36,7 +36,7 @@ struct Rule {
     sql: &'static str,
 }
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 15] = [
     Rule {
         about: About::Tickets,
         what: "placed orders without a ticket",
@@ -84,6 +84,12 @@ const RULES: [Rule; 12] = [
     },
     Rule {
         about: About::Ledger,
+        what: "entries of orders that were never placed",
+        sql: "SELECT count(*) FROM entry LEFT JOIN orders ON seq = order_seq \
+         WHERE order_seq IS NOT NULL AND placed_at_ms IS NULL",
+    },
+    Rule {
+        about: About::Ledger,
         what: "accounts whose balance is not that of their entries",
         sql: "SELECT count(*) FROM account LEFT JOIN (SELECT account, sum(amount_cents) AS sum, count(*) AS count \
          FROM entry GROUP BY account) AS booked ON booked.account = account.id \
@@ -124,6 +130,21 @@ const RULES: [Rule; 12] = [
          (SELECT coalesce(sum(entries), 0) FROM business_day_line WHERE day_id = day.id) <> (SELECT count(*) FROM entry \
          WHERE id <= day.last_entry AND id > coalesce((SELECT max(last_entry) FROM business_day WHERE id < day.id), 0)) \
          OR (SELECT coalesce(sum(amount_cents), 0) FROM business_day_line WHERE day_id = day.id) <> 0",
+    },
+    Rule {
+        about: About::Ledger,
+        what: "business days that don't say what guests owed",
+        sql: "SELECT count(*) FROM (SELECT receivable_cents, sum(moved) OVER (ORDER BY day_id) AS owed \
+         FROM (SELECT day_id, total(CASE WHEN account = 'receivable' THEN amount_cents END) AS moved \
+         FROM business_day_line GROUP BY day_id) JOIN business_day ON id = day_id) WHERE receivable_cents <> owed",
+    },
+    Rule {
+        about: About::Ledger,
+        what: "totals of the open day that are not those of its entries",
+        sql: "SELECT count(*) FROM (SELECT 1 FROM (SELECT kind, account, entries, amount_cents FROM open_day_line \
+         UNION ALL SELECT kind, account, -1, -amount_cents FROM entry \
+         WHERE id > (SELECT coalesce(max(last_entry), 0) FROM business_day)) \
+         GROUP BY kind, account HAVING sum(entries) <> 0 OR sum(amount_cents) <> 0)",
     },
 ];
 

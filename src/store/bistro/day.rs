@@ -1,37 +1,33 @@
 //! Closing the business day, and the reports of those closed.
 //!
-//! A day's entries may be many, and entries are never changed: they are added up by a reader, and the
-//! writer only notes where the day ends, if no other day has ended meanwhile.
+//! A day's entries may be many: nobody adds them up. The totals of the open day are kept beside the entries
+//! ([`super::booking`]), and to close it is to move them.
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use time::OffsetDateTime;
 
+use super::super::StoreError;
 use super::super::engine::{JobError, Touched, Transaction};
 use super::super::rows::{millis, moment, money, parsed};
-use super::super::{Cause, StoreError};
 use super::keys::{self, Idempotency, KeyError};
 use super::{Bistro, orders};
 use crate::domain::ledger::{Account, Day, DayLine, Kind};
-use crate::domain::money::Money;
 use crate::domain::page::{Cut, Page, Position};
 use crate::domain::session::PersonId;
 use crate::observe::span::Span;
 
-/// Two that close at once: the second adds up anew, and finds nothing more.
-const ATTEMPTS_MAX: usize = 3;
-
-const LAST_DAY: &str = "SELECT id, last_entry FROM business_day WHERE id = (SELECT max(id) FROM business_day)";
-const LAST_ENTRY: &str = "SELECT max(id) FROM entry";
-const ADD_UP: &str = "SELECT kind, account, count(*), sum(amount_cents) FROM entry \
-                      WHERE id > ?1 AND id <= ?2 GROUP BY kind, account";
-const RECEIVABLE: &str = "SELECT coalesce(sum(amount_cents), 0) FROM business_day_line \
-                          WHERE day_id <= ?1 AND account = 'receivable'";
-const INSERT_DAY: &str = "INSERT INTO business_day (id, last_entry, closed_at_ms, person_id) VALUES (?1, ?2, ?3, ?4)";
-const INSERT_LINE: &str = "INSERT INTO business_day_line (day_id, kind, account, entries, amount_cents) \
-                           VALUES (?1, ?2, ?3, ?4, ?5)";
-const DAYS: &str = "SELECT id, last_entry, closed_at_ms FROM business_day WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+const OPEN: &str = "SELECT EXISTS (SELECT 1 FROM open_day_line)";
+const LAST_ENTRY: &str = "SELECT coalesce(max(id), 0) FROM entry";
+const OWED: &str = "SELECT balance_cents FROM account WHERE id = 'receivable'";
+const INSERT_DAY: &str = "INSERT INTO business_day (last_entry, receivable_cents, closed_at_ms, person_id) \
+                          VALUES (?1, ?2, ?3, ?4)";
+const MOVE_LINES: &str = "INSERT INTO business_day_line (day_id, kind, account, entries, amount_cents) \
+                          SELECT ?1, kind, account, entries, amount_cents FROM open_day_line";
+const CLEAR: &str = "DELETE FROM open_day_line";
+const DAYS: &str = "SELECT id, last_entry, closed_at_ms, receivable_cents FROM business_day WHERE id < ?1 \
+                    ORDER BY id DESC LIMIT ?2";
 const LINES: &str = "SELECT kind, account, entries, amount_cents, day_id FROM business_day_line \
                      WHERE day_id BETWEEN ?1 AND ?2";
 
@@ -64,15 +60,6 @@ impl JobError for CloseError {
     }
 }
 
-/// What the writer makes of a day that was added up.
-enum Closed {
-    Now(Day),
-    /// The same idempotency key had closed it before.
-    Before(Day),
-    /// Another day was closed since it was added up.
-    Overtaken,
-}
-
 impl Bistro {
     /// Ends the business day. The bool: the same idempotency key had done so before, this is its answer.
     pub async fn close_day(
@@ -81,30 +68,15 @@ impl Bistro {
         by: PersonId,
         idempotency: Option<Idempotency>,
     ) -> Result<(Day, bool), CloseError> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (now, key) = (self.clock.now(), idempotency.clone());
-            let day = self.engine.read(span, |db| {
-                db.step("Add up the day", &[LAST_DAY, LAST_ENTRY, ADD_UP, RECEIVABLE], |connection| {
-                    let transaction = connection.unchecked_transaction()?;
-                    let day = add_up(&transaction, now)?;
-                    let rows = day.lines.len();
-                    Ok((day, Touched::Returned(rows)))
-                })
-            })?;
-            let close = move |transaction: &mut Transaction<'_>| close(transaction, day, by, key.as_ref(), now);
-            match self.engine.write(span, "Close the day", close).await? {
-                Closed::Now(day) => return Ok((day, false)),
-                Closed::Before(day) => return Ok((day, true)),
-                Closed::Overtaken => {}
-            }
-        }
-        Err(StoreError::unavailable(Cause::Busy).into())
+        let now = self.clock.now();
+        let close = move |transaction: &mut Transaction<'_>| close(transaction, by, idempotency.as_ref(), now);
+        self.engine.write(span, "Close the day", close).await
     }
 
     /// The reports of the days closed, newest first.
     pub async fn days(&self, span: &Span, cut: &Cut) -> Result<Page<Day>, StoreError> {
         self.engine.read(span, |db| {
-            db.step("Read the days", &[DAYS, LINES, RECEIVABLE], |connection| {
+            db.step("Read the days", &[DAYS, LINES], |connection| {
                 let transaction = connection.unchecked_transaction()?;
                 let days = days(&transaction, cut)?;
                 let rows = days.items.len();
@@ -114,57 +86,43 @@ impl Bistro {
     }
 }
 
-/// The day that would be closed now.
-fn add_up(connection: &Connection, now: OffsetDateTime) -> rusqlite::Result<Day> {
-    let last = connection.prepare_cached(LAST_DAY)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
-    let (last_day, ended): (i64, i64) = last.optional()?.unwrap_or_default();
-    let last_entry = connection.prepare_cached(LAST_ENTRY)?.query_row([], |row| row.get(0))?;
-    let last_entry = Option::<i64>::unwrap_or_default(last_entry);
-    let mut sums = connection.prepare_cached(ADD_UP)?;
-    let lines: Vec<DayLine> = sums.query_map([ended, last_entry], line)?.collect::<rusqlite::Result<_>>()?;
-    let before = connection.prepare_cached(RECEIVABLE)?.query_row([last_day], |row| money(row, 0))?;
-    Ok(Day { id: last_day + 1, closed_at: now, last_entry, receivable: before + receivable(&lines), lines })
-}
-
 fn close(
     transaction: &mut Transaction<'_>,
-    day: Day,
     by: PersonId,
     key: Option<&Idempotency>,
     now: OffsetDateTime,
-) -> Result<Closed, CloseError> {
+) -> Result<(Day, bool), CloseError> {
     if let Some(day) = keys::recall_answer(&mut transaction.db, key, by, now)? {
-        return Ok(Closed::Before(day));
+        return Ok((day, true));
     }
-    let last: i64 = transaction.db.step("Is it still the day that was added up?", &[LAST_DAY], |connection| {
-        let last = connection.prepare_cached(LAST_DAY)?.query_row([], |row| row.get(0)).optional()?;
-        Ok((last.unwrap_or_default(), Touched::Returned(1)))
+    let any = transaction.db.step("Was anything booked?", &[OPEN], |connection| {
+        let any: bool = connection.prepare_cached(OPEN)?.query_row([], |row| row.get(0))?;
+        Ok((any, Touched::Returned(1)))
     })?;
-    if day.id != last + 1 {
-        return Ok(Closed::Overtaken);
-    }
-    if day.lines.is_empty() {
+    if !any {
         return Err(CloseError::Nothing);
     }
-    transaction.db.step("Write the day's report", &[INSERT_DAY, INSERT_LINE], |connection| {
-        let row = params![day.id, day.last_entry, millis(now), by.0];
-        let mut changed = connection.prepare_cached(INSERT_DAY)?.execute(row)?;
-        let mut insert = connection.prepare_cached(INSERT_LINE)?;
-        for line in &day.lines {
-            let row = params![day.id, line.kind.id(), line.account.id(), line.entries, line.amount.cents()];
-            changed += insert.execute(row)?;
-        }
-        Ok(((), Touched::Changed(changed)))
+    let statements = [LAST_ENTRY, OWED, INSERT_DAY, MOVE_LINES, CLEAR, LINES];
+    let day = transaction.db.step("Write the day's report", &statements, |connection| {
+        let last_entry = connection.prepare_cached(LAST_ENTRY)?.query_row([], |row| row.get(0))?;
+        let receivable = connection.prepare_cached(OWED)?.query_row([], |row| money(row, 0))?;
+        let row = params![last_entry, receivable.cents(), millis(now), by.0];
+        let id = connection.prepare_cached(INSERT_DAY)?.insert(row)?;
+        let mut changed = 1 + connection.prepare_cached(MOVE_LINES)?.execute([id])?;
+        changed += connection.prepare_cached(CLEAR)?.execute([])?;
+        let mut lines = connection.prepare_cached(LINES)?;
+        let lines = lines.query_map([id, id], line)?.collect::<rusqlite::Result<_>>()?;
+        Ok((Day { id, closed_at: now, last_entry, lines, receivable }, Touched::Changed(changed)))
     })?;
     keys::keep(&mut transaction.db, key, by, None, &day, now)?;
-    Ok(Closed::Now(day))
+    Ok((day, false))
 }
 
 fn days(connection: &Connection, cut: &Cut) -> rusqlite::Result<Page<Day>> {
     let before = cut.after.map_or(i64::MAX, |after| after.number);
     let day = |row: &Row<'_>| {
-        let (lines, receivable) = (Vec::new(), Money::ZERO);
-        Ok(Day { id: row.get(0)?, last_entry: row.get(1)?, closed_at: moment(row, 2)?, lines, receivable })
+        let (id, last_entry, closed_at) = (row.get(0)?, row.get(1)?, moment(row, 2)?);
+        Ok(Day { id, last_entry, closed_at, lines: Vec::new(), receivable: money(row, 3)? })
     };
     let mut found = connection.prepare_cached(DAYS)?;
     let found = found.query_map([before, cut.limit as i64 + 1], day)?.collect::<rusqlite::Result<_>>()?;
@@ -176,17 +134,10 @@ fn days(connection: &Connection, cut: &Cut) -> rusqlite::Result<Page<Day>> {
     while let Some(row) = rows.next()? {
         lines.entry(row.get(4)?).or_default().push(line(row)?);
     }
-    let mut owed = connection.prepare_cached(RECEIVABLE)?.query_row([oldest.id - 1], |row| money(row, 0))?;
-    for day in page.items.iter_mut().rev() {
+    for day in &mut page.items {
         day.lines = lines.remove(&day.id).unwrap_or_default();
-        owed = owed + receivable(&day.lines);
-        day.receivable = owed;
     }
     Ok(page)
-}
-
-fn receivable(lines: &[DayLine]) -> Money {
-    lines.iter().filter(|line| line.account == Account::Receivable).map(|line| line.amount).sum()
 }
 
 fn line(row: &Row<'_>) -> rusqlite::Result<DayLine> {

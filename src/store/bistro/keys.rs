@@ -15,7 +15,7 @@ use crate::domain::order::Order;
 use crate::domain::session::PersonId;
 
 /// How long a key is remembered.
-const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 const FIND: &str = "SELECT fingerprint, order_seq, answer FROM idempotency_key \
                     WHERE person_id = ?1 AND route = ?2 AND key = ?3 AND created_at_ms > ?4";

@@ -54,7 +54,10 @@ pub fn advance(
     )?;
     db.step("Change the order's state", &[ADVANCE, NOTE], |connection| {
         let mut changed = connection.prepare_cached(ADVANCE)?.execute(params![seq, next.id(), millis(now)])?;
-        changed += note(connection, seq, action, by, now)?;
+        // A draft may be edited without end, and its history is nobody's business.
+        if action != Action::Edit {
+            changed += note(connection, seq, action, by, now)?;
+        }
         Ok(((), Touched::Changed(changed)))
     })?;
     Ok(next)

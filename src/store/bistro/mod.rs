@@ -6,6 +6,7 @@ mod booking;
 pub mod bus;
 mod change;
 mod day;
+mod forget;
 mod keys;
 mod kitchen;
 mod ledger;
@@ -52,8 +53,8 @@ const SCHEMA: Schema = Schema {
     ],
     seed: Some(include_str!("../../../data/seed/bistro.sql")),
     // The menu and what it is cooked from, the accounts, the one row of the kitchen. The seed makes them.
-    // Of tickets, those that are being cooked: as many as there are workers.
-    fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen", "ticket_cooking"],
+    // Of tickets, those that are being cooked: as many as there are workers. Of the open day, a line per kind and account.
+    fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen", "ticket_cooking", "open_day_line"],
 };
 
 /// Carried out in a copy: sessions of the staff are not kept. A guest's is what shows them their orders.

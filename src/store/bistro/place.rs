@@ -9,7 +9,7 @@ use super::super::{StoreError, new_secret};
 use super::booking::{self, Cause};
 use super::keys::{self, Idempotency, KeyError};
 use super::wakes::Wakes;
-use super::{Bistro, life, sessions, stock};
+use super::{Bistro, forget, life, sessions, stock};
 use crate::domain::ledger::Kind;
 use crate::domain::money::Money;
 use crate::domain::order::{
@@ -134,6 +134,7 @@ impl Job {
         let (person, new_session) = self.person(transaction)?;
         let order = self.order(OrderState::Draft, person, &lines, total);
         let seq = write_order(&mut transaction.db, &order)?;
+        forget::idle_drafts(&mut transaction.db, self.now)?;
         Ok((seq, Placed { order, replayed: false, new_session, queue_waiting: None }))
     }
 

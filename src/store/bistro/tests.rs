@@ -51,3 +51,43 @@ async fn a_second_order_prepares_no_statement() -> Outcome {
     assert_eq!(asked.load(Relaxed), 0);
     Ok(())
 }
+
+/// Counts rows of `orders`, its lines, guests, their sessions and keys.
+fn rows(path: &Path) -> rusqlite::Result<[i64; 5]> {
+    let db = rusqlite::Connection::open(path)?;
+    let count = |what: &str| db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0));
+    let guests = count("person WHERE role = 'guest'")?;
+    Ok([count("orders")?, count("order_line")?, guests, count("session")?, count("idempotency_key")?])
+}
+
+#[tokio::test]
+async fn a_draft_left_alone_for_a_day_goes_with_its_guest_and_what_was_placed_stays() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("bistro.db");
+    let seconds = Arc::new(AtomicU64::new(1_800_000_000));
+    let now = Arc::clone(&seconds);
+    let clock = WallClock::new(move || OffsetDateTime::UNIX_EPOCH + Duration::from_secs(now.load(Relaxed)));
+    let bistro = Bistro::open(&path, Options { clock, ..Options::default() })?;
+    let span = unwatched("test");
+    let placed = bistro.place_order(&span, order(None, "placed")).await?.order;
+    let mut idle = vec![bistro.draft_order(&span, order(Some(placed.owner), "draft")).await?.order.id];
+    for number in 0..5 {
+        idle.push(bistro.draft_order(&span, order(None, &format!("draft-{number}"))).await?.order.id);
+    }
+    assert_eq!(rows(&path)?, [7, 21, 6, 6, 7]);
+    seconds.fetch_add(24 * 60 * 60 - 1, Relaxed);
+    bistro.draft_order(&span, order(None, "a second too early")).await?;
+    assert_eq!(rows(&path)?[0], 8);
+    seconds.fetch_add(1, Relaxed);
+    let last = bistro.draft_order(&span, order(None, "last")).await?.order;
+    // Those placed and begun since, and the guests of these three.
+    assert_eq!(rows(&path)?, [3, 9, 3, 2, 2]);
+    for id in &idle {
+        assert_eq!(bistro.order(&span, id).await?, None);
+    }
+    assert!(bistro.order(&span, &placed.id).await?.is_some() && bistro.order(&span, &last.id).await?.is_some());
+    assert_eq!(bistro.audit().await?.wrong, Vec::<String>::new());
+    let db = rusqlite::Connection::open(&path)?;
+    assert!(db.execute("DELETE FROM orders WHERE placed_at_ms > 0", []).is_err(), "what was placed is never deleted");
+    Ok(())
+}

@@ -5,6 +5,7 @@
 
 mod draw;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use super::bistro;
 use super::engine::OpenError;
 use super::engine::copy::{copy, settle};
 use super::{BISTRO_FILE, StoreError};
-use crate::domain::ledger::{Account, Kind};
+use crate::domain::ledger::Kind;
 use crate::domain::money::Money;
 use crate::domain::order::TicketState;
 use crate::web::secret::{NoRandomness, hex, random_bytes};
@@ -165,7 +166,8 @@ struct House {
     next_order: i64,
     next_purchase: i64,
     guest: Option<i64>,
-    balances: Vec<(Account, i64, i64)>,
+    /// Entries and cents, of each kind on each account.
+    booked: BTreeMap<(&'static str, &'static str), (i64, i64)>,
 }
 
 /// The statements of one order.
@@ -220,7 +222,7 @@ impl House {
             next_order: number("SELECT coalesce(max(seq), 0) + 1 FROM orders")?,
             next_purchase: number("SELECT coalesce(max(id), 0) + 1 FROM purchase")?,
             guest: None,
-            balances: Account::ALL.map(|account| (account, 0, 0)).to_vec(),
+            booked: BTreeMap::new(),
         };
         // What nobody sells again would run out.
         let mut items = db.prepare(
@@ -321,10 +323,9 @@ impl House {
     ) -> rusqlite::Result<()> {
         for (account, amount) in kind.entries(Money::from_cents(cents)) {
             to.entry.execute(params![kind.id(), order, purchase, account.id(), amount.cents(), at])?;
-            if let Some((_, balance, entries)) = self.balances.iter_mut().find(|(known, _, _)| *known == account) {
-                *balance += amount.cents();
-                *entries += 1;
-            }
+            let (entries, cents) = self.booked.entry((kind.id(), account.id())).or_default();
+            *entries += 1;
+            *cents += amount.cents();
         }
         Ok(())
     }
@@ -369,8 +370,13 @@ impl House {
         }
         let mut account =
             db.prepare("UPDATE account SET balance_cents = balance_cents + ?2, entries = entries + ?3 WHERE id = ?1")?;
-        for (id, balance, entries) in &self.balances {
-            account.execute(params![id.id(), balance, entries])?;
+        let mut day = db.prepare(
+            "INSERT INTO open_day_line (kind, account, entries, amount_cents) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO UPDATE SET entries = entries + ?3, amount_cents = amount_cents + ?4",
+        )?;
+        for ((kind, id), (entries, cents)) in &self.booked {
+            account.execute(params![id, cents, entries])?;
+            day.execute(params![kind, id, entries, cents])?;
         }
         Ok(())
     }
