@@ -264,6 +264,8 @@ impl Model {
         match &self.orders[at].ticket {
             Some((_, Ticket::Dead)) => {
                 self.wait_from(at, self.now);
+                // The ticket is shown with the order: that is a new version of it.
+                self.orders[at].seen.version += 1;
                 Outcome::Done
             }
             Some(_) => Outcome::Refused("state"),

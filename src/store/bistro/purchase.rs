@@ -12,7 +12,7 @@ use super::super::cache::Availability;
 use super::super::engine::{Db, Touched, Transaction, unwatched};
 use super::super::rows::{horizon, millis, moment, money};
 use super::booking::{self, Cause};
-use super::stock::{DISH, RECIPE, facts};
+use super::stock::{DISHES, RECIPES, facts};
 use super::{Bistro, availability};
 use crate::domain::ledger::Kind;
 use crate::domain::order::{LineRequest, OrderRequest};
@@ -279,7 +279,7 @@ impl Bistro {
     /// What an order needs more of than there is, in the order of its lines.
     pub async fn shortages(&self, span: &Span, request: &OrderRequest) -> Result<Vec<Shortage>, StoreError> {
         self.engine.read(span, |db| {
-            db.step("Find what is short", &[DISH, RECIPE, STOCK], |connection| {
+            db.step("Find what is short", &[DISHES, RECIPES, STOCK], |connection| {
                 let (facts, _) = facts(connection, request)?;
                 let mut short = Vec::new();
                 for item in &facts.pantry {

@@ -1,6 +1,6 @@
 //! What an order takes from the pantry through its recipes, and gives back when it is cancelled.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, Row};
 use time::OffsetDateTime;
 
 use super::super::StoreError;
@@ -16,9 +16,13 @@ use crate::domain::order::{OrderLine, OrderRequest};
 use crate::domain::order_rule::{self, DishFact, Facts, PantryFact, Plan};
 use crate::domain::pantry::{PantryItemId, Quantity, Take};
 
-pub(super) const DISH: &str = "SELECT name, price_cents FROM menu_item WHERE id = ?1";
-pub(super) const RECIPE: &str = "SELECT pantry_item_id, quantity, stock FROM recipe_line \
-                      JOIN pantry_item ON pantry_item.id = pantry_item_id WHERE menu_item_id = ?1";
+/// All dishes of an order at once, from a JSON list of their ids. CROSS JOIN: in this order (sqlite.org/optoverview.html,
+/// section 8.3).
+pub(super) const DISHES: &str = "SELECT menu_item.id, name, price_cents FROM json_each(?1) \
+                                 CROSS JOIN menu_item ON menu_item.id = json_each.value";
+pub(super) const RECIPES: &str = "SELECT menu_item_id, pantry_item_id, quantity, stock FROM json_each(?1) \
+                                  CROSS JOIN recipe_line ON menu_item_id = json_each.value \
+                                  CROSS JOIN pantry_item ON pantry_item.id = pantry_item_id";
 const TAKE: &str = "UPDATE pantry_item SET used = used + ?2 WHERE id = ?1 RETURNING portion_max, reorder_at";
 const TAKEN: &str = "SELECT pantry_item_id, sum(recipe_line.quantity * order_line.quantity) FROM order_line \
                      JOIN recipe_line ON recipe_line.menu_item_id = order_line.menu_item_id \
@@ -108,7 +112,7 @@ pub fn give_back(transaction: &mut Transaction<'_>, seq: i64, wakes: &Wakes) -> 
 }
 
 fn read_facts(db: &mut Db<'_>, request: &OrderRequest) -> Result<Facts, StoreError> {
-    db.step("Read the dishes and the pantry", &[DISH, RECIPE], |connection| facts(connection, request))
+    db.step("Read the dishes and the pantry", &[DISHES, RECIPES], |connection| facts(connection, request))
 }
 
 /// Each dish once, however many lines name it. What is not on the menu is left out: the rule names it.
@@ -116,23 +120,26 @@ pub(super) fn facts(connection: &Connection, request: &OrderRequest) -> rusqlite
     let mut ids: Vec<MenuItemId> = request.lines.iter().map(|line| line.menu_item_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let (mut facts, mut rows) = (Facts::default(), 0);
-    let mut dish = connection.prepare_cached(DISH)?;
-    let mut recipe = connection.prepare_cached(RECIPE)?;
-    for id in ids {
-        let named = dish.query_row([id], |row| Ok((row.get(0)?, money(row, 1)?))).optional()?;
-        let Some((name, price)) = named else { continue };
-        let mut portions = Vec::new();
-        let mut items = recipe.query([id])?;
-        while let Some(row) = items.next()? {
-            let (item, quantity, stock) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            portions.push((item, quantity));
-            if facts.pantry.iter().all(|known| known.id != item) {
-                facts.pantry.push(PantryFact { id: item, stock });
-            }
+    let ids = serde_json::json!(ids).to_string();
+    let mut facts = Facts::default();
+    let mut dishes = connection.prepare_cached(DISHES)?;
+    let dish =
+        |row: &Row<'_>| Ok(DishFact { id: row.get(0)?, name: row.get(1)?, price: money(row, 2)?, recipe: Vec::new() });
+    for named in dishes.query_map([&ids], dish)? {
+        facts.dishes.push(named?);
+    }
+    let mut rows = facts.dishes.len();
+    let mut recipes = connection.prepare_cached(RECIPES)?;
+    let mut portions = recipes.query([&ids])?;
+    while let Some(row) = portions.next()? {
+        let (id, item, quantity, stock): (MenuItemId, _, _, _) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        if let Some(dish) = facts.dishes.iter_mut().find(|dish| dish.id == id) {
+            dish.recipe.push((item, quantity));
         }
-        rows += 1 + portions.len();
-        facts.dishes.push(DishFact { id, name, price, recipe: portions });
+        if facts.pantry.iter().all(|known| known.id != item) {
+            facts.pantry.push(PantryFact { id: item, stock });
+        }
+        rows += 1;
     }
     Ok((facts, Touched::Returned(rows)))
 }
