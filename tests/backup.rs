@@ -258,6 +258,7 @@ async fn what_was_never_placed_is_counted_as_an_order_nowhere() {
     let made = backups.create(Reason::Manual, None).expect("a backup");
     let bistro = Bistro::open(&folder.path().join("bistro.db"), Options::default()).expect("it opens");
     let counted = bistro.counts().await.expect("counts").orders;
+    bistro.mint_session(roundtrip::domain::permission::Role::Waiter).await.expect("a session");
     bistro.close().await.expect("an orderly close");
     assert_eq!((report(folder.path()).orders, made.orders, counted), (5, Some(5), 5));
 }
@@ -445,6 +446,7 @@ async fn a_restore_whose_caller_leaves_is_carried_to_its_end_before_anything_els
 async fn a_stop_waits_for_no_backup_and_leaves_none_half_made() {
     let own = folder_with(2_000, 1);
     let house = House::on(own.path(), 1).await;
+    assert_eq!(house.visitor().post("/api/v1/orders", &order_of(12, 1)).await.status, 201);
     let backups = house.stack.backups().clone();
     let making = tokio::spawn(async move { backups.create(Reason::Manual).await });
     tokio::task::yield_now().await;
