@@ -351,3 +351,16 @@ async fn a_statement_that_reads_a_growing_table_whole_stops_a_debug_build() -> O
     assert!(read.is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_file_without_a_log_that_nothing_was_written_to_is_closed_in_order() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    open(folder.path(), Options::default())?.close().await?;
+    let plain = rusqlite::Connection::open(folder.path().join("test.db"))?;
+    plain.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    plain.close().map_err(|(_, error)| error)?;
+    let engine = open(folder.path(), Options::default())?;
+    assert_eq!(parents(&engine)?, 1);
+    engine.close().await?;
+    Ok(())
+}
