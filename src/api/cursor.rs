@@ -16,7 +16,7 @@ pub fn write(list: &str, position: Position) -> String {
     format!("{}{}", hex(&bytes), hex(&check(list, &bytes)))
 }
 
-/// None for what [`write`] has not written for this list.
+/// None for what [`write()`] has not written for this list.
 pub fn read(list: &str, text: &str) -> Option<Position> {
     let all = from_hex(text)?;
     let (position, sum) = all.split_at_checked(16)?;
