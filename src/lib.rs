@@ -2,7 +2,7 @@
 //!
 //! The ground, which every hop stands on (each imports only what is above it here):
 //! [`domain`] the nouns · [`policy`] pure rules · [`observe`] spans and journeys · [`settings`] what can
-//! be changed · [`web`] the rules of HTTP that several hops share.
+//! be changed · [`faults`] whether one strikes · [`web`] the rules of HTTP that several hops share.
 //!
 //! The hops, in the order of a request's way; they meet at sockets and don't know each other:
 //! [`client`] → [`dns`] → [`tls`] → [`edge`] → [`balancer`] → [`api`] → [`service`] → [`store`]; beside it the
@@ -19,6 +19,7 @@ pub mod console;
 pub mod dns;
 pub mod domain;
 pub mod edge;
+pub mod faults;
 pub mod lab;
 pub mod observe;
 pub mod policy;

@@ -84,6 +84,7 @@ pub fn journey(parts: Parts) -> Journey {
             total_us,
             turn,
             probe: head.probe,
+            faults: struck(&spans),
         },
         reason: reason(head.status).to_owned(),
         request_bytes: head.request_bytes,
@@ -254,8 +255,20 @@ fn shown(span: Record, origin: Tick) -> JourneySpan {
         duration_us: micros(span.end.since(span.start)),
         direction: span.direction,
         status: span.status,
+        fault: span.fault.map(std::borrow::Cow::into_owned),
         attributes,
     }
+}
+
+/// The faults that struck, each once.
+fn struck(spans: &[Record]) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for key in spans.iter().filter_map(|span| span.fault.as_deref()) {
+        if !keys.iter().any(|known| known == key) {
+            keys.push(key.to_owned());
+        }
+    }
+    keys
 }
 
 fn round(us: f64) -> f64 {

@@ -87,6 +87,7 @@ fn graft_dns(spans: &mut Vec<Record>, dns: DnsPart) {
         end: dns.end,
         direction: Direction::Out,
         status: Status::Ok,
+        fault: None,
         attributes: dns.attributes,
     }];
     keep_within(outer, &mut looking);
@@ -139,6 +140,7 @@ fn begin_with_handshake(edge: &mut Vec<Record>) {
             end: asked,
             direction: Direction::Out,
             status: Status::Ok,
+            fault: None,
             attributes: Vec::new(),
         });
     }
@@ -182,6 +184,7 @@ fn fill_around(spans: &mut Vec<Record>, parent: SpanId, id: SpanId, names: [&'st
                 end: to,
                 direction,
                 status: Status::Ok,
+                fault: None,
                 attributes: Vec::new(),
             });
         }
@@ -204,6 +207,7 @@ fn name_your_service(spans: &mut Vec<Record>) {
         end: end.max(sent),
         direction: Direction::Out,
         status: Status::Ok,
+        fault: None,
         attributes: Vec::new(),
     });
 }

@@ -26,6 +26,9 @@ pub struct Summary {
     /// The furthest hop reached, where the answer turned back.
     pub turn: Hop,
     pub probe: bool,
+    /// Keys of the faults that struck, each once, in the order of the way.
+    #[serde(default)]
+    pub faults: Vec<String>,
 }
 
 /// One span, its times counted from the journey's start.
@@ -39,6 +42,8 @@ pub struct JourneySpan {
     pub duration_us: f64,
     pub direction: Direction,
     pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     pub attributes: Map<String, Value>,
 }
 

@@ -50,6 +50,9 @@ pub struct Record {
     pub end: Tick,
     pub direction: Direction,
     pub status: Status,
+    /// The key of the fault that struck here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<std::borrow::Cow<'static, str>>,
     pub attributes: Vec<(std::borrow::Cow<'static, str>, Value)>,
 }
 
@@ -143,6 +146,7 @@ impl Trace {
                 end: Tick::default(),
                 direction: Direction::Out,
                 status: Status::Ok,
+                fault: None,
                 attributes: Vec::new(),
             });
         }
@@ -223,6 +227,12 @@ impl Span {
 
     pub fn status(&self, status: Status) -> &Self {
         self.change(|record| record.status = status);
+        self
+    }
+
+    /// A fault struck here; kept for every request, not only for those recorded in full.
+    pub fn fault(&self, key: &'static str) -> &Self {
+        self.change(|record| record.fault = Some(key.into()));
         self
     }
 

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod balancer;
 pub mod data;
+pub mod fault;
 pub mod http;
 pub mod row;
 pub mod runtime;

@@ -5,16 +5,20 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::fault::{FaultKind, Spec};
 use super::runtime::Snapshot;
+use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 
 /// Stations beside the line whose settings begin with their own id, and the hop that they stand beside.
-pub const SIDE_STATIONS: [(&str, Hop); 1] = [("supplier", Hop::Service)];
+pub const SIDE_STATIONS: [(&str, Hop); 4] =
+    [("supplier", Hop::Service), ("instance", Hop::Balancer), ("instance", Hop::Service), ("clock", Hop::Data)];
 
 /// One setting.
 #[derive(Debug)]
 pub struct Row {
-    /// Starts with the hop's id, or with that of a station beside it ([`SIDE_STATIONS`]).
+    /// Starts with the hop's id, or with that of a station beside it ([`SIDE_STATIONS`]); a fault's with `fault.` before
+    /// that.
     pub key: &'static str,
     pub hop: Hop,
     pub help: &'static str,
@@ -31,6 +35,7 @@ pub enum Field {
     Count { field: fn(&mut Snapshot) -> &mut u64, min: u64, max: u64, unit: Option<&'static str> },
     Millis { field: fn(&mut Snapshot) -> &mut Duration, min: u64, max: u64 },
     Seconds { field: fn(&mut Snapshot) -> &mut Duration, min: u64, max: u64 },
+    Fault(FaultKind),
 }
 
 /// What values a setting takes, as the control API shows it.
@@ -46,6 +51,7 @@ pub enum Kind {
         min: u64,
         max: u64,
     },
+    Fault(FaultKind),
 }
 
 impl Row {
@@ -53,6 +59,7 @@ impl Row {
         match self.field {
             Field::Choice { choices, .. } => Kind::Choice { choices },
             Field::Flag(_) => Kind::Flag,
+            Field::Fault(kind) => Kind::Fault(kind),
             Field::Count { min, max, .. } | Field::Millis { min, max, .. } | Field::Seconds { min, max, .. } => {
                 Kind::Number { min, max }
             }
@@ -65,6 +72,9 @@ impl Row {
             Field::Count { unit, .. } => unit,
             Field::Millis { .. } => Some("ms"),
             Field::Seconds { .. } => Some("s"),
+            Field::Fault(FaultKind { strength: Some(strength), .. }) => Some(strength.unit),
+            Field::Fault(FaultKind { probable: true, .. }) => Some("%"),
+            Field::Fault(_) => None,
         }
     }
 
@@ -77,6 +87,11 @@ impl Row {
             Field::Count { field, .. } => json!(*field(&mut values)),
             Field::Millis { field, .. } => json!(field(&mut values).as_millis() as u64),
             Field::Seconds { field, .. } => json!(field(&mut values).as_secs()),
+            Field::Fault(kind) => {
+                let now = Tick::now();
+                let on = values.faults.get(kind.fault).filter(|spec| now < spec.until);
+                on.map_or(Value::Bool(false), |spec| spec.shown(now))
+            }
         }
     }
 
@@ -89,6 +104,7 @@ impl Row {
             Field::Count { field, .. } => *field(values) = number,
             Field::Millis { field, .. } => *field(values) = Duration::from_millis(number),
             Field::Seconds { field, .. } => *field(values) = Duration::from_secs(number),
+            Field::Fault(kind) => values.faults.set(kind.fault, Spec::read(kind.fault, value).ok().flatten()),
         }
     }
 
@@ -99,6 +115,7 @@ impl Row {
             Kind::Choice { choices } => Err(format!("takes one of {}", choices.join(", "))),
             Kind::Flag if value.is_boolean() => Ok(()),
             Kind::Flag => Err("takes true or false".to_owned()),
+            Kind::Fault(kind) => Spec::read(kind.fault, value).map(drop),
             Kind::Number { min, max } if value.as_u64().is_some_and(|value| (min..=max).contains(&value)) => Ok(()),
             Kind::Number { min, max } => {
                 let unit = self.unit().map(|unit| format!(" {unit}")).unwrap_or_default();

@@ -3,6 +3,7 @@
 //! From the one table come the control API, the console's controls and the docs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -12,13 +13,15 @@ use tokio::sync::watch;
 use super::api::ApiSettings;
 use super::balancer::BalancerSettings;
 use super::data::DataSettings;
+use super::fault::FaultSettings;
 use super::http::HttpSettings;
 use super::row::{Kind, Row};
 use super::service::ServiceSettings;
 use super::supplier::SupplierSettings;
 use super::supply::SupplySettings;
-use super::{api, balancer, data, http, service, supplier, supply};
+use super::{api, balancer, data, fault, http, service, supplier, supply};
 use crate::observe::hop::Hop;
+use crate::policy::random;
 
 /// All values at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,11 +33,12 @@ pub struct Snapshot {
     pub data: DataSettings,
     pub supply: SupplySettings,
     pub supplier: SupplierSettings,
+    pub faults: FaultSettings,
 }
 
-/// The table, in the order of a request's way.
+/// The table, in the order of a request's way; the faults last.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    let hops = [balancer::ROWS, api::ROWS, service::ROWS, supply::ROWS, data::ROWS, supplier::ROWS];
+    let hops = [balancer::ROWS, api::ROWS, service::ROWS, supply::ROWS, data::ROWS, supplier::ROWS, fault::ROWS];
     http::rows().chain(hops.into_iter().flatten())
 }
 
@@ -65,11 +69,23 @@ pub struct Shown {
 pub struct Settings {
     values: Arc<ArcSwap<Snapshot>>,
     changed: watch::Sender<()>,
+    /// What faults draw from; a stack's own, so that a seed repeats them.
+    dice: Arc<AtomicU64>,
 }
 
 impl Settings {
     pub fn new(initial: Snapshot) -> Self {
-        Self { values: Arc::new(ArcSwap::from_pointee(initial)), changed: watch::Sender::default() }
+        Self { values: Arc::new(ArcSwap::from_pointee(initial)), ..Self::default() }
+    }
+
+    /// From now on faults draw what this seed gives.
+    pub fn seed(&self, seed: u64) {
+        self.dice.store(seed, Ordering::Relaxed);
+    }
+
+    /// The next random number.
+    pub fn draw(&self) -> u64 {
+        random::split_mix(self.dice.fetch_add(random::STEP, Ordering::Relaxed))
     }
 
     /// The defaults, but for what a configuration that was checked says.
@@ -148,7 +164,8 @@ mod tests {
     #[test]
     fn each_key_starts_with_its_hop_and_names_a_lesson_and_its_default_passes() {
         for (row, shown) in rows().zip(Settings::default().list()) {
-            let station = row.key.split('.').next().unwrap_or_default();
+            let key = row.key.strip_prefix("fault.").unwrap_or(row.key);
+            let station = key.split('.').next().unwrap_or_default();
             assert!(station == row.hop.id() || SIDE_STATIONS.contains(&(station, row.hop)), "{}", row.key);
             assert!(!row.lessons.is_empty() && !row.help.is_empty(), "{}", row.key);
             assert!(check(row.key, &shown.default).is_ok(), "{}", row.key);
@@ -163,6 +180,8 @@ mod tests {
                 Kind::Choice { choices } => choices.iter().map(|choice| json!(choice)).collect(),
                 Kind::Flag => vec![json!(true), json!(false)],
                 Kind::Number { min, max } => vec![json!(min), json!(max)],
+                // Its own tests.
+                Kind::Fault(_) => vec![json!(false)],
             };
             for value in values {
                 let mut snapshot = Snapshot::default();

@@ -24,7 +24,8 @@ export class SettingsList extends HTMLElement {
   }
 
   show(settings) {
-    this.#settings = settings;
+    // What can be broken has a page of its own.
+    this.#settings = settings.filter(({ type }) => type !== "fault");
     this.#draw();
   }
 
