@@ -14,11 +14,13 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::look::{beside, look};
 use super::{connection, options::OpenError};
+use crate::observe::clock::Tick;
 
-/// Pages that one step copies: 1 MiB.
+/// Pages that one step copies, after which what was copied goes to the disk: 1 MiB. A writer's fsync may have to
+/// wait for that much, and for no more.
 const STEP_PAGES: i32 = 256;
-/// Steps after which what was copied goes to the disk: a writer's fsync must not wait for all of it.
-const SYNC_STEPS: usize = 4;
+/// Longest pause between two steps.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 /// Pages of the log that the writer may empty by itself, as it does every day.
 const LEFT_TO_WRITER: i64 = 1_000;
 /// Passes over the log; each leaves what was written during the pass.
@@ -81,7 +83,6 @@ fn in_steps(
     go_on: &dyn Fn() -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
     let backup = Backup::new(from, to)?;
-    let mut steps = 0;
     loop {
         match backup.step(STEP_PAGES)? {
             StepResult::Done => return Ok(()),
@@ -89,10 +90,10 @@ fn in_steps(
             // Nobody else knows of the target, and the source is read in a transaction.
             other => return Err(failed(format!("{other:?}"))),
         }
-        steps += 1;
-        if steps % SYNC_STEPS == 0 {
-            file.sync_data().map_err(failed)?;
-        }
+        let begun = Tick::now();
+        file.sync_data().map_err(failed)?;
+        // Half of the disk's time is the writer's.
+        std::thread::sleep(Tick::now().since(begun).min(PAUSE_MAX));
         go_on()?;
     }
 }

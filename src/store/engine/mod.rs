@@ -95,7 +95,9 @@ impl Hold {
         log::warn!("store: the log of {} is left to its writer: {error}", path.display());
         let (reply, fenced) = oneshot::channel();
         // Errors mean that the writer is gone.
-        if writer::Lost::of(error).fence && self.inbox.blocking_send(Message::Fence(reply)).is_ok() {
+        if writer::Lost::of(error).fence != writer::Fence::Nobody
+            && self.inbox.blocking_send(Message::Fence(reply)).is_ok()
+        {
             let _ = fenced.blocking_recv();
         }
     }

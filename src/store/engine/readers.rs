@@ -15,6 +15,8 @@ use super::connection;
 use super::options::{OpenError, Options};
 use crate::observe::clock::Tick;
 
+/// How long a start waits for its connections: a machine that is busy is slow, not broken.
+const OPENING_MAX: Duration = Duration::from_secs(30);
 /// How long a fence waits for reads under way before it goes on without them.
 const EMPTYING_MAX: Duration = Duration::from_secs(1);
 
@@ -60,7 +62,7 @@ impl Lease {
 impl Readers {
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let readers = Self { path: path.to_owned(), options: options.clone(), pool: ArcSwapOption::empty() };
-        readers.restore().map_err(|error| OpenError::Pool(path.to_owned(), error))?;
+        readers.fill(OPENING_MAX).map_err(|error| OpenError::Pool(path.to_owned(), error))?;
         Ok(readers)
     }
 
@@ -88,13 +90,20 @@ impl Readers {
         Bound
     }
 
-    /// Opens the pool (again). Its connections don't expire: they are files, not sockets.
+    /// Opens the pool (again), unless it is there. Its connections don't expire: they are files, not sockets.
     pub fn restore(&self) -> Result<(), r2d2::Error> {
+        if self.pool.load().is_some() {
+            return Ok(());
+        }
+        self.fill(self.options.reader_wait_max)
+    }
+
+    fn fill(&self, within: Duration) -> Result<(), r2d2::Error> {
         let manager = SqliteConnectionManager::file(&self.path).with_flags(connection::flags()).with_init(configure);
         let pool = Pool::builder()
             .max_size(self.options.readers)
             .thread_pool(Arc::clone(&self.options.threads.0))
-            .connection_timeout(self.options.reader_wait_max)
+            .connection_timeout(within)
             .max_lifetime(None)
             .idle_timeout(None)
             .test_on_check_out(false)

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::ffi::SQLITE_IOERR_WRITE;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -86,19 +87,32 @@ impl Counters {
     }
 }
 
+/// Who has to open the file anew before anything else is done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fence {
+    Nobody,
+    /// A write failed: what is in the log is whole, and whoever reads it may go on.
+    Writer,
+    /// Perhaps a sync failed, or the file is damaged: what is read can't be trusted either.
+    Everybody,
+}
+
 /// Why a batch came to nothing.
 pub struct Lost {
     cause: Cause,
-    /// Whether the file is to be opened anew before anything else is done with it.
-    pub fence: bool,
+    pub fence: Fence,
 }
 
 impl Lost {
     /// A statement of the batch itself failed: full and busy pass, the rest is the file's fault.
     pub fn of(error: rusqlite::Error) -> Self {
+        let extended = error.sqlite_error().map(|error| error.extended_code);
         match StoreError::from(error) {
-            StoreError::Unavailable { cause: cause @ (Cause::Busy | Cause::Full), .. } => Self { cause, fence: false },
-            _ => Self { cause: Cause::Broken, fence: true },
+            StoreError::Unavailable { cause: cause @ (Cause::Busy | Cause::Full), .. } => {
+                Self { cause, fence: Fence::Nobody }
+            }
+            _ if extended == Some(SQLITE_IOERR_WRITE) => Self { cause: Cause::Broken, fence: Fence::Writer },
+            _ => Self { cause: Cause::Broken, fence: Fence::Everybody },
         }
     }
 }
@@ -168,7 +182,7 @@ impl Writer {
                         next
                     }
                     End::Fence(reply) => {
-                        self.fence();
+                        self.fence(Fence::Everybody);
                         let _ = reply.send(());
                         self.recover()
                     }
@@ -241,9 +255,7 @@ impl Writer {
             }
             Err(lost) => {
                 let stuck = !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err();
-                if stuck || lost.fence {
-                    self.fence();
-                }
+                self.fence(if stuck { Fence::Everybody } else { lost.fence });
                 fail_all(batch, lost.cause);
             }
         }
@@ -258,31 +270,35 @@ impl Writer {
         let Some(shorten) = self.log_size.due() else { return };
         if let Err(error) = connection::checkpoint_within(connection, shorten.cut, shorten.wait) {
             log::warn!("store: {}: the log stays as long as it is: {error}", self.path.display());
-            if Lost::of(error).fence {
-                self.fence();
-            }
+            self.fence(Lost::of(error).fence);
         }
     }
 
     /// After a failed fsync what the page cache holds is no longer what the disk holds, and a second
     /// fsync that succeeds proves nothing (Rebello et al., "Can Applications Recover from fsync
-    /// Failures?", USENIX ATC 2020). So all connections go, and with them all they remember.
-    fn fence(&mut self) {
+    /// Failures?", USENIX ATC 2020). So all connections go, and with them all they remember. After a failed
+    /// write the readers stay: a commit is in what they see only once its sync has succeeded.
+    fn fence(&mut self, whom: Fence) {
+        if whom == Fence::Nobody {
+            return;
+        }
         log::error!("store: {} failed; fenced until it is checked", self.path.display());
         self.counters.fences.fetch_add(1, Relaxed);
-        self.give_up();
+        self.give_up(whom);
     }
 
-    /// Closes all connections, and with them what was told to the writer's.
-    fn give_up(&mut self) {
-        self.readers.withdraw();
+    /// Closes connections, and with the writer's what it was told.
+    fn give_up(&mut self, whose: Fence) {
+        if whose == Fence::Everybody {
+            self.readers.withdraw();
+        }
         self.connection = None;
         self.limited_to = None;
     }
 
     fn replace(&mut self, swap: Swap) -> Result<(), String> {
         log::warn!("store: {} is closed, to be replaced", self.path.display());
-        self.give_up();
+        self.give_up(Fence::Everybody);
         catch_unwind(AssertUnwindSafe(swap)).unwrap_or_else(|_| Err("the swap panicked".to_owned()))
     }
 
@@ -359,8 +375,10 @@ fn transact(connection: &Connection, common: &Common, batch: &mut Batch) -> Resu
         // SQLITE_FULL, IOERR, NOMEM and BUSY may have rolled back the whole transaction, not the
         // statement alone: only autocommit tells (sqlite.org/lang_transaction.html, section 3).
         if connection.is_autocommit() || ran == Ran::Broken {
-            let fence = ran == Ran::Broken;
-            return Err(Lost { cause: if fence { Cause::Broken } else { Cause::Full }, fence });
+            return Err(match ran {
+                Ran::Broken => Lost { cause: Cause::Broken, fence: Fence::Everybody },
+                _ => Lost { cause: Cause::Full, fence: Fence::Nobody },
+            });
         }
         if ran == Ran::Kept {
             kept += 1;
