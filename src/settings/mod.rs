@@ -4,6 +4,7 @@
 //! file a hop, beside the struct of that hop's values.
 
 pub mod api;
+pub mod bad_days;
 pub mod balancer;
 pub mod data;
 pub mod fault;
