@@ -88,8 +88,10 @@ const switchesOf = (faults, instances) => faults.flatMap((fault) =>
   isPerInstance(fault) ? instances.map((instance) => ({ key: `${fault.key} ${instance.id}`, fault, instance })) : [{ key: fault.key, fault, instance: null }]);
 
 function stateSays(state, dark) {
-  if (state !== "") return [h("span", { class: "tag bad" }, state === "cut" ? cross(11) : triangle(11), STATE_SAYS[state]), dark && h("span", { class: "small muted" }, "and no request gets here")].filter(Boolean);
-  return [h("span", { class: "small muted" }, dark ? "no request gets here" : STATE_SAYS[state])];
+  const quiet = (words) => h("span", { class: "small muted" }, words);
+  const unreached = dark ? [quiet("no request gets here")] : [];
+  if (state === "") return dark ? unreached : [quiet(STATE_SAYS[state])];
+  return [h("span", { class: "tag bad" }, state === "cut" ? cross(11) : triangle(11), STATE_SAYS[state]), ...unreached];
 }
 
 export const registerFaultLine = () => customElements.define("fault-line", FaultLine);

@@ -47,12 +47,13 @@ export class FaultSwitch extends HTMLElement {
     this.#note.id = `${id}-note`;
     this.#error = errorOf(id, this.#box, this.#note.id);
     if (strength !== null) this.#number = this.#numberFor(words, strength);
-    this.replaceChildren(
-      h("label", { class: "sw fault", title: help }, this.#box, words),
+    this.replaceChildren(...[
+      h("label", { class: "sw fault", title: help }, this.#box, h("span", {}, words)),
       this.#number && h("span", { class: "fx-amount" }, this.#number, strength.unit),
       // The dead are all aimed at from one row of the table: one opener is enough.
       (this.#instance === null || this.#instance.id === this.#instances.at(-1).id) && moreButton(this, key, title),
-      this.#note, this.#error.element);
+      this.#note, this.#error.element,
+    ].filter(Boolean));
   }
 
   #numberFor(words, { min, max, unit }) {
