@@ -1,6 +1,11 @@
 // The journey page: registers its elements and starts the one controller that knows the state.
 
+import { registerBreakIt } from "./components/break-it/break-it.js";
 import { registerComposer } from "./components/composer/composer.js";
+import { registerFaultDetails } from "./components/fault-details/fault-details.js";
+import { registerFaultLine } from "./components/fault-line/fault-line.js";
+import { registerFaultSlider } from "./components/fault-slider/fault-slider.js";
+import { registerFaultSwitch } from "./components/fault-switch/fault-switch.js";
 import { registerHistory } from "./components/history/history.js";
 import { registerInspector } from "./components/inspector/inspector.js";
 import { JourneyPage } from "./components/journey-page/journey-page.js";
@@ -18,5 +23,10 @@ registerSeveral();
 registerWaterfall();
 registerInspector();
 registerHistory();
+registerFaultSlider();
+registerFaultSwitch();
+registerFaultDetails();
+registerFaultLine();
+registerBreakIt();
 
 new JourneyPage(document).start();

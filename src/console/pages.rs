@@ -11,6 +11,10 @@ pub async fn journey(call: Call) -> Answer {
     guarded(&call, "journey").await
 }
 
+pub async fn faults(call: Call) -> Answer {
+    guarded(&call, "break").await
+}
+
 pub async fn edge(call: Call) -> Answer {
     guarded(&call, "edge").await
 }

@@ -10,6 +10,17 @@ export const play = (size = 12) => drawing(size, svg("path", { d: "M2 1l9 5-9 5z
 export const pause = (size = 12) =>
   drawing(size, svg("path", { d: "M3 1v10M9 1v10", stroke: "currentColor", "stroke-width": 3 }));
 
+export const cross = (size = 12) =>
+  drawing(size, svg("path", { d: "M2 2l8 8M10 2l-8 8", stroke: "currentColor", "stroke-width": 2.6 }));
+
+/** Slow, or struck: a triangle. */
+export const triangle = (size = 12) =>
+  drawing(size, svg("path", { d: "M6 1l5 10H1z", fill: "none", stroke: "currentColor", "stroke-width": 2 }));
+
+/** More can be said about this: a line that opens downwards. */
+export const opener = (size = 12) =>
+  drawing(size, svg("path", { d: "M2 4l4 4 4-4", fill: "none", stroke: "currentColor", "stroke-width": 2 }));
+
 /** The brand: a line that goes out, turns round and comes home. */
 export function brand() {
   return svg("svg", { width: 26, height: 20, viewBox: "0 0 26 20", "aria-hidden": "true" },

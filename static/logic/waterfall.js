@@ -13,7 +13,7 @@ const NOTABLE_US = 0.05;
 
 /**
  * Rows: { key, hop, depth, name, mark, bars: [{ start_us, duration_us }], duration_us, fold }.
- * `mark` is solid, bracket, back, after, skipped, error or unaccounted; `fold` is null, "open" or "closed".
+ * `struck`: by a fault. `mark` is solid, bracket, back, after, skipped, error or unaccounted; `fold` is null, "open" or "closed".
  * `open` holds the keys of folds the reader opened.
  */
 export function rowsOf(trip, open) {
@@ -75,6 +75,7 @@ const rowOf = (node, depth) => ({
   depth,
   name: node.span.name,
   mark: markOf(node),
+  struck: Boolean(node.span.fault),
   bars: [{ start_us: node.span.start_us, duration_us: node.span.duration_us }],
   duration_us: node.span.duration_us,
   fold: null,
@@ -84,6 +85,7 @@ const foldRow = (key, group, depth, isOpen) => ({
   ...rowOf(group[0], depth),
   key,
   name: `${group[0].span.name} (${group.length} times)`,
+  struck: group.some(({ span }) => span.fault),
   bars: group.map(({ span }) => ({ start_us: span.start_us, duration_us: span.duration_us })),
   duration_us: sum(group.map(({ span }) => span.duration_us)),
   fold: isOpen ? "open" : "closed",

@@ -4,6 +4,7 @@
 
 import { h, keyed } from "../../lib/dom.js";
 import { clockTime, us } from "../../lib/format.js";
+import { triangle } from "../../lib/glyphs.js";
 import { WHOLE_LINE } from "../../lib/layers.js";
 import { succeeded } from "../../logic/trip.js";
 import { bullet } from "../waterfall/draw-rows.js";
@@ -32,7 +33,8 @@ export class JourneyHistory extends HTMLElement {
     const how = [summary.as, summary.connection === "kept" ? "kept open" : summary.connection].filter(Boolean).join(", ");
     return h("li", {}, h("a", { href: `/journeys/${summary.trace_id}`, onclick: (event) => this.#open(event, summary.trace_id) },
       h("span", { class: "sent-time tnum muted" }, clockTime(summary.sent_at)),
-      h("span", { class: "sent-what mono" }, `${summary.method} ${summary.path}`),
+      h("span", { class: "sent-what mono" }, `${summary.method} ${summary.path}`,
+        summary.faults?.length > 0 && [" ", h("span", { class: "bad", title: summary.faults.join(", ") }, triangle(11), h("span", { class: "vh" }, "broken on purpose"))]),
       h("span", { class: "sent-how soft" }, summary.probe ? how : how || "from a browser"),
       h("span", { class: succeeded(summary) ? "sent-status tnum" : "sent-status tnum bad" },
         turn && bullet(turn), turn && h("span", { class: "vh" }, `turned at ${turn.name}, `),

@@ -6,6 +6,7 @@ import { hopOfKey } from "../../lib/layers.js";
 import { tracksOf } from "../../logic/instances.js";
 import { lineOf, readTrip, slowestHop, succeeded } from "../../logic/trip.js";
 import { standing } from "../../logic/upstreams.js";
+import { Breaking } from "./breaking.js";
 import { copyLink, exportJson } from "./keepsakes.js";
 import { PolicySetting } from "./policy-setting.js";
 import { arrival, drawEmptyTitle, drawFirstTitle, drawLostTitle, drawTitle, drawUnderWayTitle } from "./titles.js";
@@ -43,10 +44,12 @@ export class JourneyPage {
     this.announcer = find("#announce");
     this.parts = { acts: find("#acts"), time: find("#time"), before: find("#before"), copy: find("#copy"), export: find("#export") };
     this.policy = new PolicySetting(() => this.#drawInspector());
+    this.breaking = new Breaking(find("break-it"), () => this.#drawBreaking());
   }
 
   async start() {
     this.#wire();
+    const breaking = this.breaking.start();
     // First of all: what stands behind decides which stations there are.
     await this.#meetStack();
     this.#drawAll();
@@ -54,7 +57,7 @@ export class JourneyPage {
     listen("stack", (stack) => this.#hear(stack));
     const wished = idInAddress();
     const first = new URLSearchParams(location.search).has("first");
-    await Promise.all([this.#offer(), this.#recall(), this.policy.read()]);
+    await Promise.all([this.#offer(), this.#recall(), this.policy.read(), breaking]);
     if (first) {
       history.replaceState(null, "", "/");
       await this.#send(this.composer.choose(FIRST_REQUEST), "first");
@@ -111,7 +114,10 @@ export class JourneyPage {
     this.#stack = stack;
     this.policy.hear(stack.policy);
     if (before !== null && before.restaurant !== stack.restaurant) this.#drawAll();
-    else if (this.#trip === null && (before === null || standing(before) !== standing(stack))) this.#drawMap();
+    else if (before === null || standing(before) !== standing(stack)) {
+      if (this.#trip === null) this.#drawMap();
+      this.#showBreaking();
+    }
   }
 
   /** Newest first, each once: the stream also tells of what this page has sent. */
@@ -252,7 +258,7 @@ export class JourneyPage {
     if (this.#mood === "empty") drawEmptyTitle(this.title, again({}));
     else if (this.#mood === "lost") drawLostTitle(this.title, again({}));
     else if (this.#mood === "first") drawFirstTitle(this.title, this.#trip, again({ connection: "kept" }));
-    else drawTitle(this.title, this.#trip.journey, this.#was_us);
+    else drawTitle(this.title, this.#trip.journey, this.#was_us, this.breaking.named(this.#trip.journey.faults ?? []));
   }
 
   #drawMap() {
@@ -262,6 +268,17 @@ export class JourneyPage {
 
   #drawInspector() {
     this.inspector.show({ line: this.#line, trip: this.#trip, hop: this.#hop, policy: this.policy.shown, ownPolicy: this.#ownPolicy() });
+    this.#showBreaking();
+  }
+
+  #showBreaking() {
+    this.breaking.show({ line: this.#line, hop: this.#hop, stack: this.#stack });
+  }
+
+  /** The names of what struck are known once the faults are. */
+  #drawBreaking() {
+    this.#showBreaking();
+    if (this.#mood === "trip" && (this.#trip?.journey.faults ?? []).length > 0) this.#drawTitle();
   }
 
   /** The policy that the pool of this trip has for itself, if it is another than the stack's. */

@@ -3,7 +3,7 @@
 import { svg } from "../../lib/dom.js";
 import { percent, us } from "../../lib/format.js";
 import { partOf } from "../../logic/trip.js";
-import { span, text } from "./marks.js";
+import { slowAt, span, text } from "./marks.js";
 
 // Below this width the first station's share would run into the second station's name.
 const ROOM_FOR_FIRST_SHARE_PX = 1340;
@@ -19,6 +19,7 @@ export function drawStation(layout, layer, { trip, selected, choose }) {
   }, hitArea(layout, hop), shape(layout, hop));
   const { x, y } = layout.stations[hop];
   const label = svg("g", { class: `lab ${pass}`, "data-layer": hop, "aria-hidden": "true" },
+    isStruck(trip, hop) && slowAt(x + 14, y - 14),
     text(x, y + 4.7, String(number).length > 1 ? "num several" : "num", null, String(number)),
     layout.wide ? wordsAcross(layout, layer, trip, part) : wordsUpright(layout, layer, trip, part));
   return [station, label];
@@ -28,8 +29,10 @@ function spoken(trip, hop, part) {
   if (!trip) return "";
   if (part !== "ran") return `: ${part}`;
   const { us: time_us } = trip.journey.hops[hop];
-  return `: ${us(time_us)} microseconds, ${percent(time_us, trip.total_us)}`;
+  return `: ${us(time_us)} microseconds, ${percent(time_us, trip.total_us)}${isStruck(trip, hop) ? ", broken on purpose" : ""}`;
 }
+
+const isStruck = (trip, hop) => trip?.journey.spans.some((each) => each.hop === hop && each.fault) ?? false;
 
 function timeParts(trip, hop, part, withShare) {
   if (!trip) return [];

@@ -1,15 +1,17 @@
 // <top-bar current="Journey"></top-bar>: brand, the pages that exist, what stands behind and how much of it serves,
-// theme, account.
+// how many faults are on and a way to end them, theme, account.
 
 import { h } from "../../lib/dom.js";
-import { call } from "../../lib/http.js";
+import { restoreEverything } from "../../lib/fault-table.js";
+import { call, Problem } from "../../lib/http.js";
 import { listen } from "../../lib/events.js";
 import { count } from "../../lib/format.js";
-import { brand } from "../../lib/glyphs.js";
+import { brand, triangle } from "../../lib/glyphs.js";
 import { isServing } from "../../logic/instances.js";
 import { onSystemTheme, restoreTheme, switchTheme, theme } from "../../lib/theme.js";
+import { toast } from "../../lib/toast.js";
 
-const PAGES = [{ title: "Journey", path: "/" }, { title: "Edge & balancer", path: "/edge" }];
+const PAGES = [{ title: "Journey", path: "/" }, { title: "Break", path: "/break" }, { title: "Edge & balancer", path: "/edge" }];
 
 // The server says how the stack is each 2 s; three silent turns, and the figure is called old.
 const OLD_AFTER_MS = 6000;
@@ -19,6 +21,8 @@ export class TopBar extends HTMLElement {
   #theme = h("button", { class: "btn tiny", type: "button", onclick: () => this.#switchTheme() });
   #app = h("a", { class: "opt-hide", hidden: true });
   #account = h("a", { href: "/account" }, "Account");
+  #broken = h("span", { role: "status" });
+  #restore = h("button", { class: "btn tiny", type: "button", hidden: true, onclick: () => this.#restoreAll() }, "Restore");
   #stack = null;
   #heardAt = 0;
   #timer = 0;
@@ -33,7 +37,7 @@ export class TopBar extends HTMLElement {
       h("div", { class: "bar" },
         h("a", { class: "brand", href: "/" }, brand(), "Roundtrip"),
         h("nav", { "aria-label": "Main" }, links),
-        h("div", { class: "side" }, this.#serving, this.#app, this.#theme, this.#account))));
+        h("div", { class: "side" }, h("span", { class: "bar-faults" }, this.#broken, this.#restore), this.#serving, this.#app, this.#theme, this.#account))));
     onSystemTheme(() => this.#paintTheme());
     this.#paintTheme();
     this.#follow();
@@ -56,6 +60,7 @@ export class TopBar extends HTMLElement {
 
   async #follow() {
     listen("stack", (stack) => this.#hear(stack));
+    listen("faults", ({ on }) => this.#showFaults(on.length));
     this.#timer = setInterval(() => this.#paintServing(), OLD_AFTER_MS / 2);
     const [session, stack] = await Promise.allSettled([call("GET", "/api/session"), call("GET", "/api/stack")]);
     if (session.status === "fulfilled") {
@@ -72,6 +77,25 @@ export class TopBar extends HTMLElement {
     this.#app.textContent = stack.restaurant ? "Open the restaurant" : "Open your service";
     this.#app.hidden = false;
     this.#paintServing();
+  }
+
+  /** Whatever a page shows, it may be so because something is broken on purpose. */
+  #showFaults(on) {
+    const link = h("a", { class: "tag bad", href: "/break" }, triangle(11), `${count(on, "fault")} on`);
+    this.#broken.replaceChildren(...(on === 0 ? [] : [link]));
+    // Whoever pressed the button that goes now is not left without a place.
+    if (on === 0 && this.#restore === document.activeElement) document.querySelector("#main")?.focus();
+    // The break page has a larger button for it.
+    this.#restore.hidden = on === 0 || this.getAttribute("current") === "Break";
+  }
+
+  async #restoreAll() {
+    try {
+      toast(await restoreEverything());
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      toast(`Not restored: ${error.message}`);
+    }
   }
 
   #paintServing() {

@@ -2,6 +2,7 @@
 
 import { h } from "../../lib/dom.js";
 import { percent, us } from "../../lib/format.js";
+import { triangle } from "../../lib/glyphs.js";
 
 export const bullet = ({ id, number }, size = "") =>
   h("span", { class: ["b", size, String(number).length > 1 && "several"].filter(Boolean).join(" "), "data-layer": id, "aria-hidden": "true" }, String(number));
@@ -51,6 +52,7 @@ export function drawRow(button, row, selected, line) {
     h("span", { class: "wf-name" },
       row.hop && bullet(line.of(row.hop)), row.hop && h("span", { class: "vh" }, `${line.of(row.hop).name}: `),
       row.fold && h("span", { class: "fold", "aria-hidden": "true" }, row.fold === "open" ? "−" : "+"),
+      row.struck && h("span", { class: "bad struck" }, triangle(11), h("span", { class: "vh" }, "broken on purpose: ")),
       h("span", { class: "wf-text" }, row.name)),
     h("span", { class: "wf-track" }, bars),
     h("span", { class: "wf-dur" }, row.mark === "skipped" ? "—" : us(row.duration_us), h("span", { class: "vh" }, spoken)));

@@ -33,6 +33,8 @@ export function factsOf(trip, hop) {
   const part = partOf(trip, hop);
   const reader = new Reader(spans);
   const sections = tellerOf(trip.line, hop)(reader, trip.journey).filter(Boolean);
+  const struck = [...new Set(spans.map(({ fault }) => fault).filter(Boolean))];
+  if (struck.length > 0) sections.unshift(facts(null, [["Broken by", { bad: struck.join(", ") }]]));
   if (part !== "ran") sections.unshift(note(absence(part, trip)));
   const more = facts(null, reader.rest().map(([name, values]) => [name, code(values.join(", "))]));
   return { sections, more };

@@ -1,0 +1,92 @@
+// What the faults do to those who ask: the last minute's figures beside those of before the first fault. Every figure
+// is measured; a second without an answer has none.
+
+export const WINDOW_S = 60;
+// One second is too few to read a figure from; so many make it steady.
+const NOW_S = 5;
+const BEFORE_S = 30;
+// From here on a figure is told as trouble.
+const ERRORS_BAD = 0.005;
+const TIMES_BAD = 2;
+
+/** Points of a series as the server tells it: one a step. */
+export const pointsOf = ({ series, step_s = 1 }) =>
+  series.at_ms.map((at_ms, index) => ({
+    at_ms, step_s, rate: series.rate[index], errors: series.errors[index], p50_ms: series.p50_ms[index], p99_ms: series.p99_ms[index],
+  }));
+
+/** The points with the newest put at the end; older than the window makes room. */
+export function extended(points, fresh) {
+  const first = fresh[0]?.at_ms ?? Infinity;
+  const all = [...points.filter(({ at_ms }) => at_ms < first), ...fresh];
+  const newest = all.at(-1)?.at_ms ?? 0;
+  return all.filter(({ at_ms }) => at_ms > newest - WINDOW_S * 1000);
+}
+
+export const hasTraffic = (points) => points.some(({ rate }) => rate > 0);
+
+/** { rate, errors (a share), p50_ms, p99_ms }: a share or a time is null when nothing was answered. */
+function figuresOf(points) {
+  const rate = mean(points.map((point) => point.rate));
+  const asked = sum(points.map((point) => point.rate));
+  return {
+    rate,
+    errors: asked > 0 ? Math.min(1, sum(points.map((point) => point.errors)) / asked) : null,
+    p50_ms: middle(points.map((point) => point.p50_ms)),
+    p99_ms: middle(points.map((point) => point.p99_ms)),
+  };
+}
+
+export const figuresNow = (points) => figuresOf(points.slice(-NOW_S));
+
+/** Of the half minute before `since_ms`; null when nothing was asked then. */
+export function figuresBefore(points, since_ms) {
+  const before = points.filter((point) => point.at_ms + 1000 * point.step_s <= since_ms && point.at_ms > since_ms - 1000 * BEFORE_S);
+  return hasTraffic(before) ? figuresOf(before) : null;
+}
+
+/**
+ * The strip's cells: { title, now, was, bad, ys, max }. `ys` holds null where there is nothing to draw; `max` null
+ * lets the figures themselves set the scale.
+ */
+export function cellsOf(points, before) {
+  const now = figuresNow(points);
+  const of = (title, say, take, extra = {}) =>
+    ({ title, now: say(take(now)), was: before ? say(take(before)) : null, ys: points.map((point) => take(figuresOf([point]))), max: null, bad: false, ...extra });
+  const slower = (take) => before !== null && take(now) !== null && take(before) !== null && take(now) >= TIMES_BAD * take(before);
+  const failing = now.errors !== null && now.errors >= ERRORS_BAD;
+  return [
+    of("Requests", perSecond, (figures) => figures.rate),
+    of("p50", milliseconds, (figures) => figures.p50_ms, { bad: slower((figures) => figures.p50_ms) }),
+    of("p99", milliseconds, (figures) => figures.p99_ms, { bad: slower((figures) => figures.p99_ms) }),
+    of("Errors", share, (figures) => figures.errors, { bad: failing, max: failing ? null : 0.05 }),
+    of("Available", share, (figures) => (figures.errors === null ? null : 1 - figures.errors), { bad: failing, max: 1 }),
+  ];
+}
+
+const THIN = "\u202f";
+const NONE = "—";
+const perSecond = (value) => `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(1)}${THIN}/s`;
+const milliseconds = (value) => (value === null ? NONE : `${value < 10 ? value.toFixed(1) : Math.round(value)}${THIN}ms`);
+/** Never rounded to a hundred, or to nought, that it is not. */
+const share = (value) => {
+  if (value === null) return NONE;
+  const percent = 100 * value;
+  const text = percent === 0 || percent === 100 ? String(percent) : percent > 99.9 ? ">99.9" : percent < 0.1 ? "<0.1" : percent.toFixed(1);
+  return `${text}${THIN}%`;
+};
+
+/** What stands between the kitchen and its supplier: the worst breaker of all instances. */
+export function supplierOf(buyers) {
+  const order = ["forced_open", "open", "half_open", "closed", "disabled"];
+  const worst = buyers.map(({ breaker }) => breaker).filter(Boolean).sort((a, b) => order.indexOf(a) - order.indexOf(b))[0];
+  return worst ?? null;
+}
+
+const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+const mean = (numbers) => (numbers.length > 0 ? sum(numbers) / numbers.length : 0);
+
+function middle(values) {
+  const sorted = values.filter((value) => value !== null && value !== undefined).sort((a, b) => a - b);
+  return sorted.length > 0 ? sorted[Math.floor((sorted.length - 1) / 2)] : null;
+}
