@@ -1,5 +1,6 @@
 //! Pure rules, with the present moment passed in. `balancer` and `service` both use them.
 
+pub mod arrivals;
 pub mod backoff;
 pub mod breaker;
 pub mod bulkhead;
