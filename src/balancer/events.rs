@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use crate::observe::happening::{Happenings, Kind, Note};
+use crate::observe::hop::Hop;
+
 /// Events kept; the oldest goes first.
 const EVENTS_MAX: usize = 256;
 
@@ -23,9 +26,24 @@ pub struct Event {
 
 #[derive(Debug, Default)]
 pub struct Events {
-    list: Mutex<VecDeque<Event>>,
+    log: Mutex<Log>,
     /// Counts the changes.
     changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    list: VecDeque<Event>,
+    /// Where they are told of, too.
+    happenings: Option<Happenings>,
+}
+
+impl Event {
+    fn tell(&self, happenings: &Happenings) {
+        let what = format!("{}: {} → {}: {}", self.upstream, self.from, self.to, self.reason);
+        let hop = Some(Hop::Balancer);
+        happenings.record(Note { kind: Kind::Upstream, hop, what, who: "the balancer", fault: None });
+    }
 }
 
 impl Events {
@@ -34,13 +52,21 @@ impl Events {
         log::info!(target: "balancer", "{upstream}: {from} → {to}: {reason}");
         let event = Event { at, upstream: upstream.to_owned(), from, to, reason: reason.to_owned() };
         {
-            let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-            if list.len() >= EVENTS_MAX {
-                list.pop_front();
+            let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.happenings.iter().for_each(|happenings| event.tell(happenings));
+            if log.list.len() >= EVENTS_MAX {
+                log.list.pop_front();
             }
-            list.push_back(event);
+            log.list.push_back(event);
         }
         self.changed();
+    }
+
+    /// Records all of them there, too: those that there are already, and those to come.
+    pub fn report_to(&self, happenings: &Happenings) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.list.iter().for_each(|event| event.tell(happenings));
+        log.happenings = Some(happenings.clone());
     }
 
     /// Something that is shown changed, though no state did.
@@ -49,7 +75,7 @@ impl Events {
     }
 
     pub fn list(&self) -> Vec<Event> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).list.iter().cloned().collect()
     }
 
     pub fn subscribe(&self) -> watch::Receiver<u64> {
@@ -60,6 +86,16 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_happened_before_anybody_asked_is_told_as_well() {
+        let (events, happenings) = (Events::default(), Happenings::default());
+        events.record("i1", "starting", "healthy", "its first check passed");
+        events.report_to(&happenings);
+        events.record("i1", "healthy", "unhealthy", "a test");
+        let told: Vec<String> = happenings.latest(9).iter().map(|happening| happening.what.clone()).collect();
+        assert_eq!(told, ["i1: starting → healthy: its first check passed", "i1: healthy → unhealthy: a test"]);
+    }
 
     #[test]
     fn the_oldest_goes_first() {

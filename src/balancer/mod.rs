@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::observe::happening::Happenings;
 use crate::policy::breaker;
 use crate::policy::health::State;
 use crate::settings::balancer::BalancerPolicy;
@@ -131,6 +132,11 @@ impl Balancer {
     /// What happened to the upstreams, the newest last; bounded.
     pub fn events(&self) -> Vec<Event> {
         self.0.events.list()
+    }
+
+    /// From now on each of them is recorded there, too.
+    pub fn report_to(&self, happenings: &Happenings) {
+        self.0.events.report_to(happenings);
     }
 
     /// Counts changes of state, list and weight, for those who show them.

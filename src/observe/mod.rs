@@ -5,6 +5,7 @@
 
 pub mod assemble;
 pub mod clock;
+pub mod happening;
 pub mod hop;
 pub mod ids;
 mod join;

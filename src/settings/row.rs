@@ -95,6 +95,14 @@ impl Row {
         }
     }
 
+    /// Whether the two hold different values of it. A fault that is switched on again begins anew.
+    pub fn differs(&self, a: &Snapshot, b: &Snapshot) -> bool {
+        match self.field {
+            Field::Fault(kind) => a.faults.get(kind.fault) != b.faults.get(kind.fault),
+            _ => self.value(a) != self.value(b),
+        }
+    }
+
     /// Sets it to a value that [`Self::check`] has accepted.
     pub fn set(&self, values: &mut Snapshot, value: &Value) {
         let number = value.as_u64().unwrap_or_default();

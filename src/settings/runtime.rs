@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::api::ApiSettings;
 use super::balancer::BalancerSettings;
 use super::data::DataSettings;
-use super::fault::FaultSettings;
+use super::fault::{Fault, FaultSettings, Spec};
 use super::http::HttpSettings;
 use super::row::{Kind, Row};
 use super::service::ServiceSettings;
@@ -126,26 +126,85 @@ impl Settings {
 
     /// Makes all the changes, or none when one is refused.
     pub fn change<'a>(&self, changes: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Result<(), Vec<Refused>> {
-        let (mut accepted, mut refused) = (Vec::new(), Vec::new());
-        for (key, value) in changes {
-            match check(key, value) {
-                Ok(row) => accepted.push((row, value)),
-                Err(reason) => refused.push(Refused { key: key.to_owned(), reason }),
-            }
+        self.change_telling(changes).map(drop)
+    }
+
+    /// The same, and says what it changed.
+    pub fn change_telling<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a str, &'a Value)>,
+    ) -> Result<Vec<Changed>, Vec<Refused>> {
+        let accepted = accept(changes)?;
+        let (before, after) = self.replace(|next| accepted.iter().for_each(|(row, value)| row.set(next, value)));
+        Ok(differing(accepted.iter().map(|(row, _)| *row), &before, &after))
+    }
+
+    /// What [`Self::change`] would change now, without changing it.
+    pub fn preview<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a str, &'a Value)>,
+    ) -> Result<Vec<Changed>, Vec<Refused>> {
+        let accepted = accept(changes)?;
+        let before = self.values.load_full();
+        let mut after = Snapshot::clone(&before);
+        accepted.iter().for_each(|(row, value)| row.set(&mut after, value));
+        Ok(differing(accepted.iter().map(|(row, _)| *row), &before, &Arc::new(after)))
+    }
+
+    /// Ends the faults that `which` picks out; says which they were.
+    pub fn end_faults(&self, which: impl Fn(&Spec) -> bool) -> Vec<Fault> {
+        // Looked at first: whoever listens is not woken for nothing.
+        if !self.snapshot().faults.iter().any(|(_, spec)| which(spec)) {
+            return Vec::new();
         }
-        if !refused.is_empty() {
-            return Err(refused);
-        }
-        self.values.rcu(|current| {
+        let (before, after) = self.replace(|next| next.faults.retain(|spec| !which(spec)));
+        before.faults.iter().map(|(fault, _)| fault).filter(|fault| after.faults.get(*fault).is_none()).collect()
+    }
+
+    /// What was there, and what is now.
+    fn replace(&self, edit: impl Fn(&mut Snapshot)) -> (Arc<Snapshot>, Arc<Snapshot>) {
+        let mut after = Arc::default();
+        let before = self.values.rcu(|current| {
             let mut next = Snapshot::clone(current);
-            for (row, value) in &accepted {
-                row.set(&mut next, value);
-            }
-            next
+            edit(&mut next);
+            after = Arc::new(next);
+            Arc::clone(&after)
         });
         self.changed.send_replace(());
-        Ok(())
+        (before, after)
     }
+}
+
+/// A setting that is, or would be, another than before.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    pub row: &'static Row,
+    pub before: Arc<Snapshot>,
+    pub after: Arc<Snapshot>,
+}
+
+fn differing<'a>(
+    rows: impl Iterator<Item = &'static Row>,
+    before: &'a Arc<Snapshot>,
+    after: &'a Arc<Snapshot>,
+) -> Vec<Changed> {
+    let changed = |row: &&'static Row| row.differs(before, after);
+    let tell = |row| Changed { row, before: Arc::clone(before), after: Arc::clone(after) };
+    rows.filter(changed).map(tell).collect()
+}
+
+/// A change that a row takes.
+type Accepted<'a> = (&'static Row, &'a Value);
+
+fn accept<'a>(changes: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Result<Vec<Accepted<'a>>, Vec<Refused>> {
+    let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+    for (key, value) in changes {
+        match check(key, value) {
+            Ok(row) => accepted.push((row, value)),
+            Err(reason) => refused.push(Refused { key: key.to_owned(), reason }),
+        }
+    }
+    if refused.is_empty() { Ok(accepted) } else { Err(refused) }
 }
 
 fn check(key: &str, value: &Value) -> Result<&'static Row, String> {

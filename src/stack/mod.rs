@@ -5,6 +5,7 @@
 
 pub mod backups;
 mod dns_follows;
+mod faults;
 pub mod reload;
 pub mod site;
 mod start;
@@ -25,6 +26,7 @@ use crate::domain::permission::Role;
 use crate::domain::session::{SessionSecret, Staff};
 use crate::edge::Edge;
 use crate::edge::cache::SharedCache;
+use crate::observe::happening::Happenings;
 use crate::observe::recorder::Recorder;
 use crate::service::supply::Figures as Buyer;
 use crate::settings::runtime::Settings;
@@ -36,6 +38,7 @@ use crate::store::engine::{OpenError, Slow};
 use crate::store::hasher::Hasher;
 use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
+use faults::Expiry;
 use site::{Ground, Pools};
 use supply::Supplies;
 
@@ -119,7 +122,10 @@ pub struct Stack {
     caches: Caches,
     client: Client,
     recorder: Recorder,
+    happenings: Happenings,
     settings: Settings,
+    /// Ends with the stack.
+    _expiry: Expiry,
     app: SocketAddr,
     app_http: Option<SocketAddr>,
     dns: SocketAddr,
@@ -193,8 +199,14 @@ impl Stack {
         &self.recorder
     }
 
+    /// To read and to listen; who changes them says who it is ([`Self::change_settings`]).
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What happened to it lately.
+    pub fn happenings(&self) -> &Happenings {
+        &self.happenings
     }
 
     /// The upstreams of all pools.
@@ -379,6 +391,8 @@ impl Stack {
     /// Orderly: no new connections, what is under way ends (at most `drain`), then commit and checkpoint.
     /// Once is enough; a second call finds nothing to do.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
+        // What a fault holds up would be waited for.
+        self.end_faults("the stop");
         let servers = self.servers().take();
         if let Some(Servers { edge, mut instances, supplies, dns, dns_follows }) = servers {
             drop(dns_follows);

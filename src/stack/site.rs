@@ -8,6 +8,7 @@ use crate::balancer::target::Target;
 use crate::balancer::{Balancer, PoolRules, UpstreamConfig};
 use crate::edge::limit::LimitRule;
 use crate::edge::site::{PathRule, Route, Rules, Site};
+use crate::observe::happening::Happenings;
 use crate::settings::runtime::Settings;
 use crate::settings::site::{PoolPlan, RESTAURANT, RoutePlan, SitePlan, UpstreamPlan};
 use crate::tls::UpstreamTrust;
@@ -17,6 +18,8 @@ use crate::web::host::HostList;
 #[derive(Debug, Clone)]
 pub struct Ground {
     pub settings: Settings,
+    /// Where pools tell what happens to their upstreams.
+    pub happenings: Happenings,
     pub hop_secret: String,
     /// The restaurant's instances; None without one. It is the same for as long as the stack runs, whether
     /// a route leads there or not.
@@ -47,7 +50,11 @@ impl Ground {
                     balancer.set_upstreams(upstreams);
                     balancer.clone()
                 }
-                None => Balancer::new(upstreams, self.settings.clone(), self.hop_secret.clone()),
+                None => {
+                    let balancer = Balancer::new(upstreams, self.settings.clone(), self.hop_secret.clone());
+                    balancer.report_to(&self.happenings);
+                    balancer
+                }
             };
             balancer.set_own_rules(rules);
             pools.push((name, balancer));

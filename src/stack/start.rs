@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
+use super::faults::Expiry;
 use super::site::{self, Ground, Pools};
 use super::supply::{self, Supplies};
 use super::{APP_LOCAL_NAME, APP_NAME, Caches, Servers, Stack, StackConfig, StackError};
@@ -14,6 +15,7 @@ use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
 use crate::edge::{Edge, EdgeConfig, Listener};
+use crate::observe::happening::Happenings;
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
@@ -61,11 +63,16 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let addresses: Vec<(String, SocketAddr)> =
         instances.iter().map(|instance| (instance.id().to_owned(), instance.address())).collect();
 
+    let happenings = Happenings::default();
+    let restaurant = bistro.as_ref().map(|_| {
+        let balancer = Balancer::new(site::instances(&addresses), config.settings.clone(), hop_secret.clone());
+        balancer.report_to(&happenings);
+        balancer
+    });
     let ground = Ground {
         settings: config.settings.clone(),
-        restaurant: bistro
-            .as_ref()
-            .map(|_| Balancer::new(site::instances(&addresses), config.settings.clone(), hop_secret.clone())),
+        happenings: happenings.clone(),
+        restaurant,
         hop_secret,
         hosts: app_hosts(&config)?.with_hsts(config.hsts),
         trust: UpstreamTrust::default(),
@@ -115,6 +122,8 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         caches,
         client,
         recorder,
+        _expiry: Expiry::start(&config.settings, &happenings),
+        happenings,
         settings: config.settings,
     })
 }

@@ -7,6 +7,7 @@ mod rows;
 mod spec;
 
 use super::row::Field;
+use crate::observe::hop::Hop;
 pub use rows::ROWS;
 pub use spec::{Aim, FOR_DEFAULT, FOR_MAX, Spec};
 
@@ -70,6 +71,10 @@ impl Fault {
 
     pub fn key(self) -> &'static str {
         ROWS[self as usize].key
+    }
+
+    pub fn hop(self) -> Hop {
+        ROWS[self as usize].hop
     }
 
     /// What its row says of it.
@@ -153,6 +158,12 @@ impl FaultSettings {
 
     pub fn iter(&self) -> impl Iterator<Item = (Fault, &Spec)> {
         self.specs.iter().map(|(fault, spec)| (*fault, spec))
+    }
+
+    /// Switches off those that `stays` does not hold for.
+    pub fn retain(&mut self, stays: impl Fn(&Spec) -> bool) {
+        self.specs.retain(|(_, spec)| stays(spec));
+        self.on = self.specs.iter().fold(0, |on, (fault, _)| on | 1 << *fault as u8);
     }
 
     /// Switches one on, or with None off.

@@ -94,6 +94,21 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// In few words: `300 ms, 50 % of the requests, at i2, for 120 s`.
+    pub fn words(&self, fault: Fault) -> String {
+        let mut words = Vec::new();
+        words.extend(fault.kind().strength.map(|strength| format!("{} {}", self.strength, strength.unit)));
+        words.extend((self.vary > 0).then(|| format!("± {} %", self.vary)));
+        words.extend((self.probability < 100).then(|| format!("{} % of the requests", self.probability)));
+        words.extend((!self.aim.instances.is_empty()).then(|| format!("at {}", self.aim.instances.join(" and "))));
+        words.extend(self.aim.route.as_ref().map(|route| format!("for {route}")));
+        words.extend(self.aim.role.map(|role| format!("as {}", role.id())));
+        words.push(format!("for {} s", self.until.since(self.since).as_secs()));
+        words.join(", ")
+    }
+}
+
 /// What a fault takes, in words.
 fn takes(kind: &FaultKind) -> String {
     let number = match (kind.strength, kind.probable) {
