@@ -1,8 +1,10 @@
 //! Pure rules, with the present moment passed in. `balancer` and `service` both use them.
 
+pub mod autoscale;
 pub mod backoff;
 pub mod breaker;
 pub mod bulkhead;
+pub mod canary;
 pub mod ewma;
 pub mod health;
 pub mod least_request;
@@ -16,5 +18,6 @@ pub mod retry_budget;
 pub mod round_robin;
 pub mod slow_start;
 pub mod smooth;
+pub mod tally;
 pub mod throttle;
 pub mod token_bucket;
