@@ -1,9 +1,11 @@
 //! Pure rules, with the present moment passed in. `balancer` and `service` both use them.
 
 pub mod arrivals;
+pub mod autoscale;
 pub mod backoff;
 pub mod breaker;
 pub mod bulkhead;
+pub mod canary;
 pub mod ewma;
 pub mod health;
 pub mod least_request;
@@ -17,5 +19,6 @@ pub mod retry_budget;
 pub mod round_robin;
 pub mod slow_start;
 pub mod smooth;
+pub mod tally;
 pub mod throttle;
 pub mod token_bucket;
