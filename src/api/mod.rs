@@ -48,6 +48,8 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 pub struct InstanceConfig {
     /// `i1`, `i2`, …
     pub id: String,
+    /// Of the application, by which faults are aimed: `v1`.
+    pub version: String,
     /// Bound already, so that its port is known.
     pub listener: TcpListener,
     /// The stack's per-start secret: requests without it are not from our edge.
@@ -63,6 +65,7 @@ const LISTENERS_MAX: usize = 64;
 /// The state that handlers of one instance share.
 struct State {
     id: String,
+    version: String,
     hop_secret: String,
     recorder: Recorder,
     service: Service,
@@ -77,6 +80,7 @@ struct State {
 #[derive(Debug)]
 pub struct Instance {
     id: String,
+    version: String,
     address: SocketAddr,
     handle: ServerHandle,
     /// None once they were told to stop.
@@ -88,11 +92,12 @@ impl Instance {
     /// Starts answering. One worker thread an instance: two instances are two threads, not two pools.
     pub fn start(config: InstanceConfig) -> std::io::Result<Instance> {
         let address = config.listener.local_addr()?;
-        let id = config.id.clone();
+        let (id, version) = (config.id.clone(), config.version.clone());
         let closing = watch::Sender::new(false);
         let (service, recorder) = (config.service.clone(), config.recorder.clone());
         let state = web::Data::new(State {
             id: config.id,
+            version: config.version,
             hop_secret: config.hop_secret,
             recorder: config.recorder,
             service: config.service,
@@ -117,11 +122,15 @@ impl Instance {
         let handle = server.handle();
         tokio::spawn(server);
         let workers = Some(service.start_kitchen(&id, recorder));
-        Ok(Instance { id, address, handle, workers, closing })
+        Ok(Instance { id, version, address, handle, workers, closing })
     }
 
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -5,6 +5,7 @@
 
 pub mod backups;
 mod dns_follows;
+mod maker;
 pub mod reload;
 pub mod site;
 mod start;
@@ -16,7 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::api::Instance;
 use crate::balancer::events::Event;
 use crate::balancer::{Balancer, InstanceView};
 use crate::client::{Client, ClientError};
@@ -31,11 +31,12 @@ use crate::settings::runtime::Settings;
 use crate::settings::site::SitePlan;
 use crate::store::StoreError;
 use crate::store::bistro::{Bistro, Counts};
-use crate::store::cache::{self, MenuCache};
+use crate::store::cache;
 use crate::store::engine::{OpenError, Slow};
 use crate::store::hasher::Hasher;
 use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
+use maker::{InstanceMaker, Running};
 use site::{Ground, Pools};
 use supply::Supplies;
 
@@ -107,7 +108,9 @@ pub enum StackError {
 #[derive(Debug)]
 pub struct Stack {
     /// None once it was stopped.
-    servers: Mutex<Option<Servers>>,
+    servers: Arc<Mutex<Option<Servers>>>,
+    /// What its instances are made of; None without the restaurant.
+    maker: Option<InstanceMaker>,
     /// What pools and routes are made with, at the start and when the configuration is loaded again.
     ground: Ground,
     pools: Mutex<Pools>,
@@ -115,8 +118,6 @@ pub struct Stack {
     /// None: the edge stands before somebody's own service.
     bistro: Option<Bistro>,
     backups: backups::Backups,
-    /// What each instance remembers of the menu.
-    caches: Caches,
     client: Client,
     recorder: Recorder,
     settings: Settings,
@@ -124,9 +125,6 @@ pub struct Stack {
     app_http: Option<SocketAddr>,
     dns: SocketAddr,
 }
-
-/// Each instance's cache of the menu, by the instance's id.
-type Caches = Vec<(String, MenuCache)>;
 
 /// A pool of upstreams as the console shows it.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -143,7 +141,7 @@ pub struct PoolView {
 #[derive(Debug)]
 struct Servers {
     edge: Edge,
-    instances: Vec<Instance>,
+    instances: Vec<Running>,
     /// With the restaurant.
     supplies: Option<Supplies>,
     dns: DnsServer,
@@ -290,7 +288,8 @@ impl Stack {
 
     /// What each instance's cache of the menu has done, by the instance's id.
     pub fn menu_caches(&self) -> Vec<(String, cache::Figures)> {
-        self.caches.iter().map(|(id, cache)| (id.clone(), cache.figures())).collect()
+        let figures = |running: &Running| (running.instance.id().to_owned(), running.menu.figures());
+        self.servers().as_ref().map(|servers| servers.instances.iter().map(figures).collect()).unwrap_or_default()
     }
 
     /// How each instance's buyer stands with the supplier, by the instance's id.
@@ -359,13 +358,13 @@ impl Stack {
             let mut servers = self.servers();
             servers.as_mut().and_then(|servers| {
                 servers.supplies.as_mut().into_iter().for_each(|supplies| supplies.dismiss(id));
-                let index = servers.instances.iter().position(|instance| instance.id() == id);
+                let index = servers.instances.iter().position(|running| running.instance.id() == id);
                 index.map(|index| servers.instances.remove(index))
             })
         };
         match killed {
-            Some(instance) => {
-                instance.kill().await;
+            Some(running) => {
+                running.instance.kill().await;
                 // Not before: what was under way in it is to be seen breaking off.
                 for (_, balancer) in self.pools().iter() {
                     balancer.set_stopped(id, true);
@@ -383,12 +382,12 @@ impl Stack {
         if let Some(Servers { edge, mut instances, supplies, dns, dns_follows }) = servers {
             drop(dns_follows);
             // Before the edge, which waits for all that is under way.
-            for instance in &mut instances {
-                instance.retire().await;
+            for running in &mut instances {
+                running.instance.retire().await;
             }
             edge.stop(drain).await;
-            for instance in instances {
-                instance.stop().await;
+            for running in instances {
+                running.instance.stop().await;
             }
             if let Some(supplies) = supplies {
                 supplies.stop().await;

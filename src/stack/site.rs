@@ -1,9 +1,9 @@
 //! From what was written to what runs: pools of upstreams, and the edge's routes to them.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::StackError;
+use super::maker::Running;
 use crate::balancer::target::Target;
 use crate::balancer::{Balancer, PoolRules, UpstreamConfig};
 use crate::edge::limit::LimitRule;
@@ -98,10 +98,12 @@ impl Ground {
 }
 
 /// The restaurant's instances, as upstreams.
-pub fn instances(addresses: &[(String, SocketAddr)]) -> Vec<UpstreamConfig> {
-    let upstream =
-        |(id, address): &(String, SocketAddr)| UpstreamConfig { own: true, ..UpstreamConfig::new(id, *address) };
-    addresses.iter().map(upstream).collect()
+pub fn instances(running: &[Running]) -> Vec<UpstreamConfig> {
+    let upstream = |Running { instance, .. }: &Running| UpstreamConfig {
+        own: true,
+        ..UpstreamConfig::new(instance.id(), instance.address())
+    };
+    running.iter().map(upstream).collect()
 }
 
 /// Whether `plan` would be served, without starting anything. Reads the files that it names.

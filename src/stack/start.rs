@@ -1,25 +1,23 @@
 //! Puts a stack together: the data first, the edge last, so that nothing answers before it can.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
+use super::maker::{FIRST_VERSION, InstanceMaker};
 use super::site::{self, Ground, Pools};
 use super::supply::{self, Supplies};
-use super::{APP_LOCAL_NAME, APP_NAME, Caches, Servers, Stack, StackConfig, StackError};
-use crate::api::{Instance, InstanceConfig};
+use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
 use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
 use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
-use crate::service::Service;
 use crate::store::BISTRO_FILE;
 use crate::store::bistro::{self, Bistro};
-use crate::store::cache::MenuCache;
 use crate::store::engine;
 use crate::supplier::{self, Supplier};
 use crate::tls::UpstreamTrust;
@@ -51,21 +49,26 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let log = recorder.clone();
     let names = dns_names(config.dns, &config.app_addresses, supplier.as_ref());
     let dns = DnsServer::start(names.clone(), Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
-    let (mut caches, mut supplies) = (Vec::new(), None);
-    let mut instances = Vec::new();
-    if let (Some(bistro), Some(supplier)) = (&bistro, supplier) {
+    let maker = bistro.as_ref().map(|bistro| InstanceMaker {
+        bistro: bistro.clone(),
+        hasher: config.hasher.clone(),
+        recorder: recorder.clone(),
+        hop_secret: hop_secret.clone(),
+        settings: config.settings.clone(),
+    });
+    let (mut instances, mut supplies) = (Vec::new(), None);
+    if let (Some(maker), Some(supplier)) = (&maker, supplier) {
         let mut buyers = Supplies::new(supplier, dns.address(), &config.ca_pem, recorder.clone())?;
-        (instances, caches) = start_instances(&config, bistro, &recorder, &hop_secret, &mut buyers)?;
+        let start = |number| maker.start(number, FIRST_VERSION, &mut buyers);
+        instances = (1..=config.instances).map(start).collect::<Result<_, _>>()?;
         supplies = Some(buyers);
     }
-    let addresses: Vec<(String, SocketAddr)> =
-        instances.iter().map(|instance| (instance.id().to_owned(), instance.address())).collect();
 
     let ground = Ground {
         settings: config.settings.clone(),
         restaurant: bistro
             .as_ref()
-            .map(|_| Balancer::new(site::instances(&addresses), config.settings.clone(), hop_secret.clone())),
+            .map(|_| Balancer::new(site::instances(&instances), config.settings.clone(), hop_secret.clone())),
         hop_secret,
         hosts: app_hosts(&config)?.with_hsts(config.hsts),
         trust: UpstreamTrust::default(),
@@ -106,49 +109,17 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         app: edge.addresses()[0],
         app_http: edge.addresses().get(1).copied(),
         dns: dns.address(),
-        servers: Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows })),
+        servers: Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows }))),
+        maker,
         ground,
         pools: Mutex::new(pools),
         backups: Backups::new(&config.data_dir, bistro.clone()),
         loads: AtomicU64::new(0),
         bistro,
-        caches,
         client,
         recorder,
         settings: config.settings,
     })
-}
-
-/// `i1` to `iN`, each with a cache of its own over the one database.
-fn start_instances(
-    config: &StackConfig,
-    bistro: &Bistro,
-    recorder: &Recorder,
-    hop_secret: &str,
-    supplies: &mut Supplies,
-) -> Result<(Vec<Instance>, Caches), StackError> {
-    let mut caches = Vec::with_capacity(config.instances);
-    let mut instance = |number: usize| {
-        let id = format!("i{number}");
-        let settings = config.settings.clone();
-        let cache = MenuCache::new(&bistro.invalidation(), settings.clone(), number as u64);
-        caches.push((id.clone(), cache.clone()));
-        let service = Service::new(bistro.clone(), config.hasher.clone(), cache, settings.clone())
-            .with_supply(supplies.buyer(&id, bistro, settings, number as u64));
-        let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
-            Instance::start(InstanceConfig {
-                id: id.clone(),
-                listener,
-                hop_secret: hop_secret.to_owned(),
-                recorder: recorder.clone(),
-                service,
-                settings: config.settings.clone(),
-            })
-        });
-        started.map_err(|reason| StackError::Instance { id, reason })
-    };
-    let instances = (1..=config.instances).map(&mut instance).collect::<Result<_, _>>()?;
-    Ok((instances, caches))
 }
 
 fn app_hosts(config: &StackConfig) -> Result<HostList, StackError> {
