@@ -15,6 +15,14 @@ pub async fn faults(call: Call) -> Answer {
     guarded(&call, "break").await
 }
 
+pub async fn live(call: Call) -> Answer {
+    guarded(&call, "live").await
+}
+
+pub async fn traces(call: Call) -> Answer {
+    guarded(&call, "traces").await
+}
+
 pub async fn edge(call: Call) -> Answer {
     guarded(&call, "edge").await
 }

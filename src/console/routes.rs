@@ -16,6 +16,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/setup", "GET, HEAD").route(get().to(pages::setup)))
         .service(resource("/sign-in", "GET, HEAD").route(get().to(pages::sign_in)))
         .service(resource("/break", "GET, HEAD").route(get().to(pages::faults)))
+        .service(resource("/live", "GET, HEAD").route(get().to(pages::live)))
+        .service(resource("/traces", "GET, HEAD").route(get().to(pages::traces)))
         .service(resource("/edge", "GET, HEAD").route(get().to(pages::edge)))
         .service(resource("/account", "GET, HEAD").route(get().to(pages::account)))
         .service(resource("/docs", "GET, HEAD").route(get().to(docs::index)))

@@ -11,7 +11,13 @@ import { isServing } from "../../logic/instances.js";
 import { onSystemTheme, restoreTheme, switchTheme, theme } from "../../lib/theme.js";
 import { toast } from "../../lib/toast.js";
 
-const PAGES = [{ title: "Journey", path: "/" }, { title: "Break", path: "/break" }, { title: "Edge & balancer", path: "/edge" }];
+const PAGES = [
+  { title: "Journey", path: "/" },
+  { title: "Break", path: "/break" },
+  { title: "Live", path: "/live" },
+  { title: "Traces", path: "/traces" },
+  { title: "Edge & balancer", path: "/edge" },
+];
 
 // The server says how the stack is each 2 s; three silent turns, and the figure is called old.
 const OLD_AFTER_MS = 6000;
