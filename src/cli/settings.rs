@@ -55,8 +55,7 @@ pub async fn settings(verb: SettingsVerb) -> Result<(), CliError> {
     match verb {
         SettingsVerb::List { faults, flags } => {
             let all = send(&flags.folder, &Map::new()).await?;
-            let listed: Vec<Value> =
-                all.into_iter().filter(|setting| !faults || setting["type"] == "fault").collect();
+            let listed: Vec<Value> = all.into_iter().filter(|setting| !faults || setting["type"] == "fault").collect();
             if flags.json {
                 println!("{}", json!({ "settings": listed }));
             } else {

@@ -83,7 +83,13 @@ pub async fn token(verb: TokenVerb) -> Result<(), CliError> {
 fn line(token: &Value) -> String {
     let scopes: Vec<&str> = token["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let used = token["last_used_at"].as_str().map_or_else(|| "never used".to_owned(), |at| format!("last used {at}"));
-    format!("{}  {}  {}  until {}  {used}", token["id"], text(&token["name"]), scopes.join(" "), text(&token["expires_at"]))
+    format!(
+        "{}  {}  {}  until {}  {used}",
+        token["id"],
+        text(&token["name"]),
+        scopes.join(" "),
+        text(&token["expires_at"])
+    )
 }
 
 fn text(value: &Value) -> &str {

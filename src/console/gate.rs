@@ -117,9 +117,7 @@ async fn by_token(request: &ServiceRequest, state: &State, token: &str) -> Resul
         None => None,
     };
     match found {
-        Some(token) => {
-            Ok(Caller::Token { id: token.id, who: format!("token {}", token.name), scopes: token.scopes })
-        }
+        Some(token) => Ok(Caller::Token { id: token.id, who: format!("token {}", token.name), scopes: token.scopes }),
         None => {
             // Only those that fail count: nobody can lock out the scripts behind the same address.
             signing::count(state, request.peer_addr())?;

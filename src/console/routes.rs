@@ -3,8 +3,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    account, backups, cache, configuration, control, docs, events, happenings, journeys, pages, settings, setup, signing,
-    site, stack, tokens, upstreams,
+    account, backups, cache, configuration, control, docs, events, happenings, journeys, pages, settings, setup,
+    signing, site, stack, tokens, upstreams,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;

@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn secrets_are_written_as_rfc_4648_says() {
         // Section 10, and the two letters in which this alphabet differs.
-        let vectors = [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("foobar", "Zm9vYmFy")];
+        let vectors =
+            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("foobar", "Zm9vYmFy")];
         for (plain, coded) in vectors {
             assert_eq!(base64url(plain.as_bytes()), coded);
         }

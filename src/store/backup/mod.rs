@@ -274,7 +274,11 @@ fn forget_sign_ins(copy: &Path, name: &str) -> Result<(), BackupError> {
     let forget = || {
         let db = Connection::open(copy)?;
         db.execute_batch("PRAGMA secure_delete = ON")?;
-        if name == BISTRO_FILE { db.execute_batch(bistro::FORGET_SIGN_INS)? } else { control::forget_sign_ins(&db)? }
+        if name == BISTRO_FILE {
+            db.execute_batch(bistro::FORGET_SIGN_INS)?
+        } else {
+            control::forget_sign_ins(&db)?
+        }
         db.close().map_err(|(_, error)| error)
     };
     forget().map_err(|error| OpenError::Sqlite(copy.to_owned(), error).into())

@@ -11,7 +11,8 @@ use crate::domain::event::{Event, Recorded};
 /// Events in a page at most.
 pub const PAGE_MAX: usize = 200;
 
-const INSERT_EVENT: &str = "INSERT INTO event (at_ms, who, kind, subject, before, after) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT_EVENT: &str =
+    "INSERT INTO event (at_ms, who, kind, subject, before, after) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const LIST_EVENTS: &str = "SELECT id, at_ms, who, kind, subject, before, after FROM event WHERE id < ?1 \
                            ORDER BY id DESC LIMIT ?2";
 

@@ -84,7 +84,11 @@ impl Control {
     }
 }
 
-pub(super) fn insert_session(connection: &Connection, secret: &SessionSecret, now: OffsetDateTime) -> rusqlite::Result<()> {
+pub(super) fn insert_session(
+    connection: &Connection,
+    secret: &SessionSecret,
+    now: OffsetDateTime,
+) -> rusqlite::Result<()> {
     connection.prepare_cached(DELETE_OVER)?.execute([millis(now), millis(now - IDLE_MAX)])?;
     connection.prepare_cached(DELETE_OLDEST)?.execute([PER_PERSON_MAX as i64 - 1])?;
     let row = params![hashed(secret.expose()), millis(now), millis(now + ABSOLUTE_MAX)];

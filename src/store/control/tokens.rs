@@ -111,7 +111,8 @@ impl Control {
         let (now, who) = (self.clock.now(), who.to_owned());
         self.write("Revoke a token", move |connection| {
             let gone = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-            let Some((name, scopes)) = connection.prepare_cached(DELETE_TOKEN)?.query_row([id], gone).optional()? else {
+            let Some((name, scopes)) = connection.prepare_cached(DELETE_TOKEN)?.query_row([id], gone).optional()?
+            else {
                 return Ok(false);
             };
             let before = Some(serde_json::json!({ "scopes": scopes }).to_string());
