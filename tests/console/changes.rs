@@ -42,7 +42,7 @@ async fn each_change_says_who_made_it_and_what_was_there_before() {
     assert_eq!((told[0].3["strength"].as_i64(), told[0].4), (Some(250), &Value::Null));
     assert_eq!((told[1].0, told[1].1, told[1].2), ("a command", "fault", "fault.dns.delay"));
     assert_eq!((told[1].3, told[1].4["left_s"].as_f64()), (&Value::Null, Some(60.0)));
-    assert_eq!(told[2], ("owner", "setting", "data.cache.ttl", &json!(60), &json!(0)));
+    assert_eq!(told[2], ("owner", "setting", "data.cache.ttl", &json!(30), &json!(0)));
     assert_eq!(told[3], ("owner", "setting", "balancer.policy", &json!("p2c_peak_ewma"), &json!("round_robin")));
     let first = owner.get("/api/changes?limit=2").await.json();
     let rest = owner.get(&format!("/api/changes?limit=9&before={}", first["next"])).await.json();
@@ -91,7 +91,7 @@ async fn what_cannot_be_written_down_is_not_changed_but_faults_can_always_be_end
     house.control.close().await.expect("an orderly close");
     let refused = command(&house, "/api/control/settings", &json!({ "data.cache.ttl": 1 })).await;
     refused.is_problem(503, "data-unavailable", None);
-    assert_eq!(house.stack.settings().snapshot().data.cache.ttl.as_secs(), 60);
+    assert_eq!(house.stack.settings().snapshot().data.cache.ttl.as_secs(), 30);
     let restored = command(&house, "/api/control/restore", &json!({})).await.json();
     assert_eq!((&restored["ended"], &restored["recorded"]), (&json!(["fault.dns.delay"]), &json!(false)));
     assert!(house.stack.settings().snapshot().faults.none());

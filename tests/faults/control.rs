@@ -17,7 +17,7 @@ async fn a_fault_ends_when_its_time_is_over_and_leaves_clean_settings() {
     let (short, long) = (json!({ "for_s": 1 }), json!({ "for_s": 600 }));
     let changes = [("fault.supplier.lies", &short), ("fault.supplier.fails", &long)];
     house.stack.change_settings("owner", changes).expect("fits");
-    let mut heard = Vec::new();
+    let mut heard: Vec<(Kind, &str, String)> = Vec::new();
     while heard.last().is_none_or(|(kind, ..)| *kind != Kind::FaultOff) {
         let next = tokio::time::timeout(PATIENCE, told.recv()).await.expect("it ends").expect("a happening");
         if next.fault.is_some() {
