@@ -26,7 +26,7 @@ const CONSOLE_HEADER: &str = "roundtrip-console";
 /// The scheme with which a command proves that it can read the data folder.
 const CONTROL_SCHEME: &str = "Roundtrip-Control ";
 /// The scheme of API tokens (RFC 6750).
-const TOKEN_SCHEME: &str = "Bearer ";
+const TOKEN_SCHEME: &str = "Bearer";
 
 pub async fn gate(
     request: ServiceRequest,
@@ -36,7 +36,7 @@ pub async fn gate(
         return Err(actix_web::error::ErrorInternalServerError("no state"));
     };
     let hsts = state.hosts.hsts(&authority(&request));
-    let by_token = header(request.headers(), "authorization").is_some_and(|value| value.starts_with(TOKEN_SCHEME));
+    let by_token = bearer(&request).is_some();
     let response = match admit(&request, &state).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -79,7 +79,7 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
             Err(Problem::new(None, 401, "bad-control-key", "Bad control key", detail))
         };
     }
-    if let Some(token) = header(headers, "authorization").and_then(|value| value.strip_prefix(TOKEN_SCHEME)) {
+    if let Some(token) = bearer(request) {
         return by_token(request, state, token).await;
     }
     let own_origin = format!("https://{authority}");
@@ -105,6 +105,13 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
     Ok(owner.map_or(Caller::Nobody, |owner| Caller::Owner { name: owner.name, secret }))
 }
 
+/// The token that comes with a request; empty where the scheme comes alone. Schemes have no case (RFC 9110, section 11.1).
+fn bearer(request: &ServiceRequest) -> Option<&str> {
+    let value = header(request.headers(), "authorization")?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    scheme.eq_ignore_ascii_case(TOKEN_SCHEME).then_some(token.trim())
+}
+
 /// Who sends a token is no browser, so neither origin nor page has to be told; who sends a cookie, too, is one that was
 /// talked into it (RFC 6750, section 2: one way at a time).
 async fn by_token(request: &ServiceRequest, state: &State, token: &str) -> Result<Caller, Problem> {
@@ -112,7 +119,7 @@ async fn by_token(request: &ServiceRequest, state: &State, token: &str) -> Resul
         let detail = "A token and a cookie came together. Send the token alone.";
         return Err(Problem::new(None, 400, "token-with-cookie", "Two proofs at once", detail));
     }
-    let found = match TokenSecret::parse(token.trim()) {
+    let found = match TokenSecret::parse(token) {
         Some(secret) => state.control.token(&secret).await.map_err(unavailable)?,
         None => None,
     };

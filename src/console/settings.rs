@@ -137,7 +137,9 @@ fn refused(refused: Vec<Refused>) -> Problem {
     let detail = "Nothing was changed. Each value that does not fit is listed.";
     let mut problem = Problem::new(None, 422, "bad-setting", "Not a valid setting", detail);
     for refused in refused {
-        let detail = format!("{}: {}.", refused.key, refused.reason);
+        // A question has its mark already.
+        let end = if refused.reason.ends_with('?') { "" } else { "." };
+        let detail = format!("{refused}{end}");
         problem = problem.field(format!("/{}", refused.key), detail);
     }
     problem

@@ -9,6 +9,8 @@ pub mod balancer;
 pub mod data;
 pub mod fault;
 pub mod http;
+#[cfg(test)]
+mod lessons;
 pub mod row;
 pub mod runtime;
 pub mod service;
