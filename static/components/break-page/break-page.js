@@ -46,10 +46,10 @@ export class BreakPage {
 
   #wire() {
     this.lines.addEventListener("change-fault", ({ detail }) => this.#change(detail));
-    this.days.addEventListener("begin-day", ({ detail: { id, title } }) =>
+    this.days.addEventListener("begin-day", ({ detail: { id } }) =>
       this.#attempt(async () => {
         await this.#faults.begin(id);
-        toast(`Set up: ${title}.`);
+        this.days.began(id);
       }));
     this.vary.addEventListener("change", ({ target }) => this.#attempt(() => this.#faults.varyBy(Number(target.value))));
     this.restore.addEventListener("click", () => this.#attempt(async () => toast(await restoreEverything())));
