@@ -4,9 +4,9 @@ import { day } from "../lib/format.js";
 import { ageOf } from "./backups.js";
 
 export const SCOPES = [
-  ["read", "Read", "look at everything, and /metrics"],
-  ["change", "Change", "change settings, faults and instances"],
-  ["send", "Send", "send journeys and load"],
+  ["read", "Read", "everything that the console shows, and /metrics"],
+  ["change", "Change", "settings, faults and instances"],
+  ["send", "Send", "journeys and load"],
 ];
 
 export const DAYS = [[1, "1 day"], [7, "7 days"], [30, "30 days"], [90, "90 days"], [365, "a year"]];

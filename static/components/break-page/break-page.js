@@ -52,7 +52,7 @@ export class BreakPage {
         this.days.began(id);
       }));
     this.vary.addEventListener("change", ({ target }) => this.#attempt(() => this.#faults.varyBy(Number(target.value))));
-    this.restore.addEventListener("click", () => this.#attempt(async () => toast(await restoreEverything())));
+    this.restore.addEventListener("click", () => this.#faults.rows.some(isOn) && this.#attempt(async () => toast(await restoreEverything())));
     addEventListener("hashchange", () => this.#goToAim());
   }
 
@@ -90,8 +90,8 @@ export class BreakPage {
     const on = this.#faults.rows.filter(isOn).length;
     this.count.textContent = on === 0 ? "All as built" : `${count(on, "fault")} on`;
     this.count.classList.toggle("bad", on > 0);
+    // Not disabled, which would take the focus from whoever has just pressed it.
     this.restore.setAttribute("aria-disabled", String(on === 0));
-    this.restore.disabled = on === 0;
     this.#effect.since(onSince_ms(this.#faults.rows));
     this.#tick();
   }

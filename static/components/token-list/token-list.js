@@ -33,7 +33,7 @@ export class TokenList extends HTMLElement {
 
   #buildForm() {
     const fieldset = h("fieldset", { class: "field token-scopes", id: "token-scopes", "data-pointer": "/scopes" }, h("legend", {}, "May"),
-      SCOPES.map(([, name, what], index) => h("label", {}, this.#scopes[index], h("span", {}, h("b", {}, name), " ", h("span", { class: "muted" }, what)))),
+      SCOPES.map(([, name, what], index) => h("label", {}, this.#scopes[index], h("span", {}, h("b", {}, `${name}: `), h("span", { class: "muted" }, what)))),
       h("p", { class: "err-text", id: "token-scopes-error" }));
     return h("form", { class: "gate-fields token-form", method: "post", novalidate: true },
       h("h3", {}, "Make a token"),
