@@ -1,5 +1,5 @@
 // <bad-days></bad-days>: several faults at once, as a day has them.
-//   show(badDays)   began(id): says what has begun
+//   show(badDays)   began(id): says what has begun   ended()
 // Says "begin-day" (detail: { id }).
 
 import { h } from "../../lib/dom.js";
@@ -24,6 +24,11 @@ export class BadDays extends HTMLElement {
   began(id) {
     const { title, story } = this.#days.find((day) => day.id === id);
     this.#said.textContent = `${title}: ${story}`;
+  }
+
+  /** Nothing is on any more. */
+  ended() {
+    this.#said.textContent = "";
   }
 
   #toggle() {

@@ -92,6 +92,7 @@ export class BreakPage {
     this.count.classList.toggle("bad", on > 0);
     // Not disabled, which would take the focus from whoever has just pressed it.
     this.restore.setAttribute("aria-disabled", String(on === 0));
+    if (on === 0) this.days.ended();
     this.#effect.since(onSince_ms(this.#faults.rows));
     this.#tick();
   }
