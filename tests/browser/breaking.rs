@@ -72,7 +72,10 @@ pub async fn what_a_fault_cuts_off_is_grey_every_page_says_so_and_one_button_end
     page.open(&format!("{}/break", server.console)).await;
     page.until(
         "as before",
-        &format!("{DRAWN} && {} === 'as built' && document.querySelector('#restore').ariaDisabled === 'true'", state_of("dns")),
+        &format!(
+            "{DRAWN} && {} === 'as built' && document.querySelector('#restore').ariaDisabled === 'true'",
+            state_of("dns")
+        ),
     )
     .await;
     page.click("[id='fault.tls.expired']").await;

@@ -87,6 +87,7 @@ pub async fn no_page_is_wider_than_a_phone_or_a_projector(world: Arc<World>) {
         for key in ["fault.instance.slow", "fault.http.truncated"] {
             page.click(&format!("[data-more='{key}']")).await;
         }
+        page.until("the days are offered", "document.querySelector('bad-days li') !== null").await;
         page.click("bad-days .quiet").await;
         fits(page, size, "the break page").await;
         page.open(&world.console("/account")).await;
