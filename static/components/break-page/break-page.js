@@ -59,6 +59,7 @@ export class BreakPage {
   #hear(stack) {
     const before = this.#stack;
     this.#stack = stack;
+    this.#effect.target = stack.restaurant ? "menu" : "front";
     if (!document.hidden) this.#effect.readSupplier();
     const named = ({ instances, restaurant }) => JSON.stringify([restaurant, instances.map(({ id, version }) => [id, version])]);
     if (before === null || named(before) !== named(stack)) this.#draw();
