@@ -1,8 +1,9 @@
-// The account page: who is signed in, the passwords of the restaurant's staff, and the backups.
+// The account page: who is signed in, the passwords of the restaurant's staff, the API tokens, and the backups.
 
 import { registerBackupList } from "./components/backup-list/backup-list.js";
 import { registerPasswordField } from "./components/password-field/password-field.js";
 import { registerStaffRow } from "./components/staff-row/staff-row.js";
+import { registerTokenList } from "./components/token-list/token-list.js";
 import { registerTopBar } from "./components/top-bar/top-bar.js";
 import { h, keyed } from "./lib/dom.js";
 import { count } from "./lib/format.js";
@@ -12,6 +13,7 @@ registerTopBar();
 registerPasswordField();
 registerStaffRow();
 registerBackupList();
+registerTokenList();
 
 const find = (id) => document.getElementById(id);
 
@@ -83,6 +85,7 @@ backups.addEventListener("restore-backup", ({ detail }) =>
   withBackup("Checking it, then putting it in place…", "/api/backups/restore", detail, ({ orders, safety }) =>
     `Restored: ${count(orders, "order")}. ${safety === null ? "" : `What was there before is ${safety}.`}`));
 find("sign-out").addEventListener("click", () => attempt(signOut));
+attempt(() => document.querySelector("token-list").refresh());
 attempt(showSession);
 attempt(showStaff);
 attempt(showBackups);

@@ -8,6 +8,8 @@
 mod backups;
 #[path = "browser/bistro.rs"]
 mod bistro;
+#[path = "browser/breaking.rs"]
+mod breaking;
 #[path = "browser/chromium.rs"]
 mod chromium;
 #[path = "browser/edge.rs"]
@@ -34,6 +36,8 @@ mod rig;
 mod server;
 #[path = "browser/signing.rs"]
 mod signing;
+#[path = "browser/tokens.rs"]
+mod tokens;
 #[path = "browser/world.rs"]
 mod world;
 
@@ -78,6 +82,13 @@ static SCENARIOS: &[Scenario] = scenarios![
     edge::each_route_is_listed_with_its_rules_and_opens_by_keyboard,
     edge::a_setting_is_found_changed_and_set_back,
     edge::the_edge_page_works_by_keyboard,
+    breaking::what_a_fault_cuts_off_is_grey_every_page_says_so_and_one_button_ends_it,
+    breaking::a_fault_is_aimed_and_timed_before_it_is_switched_on,
+    breaking::what_the_server_refuses_is_said_at_the_control,
+    breaking::a_station_is_broken_from_the_journey_and_by_keyboard,
+    breaking::killing_each_instance_cuts_the_line_at_the_balancer,
+    breaking::a_bad_day_begins_with_its_story,
+    tokens::a_token_is_shown_once_listed_and_revoked,
     keyboard::the_line_is_one_tab_stop_and_arrows_walk_it,
     keyboard::the_keys_1_to_8_pick_a_station,
     keyboard::the_waterfall_is_one_tab_stop_and_up_and_down_walk_it,

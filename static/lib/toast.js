@@ -4,12 +4,12 @@ import { h } from "./dom.js";
 
 const SAID_FOR_MS = 5000;
 
-let said = null;
+// There from the beginning: readers announce what changes in a region, not that it came.
+const said = h("p", { class: "toast", role: "status" });
+document.body.append(said);
 let timer = 0;
 
 export function toast(words) {
-  // One region that stays: readers announce what changes in it, not that it came.
-  if (said === null) document.body.append(said = h("p", { class: "toast", role: "status" }));
   said.textContent = words;
   clearTimeout(timer);
   timer = setTimeout(() => (said.textContent = ""), SAID_FOR_MS);

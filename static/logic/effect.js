@@ -9,10 +9,16 @@ const BEFORE_S = 30;
 const ERRORS_BAD = 0.005;
 const TIMES_BAD = 2;
 
-/** Points of a series as the server tells it: one a step. */
+// What the server offers.
+const WINDOWS_S = [60, 300, 900, 3600];
+
+/** The window that reaches back to `since_ms` and to how it was before; the longest when none reaches so far. */
+export const windowTo = (since_ms, now_ms) => WINDOWS_S.find((seconds) => seconds * 1000 >= now_ms - since_ms + 1000 * BEFORE_S) ?? WINDOWS_S.at(-1);
+
+/** Points of a series as the server tells it: one a step, which begins at a whole second. */
 export const pointsOf = ({ series, step_s = 1 }) =>
   series.at_ms.map((at_ms, index) => ({
-    at_ms, step_s, rate: series.rate[index], errors: series.errors[index], p50_ms: series.p50_ms[index], p99_ms: series.p99_ms[index],
+    at_ms: 1000 * Math.floor(at_ms / 1000), step_s, rate: series.rate[index], errors: series.errors[index], p50_ms: series.p50_ms[index], p99_ms: series.p99_ms[index],
   }));
 
 /** The points with the newest put at the end; older than the window makes room. */

@@ -20,6 +20,7 @@ export const isChanged = (row) => row.value !== row.default;
 /** A value as a person reads it: "10 000 ms", "on". */
 export function valueSays({ key, type, unit }, value) {
   if (type === "flag") return value ? "on" : "off";
+  if (type === "text") return value === "" ? "nothing" : `“${value}”`;
   return type === "number" ? withUnit(whole(value), unit) : choiceSays(key, value);
 }
 

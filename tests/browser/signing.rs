@@ -35,7 +35,7 @@ pub async fn after_signing_out_every_page_asks_to_sign_in(world: Arc<World>) {
     page.until("the owner's page", "document.querySelector('#who')?.textContent === 'owner'").await;
     page.click("#sign-out").await;
     page.until("the sign-in page", "location.pathname === '/sign-in'").await;
-    for path in ["/", "/account", "/edge", "/journeys/0123456789abcdef0123456789abcdef"] {
+    for path in ["/", "/account", "/break", "/edge", "/journeys/0123456789abcdef0123456789abcdef"] {
         page.open(&world.console(path)).await;
         page.until("the sign-in page", "location.pathname === '/sign-in'").await;
         let back =

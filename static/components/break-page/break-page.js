@@ -46,19 +46,20 @@ export class BreakPage {
 
   #wire() {
     this.lines.addEventListener("change-fault", ({ detail }) => this.#change(detail));
-    this.days.addEventListener("begin-day", ({ detail: { id, title } }) =>
+    this.days.addEventListener("begin-day", ({ detail: { id } }) =>
       this.#attempt(async () => {
         await this.#faults.begin(id);
-        toast(`Set up: ${title}.`);
+        this.days.began(id);
       }));
     this.vary.addEventListener("change", ({ target }) => this.#attempt(() => this.#faults.varyBy(Number(target.value))));
-    this.restore.addEventListener("click", () => this.#attempt(async () => toast(await restoreEverything())));
+    this.restore.addEventListener("click", () => this.#faults.rows.some(isOn) && this.#attempt(async () => toast(await restoreEverything())));
     addEventListener("hashchange", () => this.#goToAim());
   }
 
   #hear(stack) {
     const before = this.#stack;
     this.#stack = stack;
+    this.#effect.target = stack.restaurant ? "menu" : "front";
     if (!document.hidden) this.#effect.readSupplier();
     const named = ({ instances, restaurant }) => JSON.stringify([restaurant, instances.map(({ id, version }) => [id, version])]);
     if (before === null || named(before) !== named(stack)) this.#draw();
@@ -90,8 +91,9 @@ export class BreakPage {
     const on = this.#faults.rows.filter(isOn).length;
     this.count.textContent = on === 0 ? "All as built" : `${count(on, "fault")} on`;
     this.count.classList.toggle("bad", on > 0);
+    // Not disabled, which would take the focus from whoever has just pressed it.
     this.restore.setAttribute("aria-disabled", String(on === 0));
-    this.restore.disabled = on === 0;
+    if (on === 0) this.days.ended();
     this.#effect.since(onSince_ms(this.#faults.rows));
     this.#tick();
   }

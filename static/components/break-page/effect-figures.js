@@ -2,17 +2,15 @@
 
 import { call } from "../../lib/http.js";
 import { listen } from "../../lib/events.js";
-import { extended, figuresBefore, pointsOf, supplierOf, WINDOW_S } from "../../logic/effect.js";
+import { extended, figuresBefore, pointsOf, supplierOf, WINDOW_S, windowTo } from "../../logic/effect.js";
 
-// What the server keeps.
-const WINDOW_MAX_S = 3600;
-// So much before the first fault is enough to say how it was.
-const BEFORE_S = 60;
 const MARKS_MAX = 64;
 
-const SOME_TRAFFIC = { target: "menu", rate: 20, duration_s: 60, arrivals: "poisson", connections: 8, mix: "reads" };
+const SOME_TRAFFIC = { rate: 20, duration_s: 60, arrivals: "poisson", connections: 8 };
 
 export class EffectFigures {
+  /** What the traffic that is sent from here asks for. */
+  target = "menu";
   #strip;
   #attempt;
   #points = [];
@@ -58,9 +56,8 @@ export class EffectFigures {
   }
 
   #readBefore(since_ms) {
-    const window = Math.min(WINDOW_MAX_S, Math.ceil((Date.now() - since_ms) / 1000) + BEFORE_S);
     return this.#attempt(async () => {
-      this.#before = figuresBefore(pointsOf(await call("GET", `/api/live?window=${window}`)), since_ms);
+      this.#before = figuresBefore(pointsOf(await call("GET", `/api/live?window=${windowTo(since_ms, Date.now())}`)), since_ms);
       this.#draw();
     }, () => {});
   }
@@ -80,7 +77,7 @@ export class EffectFigures {
 
   #send() {
     return this.#attempt(async () => {
-      await call("POST", "/api/load", SOME_TRAFFIC);
+      await call("POST", "/api/load", { target: this.target, ...SOME_TRAFFIC });
       this.#strip.refuse("");
     }, (problem) => this.#strip.refuse(problem.message));
   }

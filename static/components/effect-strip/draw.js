@@ -47,4 +47,4 @@ export function drawBreaker(state) {
 export const cell = (title, value, bad, drawing, aside) =>
   h("div", { class: "eff" },
     h("dt", { class: "eff-k" }, title), h("dd", { class: bad ? "eff-v tnum bad" : "eff-v tnum" }, value),
-    drawing, h("dd", { class: "eff-was muted tnum" }, aside));
+    h("dd", { class: "eff-was muted tnum" }, aside), h("dd", { class: "eff-draw", "aria-hidden": "true" }, drawing));

@@ -21,7 +21,7 @@ export class EffectStrip extends HTMLElement {
   }
 
   show({ points, before, marks, breaker, sampling }) {
-    if (!hasTraffic(points)) return this.#quiet("Nobody has asked for anything in the last minute, so there is nothing to measure.", true);
+    if (!hasTraffic(points)) return this.#quiet("No request has come as far as the edge in the last minute, so there is nothing to measure.", true);
     this.#none.parentElement.hidden = true;
     this.#cells.hidden = false;
     this.#sampling.textContent = sampling ? `Measured on ${sampling} requests.` : "";

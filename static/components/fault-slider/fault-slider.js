@@ -61,8 +61,8 @@ export class FaultSlider extends HTMLElement {
 
   /** Shows at once what it would be; nothing is broken before it is let go of. */
   #move() {
-    this.#moving = true;
     const position = Number(this.#range.value);
+    this.#moving = position !== positionOf(this.#fault, amountOf(this.#fault));
     this.#say(amountAt(this.#fault, position), position);
   }
 

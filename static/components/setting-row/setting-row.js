@@ -28,7 +28,7 @@ export class SettingRow extends HTMLElement {
     this.#error.textContent = say;
     this.#control.setAttribute("aria-invalid", "true");
     // A switch or a list shows what holds; what was typed stays, to be put right.
-    if (this.#row.type !== "number") this.#put(this.#row.value);
+    if (!["number", "text"].includes(this.#row.type)) this.#put(this.#row.value);
   }
 
   #build(row) {
@@ -83,6 +83,7 @@ const breakable = (key) => key.split(/(?<=[._])/).flatMap((part) => [part, h("wb
 const CONTROLS = {
   flag: () => h("input", { type: "checkbox", role: "switch" }),
   choice: ({ key, choices }) => h("select", { class: "in" }, choices.map((choice) => h("option", { value: choice }, choiceSays(key, choice)))),
+  text: () => h("input", { class: "in mono", autocomplete: "off", spellcheck: "false" }),
   number: ({ min, max }) => h("input", { class: "in tnum", type: "number", inputmode: "numeric", min, max, step: 1 }),
 };
 
