@@ -39,6 +39,7 @@ pub async fn stream(call: Call) -> Answer {
 async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
     let mut journeys = call.state.stack.recorder().subscribe();
     let mut closing = call.state.closing.clone();
+    let mut loads = call.state.loads.subscribe();
     let mut every = tokio::time::interval(EVERY);
     let mut check = tokio::time::interval(CHECK_EVERY);
     loop {
@@ -53,6 +54,7 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
                 Ok(state) => events::event("stack", &state),
                 Err(_) => continue,
             },
+            Ok(()) = loads.changed() => events::event("load", &*loads.borrow_and_update()),
             journey = journeys.recv() => match journey {
                 Ok(journey) => events::event("journey", &value(&journey.summary)),
                 Err(RecvError::Lagged(_)) => continue,

@@ -14,6 +14,7 @@ pub mod door;
 mod events;
 mod gate;
 mod journeys;
+mod load;
 mod pages;
 mod routes;
 mod setup;
@@ -30,6 +31,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, middleware, web};
 use tokio::sync::{Semaphore, watch};
 
+use crate::lab::load::desk::Desk;
 use crate::policy::throttle::Throttle;
 use crate::policy::token_bucket::Buckets;
 use crate::stack::Stack;
@@ -83,6 +85,7 @@ struct State {
     /// Of each address, beside what the throttle knows of each name.
     sign_ins: Mutex<Buckets<IpAddr>>,
     listeners: Arc<Semaphore>,
+    loads: Arc<Desk>,
     closing: watch::Receiver<bool>,
 }
 
@@ -91,6 +94,7 @@ struct State {
 pub struct Console {
     address: SocketAddr,
     handle: ServerHandle,
+    loads: Arc<Desk>,
     closing: watch::Sender<bool>,
 }
 
@@ -98,6 +102,7 @@ impl Console {
     pub fn start(config: ConsoleConfig) -> std::io::Result<Console> {
         let address = config.listener.local_addr()?;
         let (closing, closed) = watch::channel(false);
+        let loads = Arc::new(Desk::default());
         let state = web::Data::new(State {
             own_ip: address.ip(),
             hosts: config.hosts,
@@ -110,6 +115,7 @@ impl Console {
             throttle: Mutex::default(),
             sign_ins: Mutex::new(Buckets::new(ADDRESSES_MAX)),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            loads: Arc::clone(&loads),
             closing: closed,
         });
         let server = HttpServer::new(move || {
@@ -126,15 +132,16 @@ impl Console {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Console { address, handle, closing })
+        Ok(Console { address, handle, loads, closing })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends the event streams, then lets what is under way finish.
+    /// Ends the load that it sends and the event streams, then lets what is under way finish.
     pub async fn stop(self) {
+        self.loads.close();
         self.closing.send_replace(true);
         self.handle.stop(true).await;
     }
