@@ -7,6 +7,7 @@ mod data;
 mod data_dir;
 mod drill;
 mod listen;
+mod load;
 mod owner;
 mod parts;
 mod probe;
@@ -40,6 +41,8 @@ enum Verb {
     Serve(ServeFlags),
     /// Send one request and show its journey
     Probe(probe::ProbeFlags),
+    /// Send many requests at a rate of their own and show how long they took
+    Load(Box<load::LoadFlags>),
     /// Make or reset the owner's account, for machines without a browser
     #[command(subcommand)]
     Owner(owner::OwnerVerb),
@@ -126,6 +129,7 @@ pub fn run(command: Command) -> Result<(), CliError> {
             None => serve::serve(command.serve).await,
             Some(Verb::Serve(flags)) => serve::serve(flags).await,
             Some(Verb::Probe(flags)) => probe::probe(flags).await,
+            Some(Verb::Load(flags)) => load::load(*flags).await,
             Some(Verb::Owner(verb)) => owner::owner(verb).await,
             Some(Verb::Settings(verb)) => settings::settings(verb).await,
             Some(Verb::Restore(flags)) => settings::restore(&flags).await,

@@ -50,7 +50,7 @@ pub struct ProbeFlags {
     json: bool,
 }
 
-fn role(id: &str) -> Result<Role, String> {
+pub fn role(id: &str) -> Result<Role, String> {
     let roles = || Role::BISTRO.into_iter();
     roles()
         .find(|role| role.id() == id)
@@ -82,13 +82,13 @@ pub async fn probe(flags: ProbeFlags) -> Result<(), CliError> {
 }
 
 /// An address of the app: the origin it is at, and what follows.
-struct AppUrl {
-    origin: String,
-    rest: String,
+pub struct AppUrl {
+    pub origin: String,
+    pub rest: String,
 }
 
 /// None for what is not the app's.
-fn app_url(remote: &Remote, target: &str) -> Option<AppUrl> {
+pub fn app_url(remote: &Remote, target: &str) -> Option<AppUrl> {
     let at = |origin: &str, rest: &str| AppUrl { origin: origin.to_owned(), rest: rest.to_owned() };
     if target.starts_with('/') {
         return Some(at(&remote.run.app_named, target));

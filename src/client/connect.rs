@@ -275,7 +275,7 @@ fn names(certificate: &x509_parser::certificate::X509Certificate<'_>) -> Vec<Str
 }
 
 /// Why a handshake failed, and what to do.
-fn explain(url: &Url, error: &io::Error) -> String {
+pub(super) fn explain(url: &Url, error: &io::Error) -> String {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let host = &url.host;
     match tls {

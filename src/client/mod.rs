@@ -7,6 +7,7 @@ mod cache;
 mod connect;
 mod exchange;
 mod head;
+pub mod lean;
 mod pool;
 mod query;
 mod resolver;

@@ -47,6 +47,7 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
     settings.mark_changed();
     let mut on = None;
     let mut closing = call.state.closing.clone();
+    let mut loads = call.state.loads.subscribe();
     let mut every = tokio::time::interval(EVERY);
     let mut check = tokio::time::interval(CHECK_EVERY);
     loop {
@@ -75,6 +76,7 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
                 Err(RecvError::Lagged(_)) => continue,
                 Err(RecvError::Closed) => return,
             },
+            Ok(()) = loads.changed() => events::event("load", &*loads.borrow_and_update()),
             journey = journeys.recv() => match journey {
                 Ok(journey) => events::event("journey", &value(&journey.summary)),
                 Err(RecvError::Lagged(_)) => continue,

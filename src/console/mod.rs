@@ -16,6 +16,7 @@ mod events;
 mod gate;
 mod happenings;
 mod journeys;
+mod load;
 mod pages;
 mod routes;
 mod settings;
@@ -34,6 +35,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, middleware, web};
 use tokio::sync::{Semaphore, watch};
 
+use crate::lab::load::desk::Desk;
 use crate::policy::throttle::Throttle;
 use crate::policy::token_bucket::Buckets;
 use crate::stack::Stack;
@@ -90,6 +92,7 @@ struct State {
     /// which the async mutex is for.
     turn: tokio::sync::Mutex<()>,
     listeners: Arc<Semaphore>,
+    loads: Arc<Desk>,
     closing: watch::Receiver<bool>,
 }
 
@@ -98,6 +101,7 @@ struct State {
 pub struct Console {
     address: SocketAddr,
     handle: ServerHandle,
+    loads: Arc<Desk>,
     closing: watch::Sender<bool>,
 }
 
@@ -105,6 +109,7 @@ impl Console {
     pub fn start(config: ConsoleConfig) -> std::io::Result<Console> {
         let address = config.listener.local_addr()?;
         let (closing, closed) = watch::channel(false);
+        let loads = Arc::new(Desk::default());
         let state = web::Data::new(State {
             own_ip: address.ip(),
             hosts: config.hosts,
@@ -118,6 +123,7 @@ impl Console {
             sign_ins: Mutex::new(Buckets::new(ADDRESSES_MAX)),
             turn: tokio::sync::Mutex::default(),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            loads: Arc::clone(&loads),
             closing: closed,
         });
         let server = HttpServer::new(move || {
@@ -134,15 +140,16 @@ impl Console {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Console { address, handle, closing })
+        Ok(Console { address, handle, loads, closing })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends the event streams, then lets what is under way finish.
+    /// Ends the load that it sends and the event streams, then lets what is under way finish.
     pub async fn stop(self) {
+        self.loads.close();
         self.closing.send_replace(true);
         self.handle.stop(true).await;
     }

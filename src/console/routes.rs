@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    account, backups, cache, configuration, control, docs, events, happenings, journeys, pages, settings, setup,
+    account, backups, cache, configuration, control, docs, events, happenings, journeys, load, pages, settings, setup,
     signing, site, stack, tokens, upstreams,
 };
 use crate::web::headers::CSP_REPORT;
@@ -41,6 +41,12 @@ pub fn configure(app: &mut web::ServiceConfig) {
         )
         .service(resource("/api/journeys/{trace_id}", "GET, HEAD").route(get().to(journeys::one)))
         .service(resource("/api/events", "GET").route(web::get().to(events::stream)))
+        .service(
+            resource("/api/load", "GET, HEAD, POST, DELETE")
+                .route(get().to(load::view))
+                .route(web::post().to(load::start))
+                .route(web::delete().to(load::stop)),
+        )
         .service(resource("/api/stack", "GET, HEAD").route(get().to(stack::view)))
         .service(resource("/api/stack/sides", "GET, HEAD").route(get().to(stack::sides)))
         .service(

@@ -20,6 +20,8 @@ use super::site::{self, SiteFile, SitePlan};
 const SIMILAR: f64 = 0.8;
 /// The table of the file that settings stand in.
 const SETTINGS: &str = "settings";
+/// The key of the file that names the hosts to which load may be sent.
+const LOAD_HOSTS: &str = "load-hosts";
 /// The file that is read when it is there.
 pub const FILE: &str = "roundtrip.toml";
 /// The folder of everything a person owns.
@@ -142,7 +144,7 @@ struct Names {
 impl Startup {
     /// Resolves `flags` (which clap has joined with the environment) with the file in `folder`.
     pub fn resolve(flags: ServeFlags, folder: &Path) -> Result<Startup, BadConfiguration> {
-        let FileText { flags: file, site, settings } = read_file(&folder.join(FILE))?;
+        let FileText { flags: file, site, settings, .. } = read_file(&folder.join(FILE))?;
         let upstreams = if flags.upstream.is_empty() { &file.upstream } else { &flags.upstream };
         let site = SitePlan::resolve(upstreams, site)?;
         let instances = flags.instances.or(file.instances).unwrap_or(3);
@@ -257,6 +259,13 @@ fn data_dir_of(flag: Option<PathBuf>, file: Option<PathBuf>) -> PathBuf {
     flag.or(file).unwrap_or_else(|| PathBuf::from(DATA_DIR))
 }
 
+/// The hosts beyond this machine to which the owner of `roundtrip.toml` lets load be sent: names or addresses,
+/// lower case.
+pub fn load_hosts(folder: &Path) -> Result<Vec<String>, BadConfiguration> {
+    let hosts = read_file(&folder.join(FILE))?.load_hosts;
+    Ok(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect())
+}
+
 /// What `roundtrip.toml` says; no file says nothing.
 #[derive(Default)]
 struct FileText {
@@ -264,6 +273,7 @@ struct FileText {
     flags: ServeFlags,
     site: SiteFile,
     settings: Vec<(String, Value)>,
+    load_hosts: Vec<String>,
 }
 
 fn read_file(path: &Path) -> Result<FileText, BadConfiguration> {
@@ -279,15 +289,17 @@ fn read_file(path: &Path) -> Result<FileText, BadConfiguration> {
     for key in site::KEYS {
         site.extend(table.remove(key).map(|value| (key.to_owned(), value)));
     }
+    let load_hosts = table.remove(LOAD_HOSTS).map_or(Ok(Vec::new()), toml::Value::try_into).map_err(one_line)?;
     let settings = table.remove(SETTINGS).map_or(Ok(Vec::new()), settings).map_err(bad)?;
     let command = Names::command();
-    let known = command.get_arguments().filter_map(|arg| arg.get_long()).chain(site::KEYS).chain([SETTINGS]);
+    let known =
+        command.get_arguments().filter_map(|arg| arg.get_long()).chain(site::KEYS).chain([SETTINGS, LOAD_HOSTS]);
     let known: Vec<&str> = known.collect();
     if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(bad(format!("there is no key '{key}'{}", did_you_mean(key, &known))));
     }
     let flags = toml::Value::Table(table).try_into().map_err(one_line)?;
-    Ok(FileText { flags, site: toml::Value::Table(site).try_into().map_err(one_line)?, settings })
+    Ok(FileText { flags, site: toml::Value::Table(site).try_into().map_err(one_line)?, settings, load_hosts })
 }
 
 /// The table `[settings]`: rows of the one table of settings, as a stack begins with them. `balancer.policy`

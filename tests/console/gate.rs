@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 30] = [
+const GUARDED: [(&str, &str); 33] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -38,6 +38,9 @@ const GUARDED: [(&str, &str); 30] = [
     ("POST", "/api/backups"),
     ("POST", "/api/backups/verify"),
     ("POST", "/api/backups/restore"),
+    ("GET", "/api/load"),
+    ("POST", "/api/load"),
+    ("DELETE", "/api/load"),
 ];
 const FOR_COMMANDS: [&str; 14] = [
     "/api/control/setup-link",
