@@ -9,6 +9,8 @@ mod backup;
 mod certificate;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/instances.rs"]
+mod instances;
 #[path = "cli/owner.rs"]
 mod owner;
 #[path = "cli/probe.rs"]

@@ -51,7 +51,7 @@ pub async fn guard(
         return Ok(finish_headers(request.into_response(respond::problem(&problem))));
     };
     let root =
-        Shared::new(Root { span: open(&request, &claim, started, &state.id), started, refused_at: Cell::new(None) });
+        Shared::new(Root { span: open(&request, &claim, started, &state), started, refused_at: Cell::new(None) });
     request.extensions_mut().insert(Shared::clone(&root));
 
     let response = if forged(&request) {
@@ -85,7 +85,7 @@ pub async fn guard(
 }
 
 /// The instance's part, beneath the edge's attempt that the `traceparent` names.
-fn open(request: &ServiceRequest, claim: &HopClaim, started: Tick, id: &str) -> Span {
+fn open(request: &ServiceRequest, claim: &HopClaim, started: Tick, state: &State) -> Span {
     let parent = header(request.headers(), TRACEPARENT).and_then(TraceParent::parse);
     let context = Context {
         parent: parent.map(|parent| parent.parent),
@@ -95,7 +95,8 @@ fn open(request: &ServiceRequest, claim: &HopClaim, started: Tick, id: &str) -> 
         ..parent.map_or_else(Context::new_root, |parent| Context { trace_id: parent.trace_id, ..Context::new_root() })
     };
     let span = Trace::start(context, SpanId::random(), Hop::Api, "Answer the request", started);
-    span.attribute("roundtrip.instance", || id)
+    span.attribute("roundtrip.instance", || state.id.as_str())
+        .attribute("service.version", || state.version.as_str())
         .attribute("http.request.method", || request.method().as_str())
         .attribute("url.path", || request.path());
     span

@@ -28,7 +28,7 @@ mod session;
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -83,8 +83,10 @@ pub struct Instance {
     version: String,
     address: SocketAddr,
     handle: ServerHandle,
-    /// None once they were told to stop.
-    workers: Option<Workers>,
+    /// None while it has nobody at work in the kitchen.
+    workers: Mutex<Option<Workers>>,
+    service: Service,
+    recorder: Recorder,
     closing: watch::Sender<bool>,
 }
 
@@ -121,8 +123,8 @@ impl Instance {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        let workers = Some(service.start_kitchen(&id, recorder));
-        Ok(Instance { id, version, address, handle, workers, closing })
+        let workers = Mutex::new(Some(service.start_kitchen(&id, recorder.clone())));
+        Ok(Instance { id, version, address, handle, workers, service, recorder, closing })
     }
 
     pub fn id(&self) -> &str {
@@ -139,23 +141,34 @@ impl Instance {
 
     /// The first half of an orderly stop, while requests are still answered: streams that would never end by
     /// themselves do, and the kitchen's workers hand back what they have in their hands.
-    pub async fn retire(&mut self) {
+    pub async fn retire(&self) {
         self.closing.send_replace(true);
-        if let Some(workers) = self.workers.take() {
+        let workers = self.kitchen().take();
+        if let Some(workers) = workers {
             workers.stop().await;
         }
     }
 
+    /// Takes back [`Self::retire`].
+    pub fn resume(&self) {
+        self.closing.send_replace(false);
+        self.kitchen().get_or_insert_with(|| self.service.start_kitchen(&self.id, self.recorder.clone()));
+    }
+
     /// Stops taking connections and lets what is under way finish.
-    pub async fn stop(mut self) {
+    pub async fn stop(&self) {
         self.retire().await;
         self.handle.stop(true).await;
     }
 
     /// Stops at once: what is under way is cut, as when a process dies.
-    pub async fn kill(mut self) {
-        drop(self.workers.take());
+    pub async fn kill(&self) {
+        drop(self.kitchen().take());
         self.handle.stop(false).await;
+    }
+
+    fn kitchen(&self) -> MutexGuard<'_, Option<Workers>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One upstream: what is known about it, and its kept connections.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::policy::breaker::{self, Breaker};
 use crate::policy::health::State;
 use crate::policy::outlier::{Outlier, Standing};
 use crate::policy::rendezvous;
+use crate::policy::tally::Tally;
 use crate::settings::balancer::BalancerSettings;
 
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct Upstream {
     /// Its own number in this balancer, never used again: positions change, this doesn't.
     pub serial: u64,
     pub own: bool,
+    pub version: Option<String>,
     pub health_path: Option<String>,
     /// What a sticky cookie says.
     pub token: String,
@@ -36,6 +39,8 @@ pub struct Upstream {
     /// Wakes the health check: what it knew no longer holds.
     pub news: Notify,
     pub(super) in_flight: AtomicU64,
+    /// Told when nothing is under way any more.
+    pub(super) idle: Notify,
     pub(super) roster: Weak<Roster>,
     known: Mutex<Known>,
 }
@@ -69,10 +74,12 @@ impl Upstream {
             id: ArcSwap::new(Arc::new(config.id)),
             serial,
             own: config.own,
+            version: config.version,
             token,
             pool: Pool::default(),
             news: Notify::new(),
             in_flight: AtomicU64::new(0),
+            idle: Notify::new(),
             roster,
             known: Mutex::new(Known::new(config.target, config.weight)),
         }
@@ -86,6 +93,24 @@ impl Upstream {
     pub fn place(&self) -> (Arc<Target>, Arc<[SocketAddr]>) {
         let known = self.known();
         (Arc::clone(&known.target), Arc::clone(&known.addresses))
+    }
+
+    /// How its requests went since it came.
+    pub fn tally(&self) -> Tally {
+        self.known().tally.clone()
+    }
+
+    /// Waits until nothing is under way.
+    pub async fn emptied(&self) {
+        loop {
+            let mut idle = pin!(self.idle.notified());
+            // Before the look: what ends from here on is heard of.
+            idle.as_mut().enable();
+            if self.in_flight.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     pub fn state(&self) -> State {
@@ -164,6 +189,7 @@ impl Upstream {
             || outcome.words(),
             |known| {
                 let now = now();
+                known.tally.count(failed, took);
                 if failed {
                     known.ewma.observe_failure(took, now);
                 }
@@ -290,6 +316,8 @@ impl Upstream {
         };
         InstanceView {
             id: self.id(),
+            version: self.version.clone(),
+            own: self.own,
             target: known.target.authority(),
             address: known.addresses.first().copied(),
             state: look.state,

@@ -3,7 +3,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    account, backups, cache, configuration, control, events, journeys, pages, setup, signing, site, stack, upstreams,
+    account, backups, cache, configuration, control, events, instances, journeys, pages, rollouts, setup, signing,
+    site, stack, upstreams,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -42,6 +43,16 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(get().to(stack::settings))
                 .route(web::patch().to(stack::change)),
         )
+        .service(
+            resource("/api/instances", "GET, HEAD, POST")
+                .route(get().to(instances::list))
+                .route(web::post().to(instances::add)),
+        )
+        .service(resource("/api/instances/{id}", "DELETE").route(web::delete().to(instances::remove)))
+        .service(resource("/api/instances/{id}/drain", "POST").route(web::post().to(instances::drain)))
+        .service(resource("/api/instances/{id}/undrain", "POST").route(web::post().to(instances::undrain)))
+        .service(resource("/api/rollouts", "POST").route(web::post().to(rollouts::begin)))
+        .service(resource("/api/rollouts/current", "DELETE").route(web::delete().to(rollouts::call_back)))
         .service(resource("/api/site", "GET, HEAD").route(get().to(site::view)))
         .service(resource("/api/upstreams/events", "GET, HEAD").route(get().to(upstreams::events)))
         .service(resource("/api/upstreams/{id}", "PATCH").route(web::patch().to(upstreams::change)))
@@ -64,6 +75,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/control/backups/restore", "POST").route(web::post().to(backups::restore_by_command)))
         .service(resource("/api/control/configuration", "POST").route(web::post().to(configuration::reload_by_command)))
         .service(resource("/api/control/settings", "POST").route(web::post().to(stack::change_by_command)))
+        .service(resource("/api/control/instances", "POST").route(web::post().to(instances::by_command)))
+        .service(resource("/api/control/rollouts", "POST").route(web::post().to(rollouts::by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
         .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))

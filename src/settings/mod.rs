@@ -10,6 +10,7 @@ pub mod fault;
 pub mod http;
 pub mod row;
 pub mod runtime;
+pub mod scaling;
 pub mod service;
 pub mod site;
 pub mod startup;

@@ -1,6 +1,7 @@
 //! What an instance is made of: kept, so that one can be started again, and others beside it.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
 
 use super::StackError;
 use super::supply::Supplies;
@@ -28,7 +29,7 @@ pub struct InstanceMaker {
 /// An instance that answers, and what it remembers of the menu.
 #[derive(Debug)]
 pub struct Running {
-    pub instance: Instance,
+    pub instance: Arc<Instance>,
     pub menu: MenuCache,
 }
 
@@ -60,6 +61,6 @@ impl InstanceMaker {
             supplies.dismiss(&id);
             StackError::Instance { id, reason }
         })?;
-        Ok(Running { instance, menu })
+        Ok(Running { instance: Arc::new(instance), menu })
     }
 }

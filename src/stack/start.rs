@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
 use super::faults::Expiry;
+use super::instances::Instances;
 use super::maker::{FIRST_VERSION, InstanceMaker};
 use super::site::{self, Ground, Pools};
 use super::supply::{self, Supplies};
@@ -112,12 +113,17 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         ca_path: Some(config.ca_path),
         detail: true,
     })?;
+    let (addresses, dns_address) = (edge.addresses().to_vec(), dns.address());
+    let servers = Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows })));
+    let instances = maker.clone().zip(ground.restaurant.clone());
+    let instances = instances.map(|(maker, balancer)| Instances::new(&servers, maker, balancer, happenings.clone()));
     Ok(Stack {
-        app: edge.addresses()[0],
-        app_http: edge.addresses().get(1).copied(),
-        dns: dns.address(),
-        servers: Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows }))),
+        app: addresses[0],
+        app_http: addresses.get(1).copied(),
+        dns: dns_address,
+        servers,
         maker,
+        instances,
         ground,
         pools: Mutex::new(pools),
         backups: Backups::new(&config.data_dir, bistro.clone()),

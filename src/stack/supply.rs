@@ -19,6 +19,13 @@ pub fn start_supplier(settings: &Settings) -> Result<Supplier, StackError> {
     started.map_err(StackError::Supplier)
 }
 
+impl Buyer {
+    /// Lets what is under way end.
+    pub async fn stop(self) {
+        self.purchasing.stop().await;
+    }
+}
+
 #[derive(Debug)]
 pub struct Supplies {
     supplier: Supplier,
@@ -27,8 +34,9 @@ pub struct Supplies {
     buyers: Vec<Buyer>,
 }
 
+/// Who buys for one instance.
 #[derive(Debug)]
-struct Buyer {
+pub struct Buyer {
     instance: String,
     supply: Supply,
     purchasing: Purchasing,
@@ -59,6 +67,12 @@ impl Supplies {
     /// The instance is dead, and its buyer with it.
     pub fn dismiss(&mut self, instance: &str) {
         self.buyers.retain(|buyer| buyer.instance != instance);
+    }
+
+    /// The buyer of an instance that leaves, for it to be stopped in order; the one that came first.
+    pub fn take(&mut self, instance: &str) -> Option<Buyer> {
+        let place = self.buyers.iter().position(|buyer| buyer.instance == instance)?;
+        Some(self.buyers.remove(place))
     }
 
     pub fn figures(&self) -> Vec<(String, Figures)> {
