@@ -10,7 +10,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
-use super::{Shared, State, answer};
+use super::{Shared, State, answer, faults};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
@@ -50,8 +50,11 @@ pub async fn guard(
         );
         return Ok(finish_headers(request.into_response(respond::problem(&problem))));
     };
-    let root =
-        Shared::new(Root { span: open(&request, &claim, started, &state.id), started, refused_at: Cell::new(None) });
+    let root = Shared::new(Root {
+        span: open(&request, &claim, started, state.home.instance()),
+        started,
+        refused_at: Cell::new(None),
+    });
     request.extensions_mut().insert(Shared::clone(&root));
 
     let response = if forged(&request) {
@@ -63,6 +66,8 @@ pub async fn guard(
             "A request that changes something must come from this site's own pages. Reload the page and try again.",
         );
         request.into_response(respond::problem(&problem))
+    } else if let Some(instead) = faults::instead(&request, &state, &root.span).await {
+        request.into_response(instead)
     } else {
         next.call(request).await?.map_into_boxed_body()
     };

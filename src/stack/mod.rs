@@ -5,6 +5,8 @@
 
 pub mod backups;
 mod dns_follows;
+mod keepers;
+mod kills;
 mod maker;
 pub mod reload;
 pub mod site;
@@ -25,6 +27,7 @@ use crate::domain::permission::Role;
 use crate::domain::session::{SessionSecret, Staff};
 use crate::edge::Edge;
 use crate::edge::cache::SharedCache;
+use crate::faults;
 use crate::observe::recorder::Recorder;
 use crate::service::supply::Figures as Buyer;
 use crate::settings::runtime::Settings;
@@ -36,6 +39,7 @@ use crate::store::engine::{OpenError, Slow};
 use crate::store::hasher::Hasher;
 use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
+use keepers::Keepers;
 use maker::{InstanceMaker, Running};
 use site::{Ground, Pools};
 use supply::Supplies;
@@ -109,6 +113,8 @@ pub enum StackError {
 pub struct Stack {
     /// None once it was stopped.
     servers: Arc<Mutex<Option<Servers>>>,
+    /// Those who act when a fault begins and ends; None without the restaurant, and once it was stopped.
+    keepers: Mutex<Option<Keepers>>,
     /// What its instances are made of; None without the restaurant.
     maker: Option<InstanceMaker>,
     /// What pools and routes are made with, at the start and when the configuration is loaded again.
@@ -304,7 +310,7 @@ impl Stack {
 
     /// Whether the restaurant runs, or the edge stands before somebody's own service alone.
     pub fn has_restaurant(&self) -> bool {
-        self.bistro.is_some()
+        self.maker.is_some()
     }
 
     /// Whose requests can be sent: the restaurant's people, or nobody in particular.
@@ -378,6 +384,9 @@ impl Stack {
     /// Orderly: no new connections, what is under way ends (at most `drain`), then commit and checkpoint.
     /// Once is enough; a second call finds nothing to do.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
+        // Whom a fault has killed nobody starts again; what one holds up is let go.
+        drop(self.keepers.lock().unwrap_or_else(PoisonError::into_inner).take());
+        faults::end_all(&self.settings);
         let servers = self.servers().take();
         if let Some(Servers { edge, mut instances, supplies, dns, dns_follows }) = servers {
             drop(dns_follows);

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
+use super::keepers::Keepers;
+use super::kills::Kills;
 use super::maker::{FIRST_VERSION, InstanceMaker};
 use super::site::{self, Ground, Pools};
 use super::supply::{self, Supplies};
@@ -17,6 +19,7 @@ use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::store::BISTRO_FILE;
+use crate::store::WallClock;
 use crate::store::bistro::{self, Bistro};
 use crate::store::engine;
 use crate::supplier::{self, Supplier};
@@ -37,7 +40,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let bistro = match config.site.has_restaurant() {
         true => {
             let engine = engine::Options { settings: config.settings.clone(), ..engine::Options::default() };
-            let options = bistro::Options { engine, ..bistro::Options::default() };
+            let options = bistro::Options { engine, clock: WallClock::skewed(config.settings.clone()) };
             Some(Bistro::open(&config.data_dir.join(BISTRO_FILE), options)?)
         }
         false => None,
@@ -105,11 +108,19 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         ca_path: Some(config.ca_path),
         detail: true,
     })?;
+    let (app, app_http, dns_address) = (edge.addresses()[0], edge.addresses().get(1).copied(), dns.address());
+    let servers = Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows })));
+    let keepers = own.zip(maker.clone()).map(|(balancer, maker)| {
+        let bistro = maker.bistro.clone();
+        let kills = Kills { servers: Arc::clone(&servers), maker, balancer: balancer.clone() };
+        Keepers::start(&config.settings, &bistro, kills)
+    });
     Ok(Stack {
-        app: edge.addresses()[0],
-        app_http: edge.addresses().get(1).copied(),
-        dns: dns.address(),
-        servers: Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows }))),
+        app,
+        app_http,
+        dns: dns_address,
+        servers,
+        keepers: Mutex::new(keepers),
         maker,
         ground,
         pools: Mutex::new(pools),
