@@ -10,7 +10,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
-use super::{Shared, State, answer};
+use super::{Shared, State, answer, faults};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
@@ -63,6 +63,8 @@ pub async fn guard(
             "A request that changes something must come from this site's own pages. Reload the page and try again.",
         );
         request.into_response(respond::problem(&problem))
+    } else if let Some(instead) = faults::instead(&request, &state, &root.span).await {
+        request.into_response(instead)
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
@@ -95,8 +97,8 @@ fn open(request: &ServiceRequest, claim: &HopClaim, started: Tick, state: &State
         ..parent.map_or_else(Context::new_root, |parent| Context { trace_id: parent.trace_id, ..Context::new_root() })
     };
     let span = Trace::start(context, SpanId::random(), Hop::Api, "Answer the request", started);
-    span.attribute("roundtrip.instance", || state.id.as_str())
-        .attribute("service.version", || state.version.as_str())
+    span.attribute("roundtrip.instance", || state.home.instance())
+        .attribute("service.version", || state.home.version())
         .attribute("http.request.method", || request.method().as_str())
         .attribute("url.path", || request.path());
     span

@@ -10,6 +10,7 @@ mod call;
 mod changes;
 mod cursor;
 mod days;
+mod faults;
 mod front;
 mod guard;
 mod key;
@@ -35,6 +36,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, middleware, web};
 use tokio::sync::{Semaphore, watch};
 
+use crate::faults::Home;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
 use crate::service::kitchen::Workers;
@@ -64,14 +66,15 @@ const LISTENERS_MAX: usize = 64;
 
 /// The state that handlers of one instance share.
 struct State {
-    id: String,
-    version: String,
+    home: Home,
     hop_secret: String,
     recorder: Recorder,
     service: Service,
     settings: Settings,
     /// Places for pages that listen to the kitchen.
     listeners: Arc<Semaphore>,
+    /// Places for requests that a fault keeps from being answered.
+    stuck: Semaphore,
     /// Streams end when it turns true.
     closing: watch::Receiver<bool>,
 }
@@ -79,8 +82,7 @@ struct State {
 /// A running copy of the application. Dropping it cuts everything; [`Instance::stop`] is the orderly way.
 #[derive(Debug)]
 pub struct Instance {
-    id: String,
-    version: String,
+    home: Home,
     address: SocketAddr,
     handle: ServerHandle,
     /// None while it has nobody at work in the kitchen.
@@ -94,17 +96,17 @@ impl Instance {
     /// Starts answering. One worker thread an instance: two instances are two threads, not two pools.
     pub fn start(config: InstanceConfig) -> std::io::Result<Instance> {
         let address = config.listener.local_addr()?;
-        let (id, version) = (config.id.clone(), config.version.clone());
+        let home = Home::new(config.id, config.version);
         let closing = watch::Sender::new(false);
         let (service, recorder) = (config.service.clone(), config.recorder.clone());
         let state = web::Data::new(State {
-            id: config.id,
-            version: config.version,
+            home: home.clone(),
             hop_secret: config.hop_secret,
             recorder: config.recorder,
             service: config.service,
             settings: config.settings,
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            stuck: Semaphore::new(faults::STUCK_MAX),
             closing: closing.subscribe(),
         });
         let server = HttpServer::new(move || {
@@ -123,16 +125,16 @@ impl Instance {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        let workers = Mutex::new(Some(service.start_kitchen(&id, recorder.clone())));
-        Ok(Instance { id, version, address, handle, workers, service, recorder, closing })
+        let workers = Mutex::new(Some(service.start_kitchen(&home, recorder.clone())));
+        Ok(Instance { home, address, handle, workers, service, recorder, closing })
     }
 
     pub fn id(&self) -> &str {
-        &self.id
+        self.home.instance()
     }
 
     pub fn version(&self) -> &str {
-        &self.version
+        self.home.version()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -152,7 +154,7 @@ impl Instance {
     /// Takes back [`Self::retire`].
     pub fn resume(&self) {
         self.closing.send_replace(false);
-        self.kitchen().get_or_insert_with(|| self.service.start_kitchen(&self.id, self.recorder.clone()));
+        self.kitchen().get_or_insert_with(|| self.service.start_kitchen(&self.home, self.recorder.clone()));
     }
 
     /// Stops taking connections and lets what is under way finish.

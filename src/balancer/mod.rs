@@ -13,6 +13,7 @@ pub mod events;
 mod expect;
 mod explain;
 pub mod failure;
+mod faults;
 mod forward;
 mod framing;
 mod head_limit;

@@ -183,7 +183,8 @@ impl Upstream {
         // One at a time, or two would eject each other for the sake of the other.
         let roster = if failed { self.roster.upgrade() } else { None };
         let _one = roster.as_ref().map(|roster| roster.ejecting.lock().unwrap_or_else(PoisonError::into_inner));
-        let may_leave = roster.as_ref().is_some_and(|roster| roster.has_another_to_ask(self.serial, rules));
+        let may_leave =
+            roster.as_ref().is_some_and(|roster| !roster.is_blind() && roster.has_another_to_ask(self.serial, rules));
         self.update(
             rules,
             || outcome.words(),
@@ -208,10 +209,18 @@ impl Upstream {
         }
     }
 
+    /// Whether a fault keeps what is known of it as it is.
+    pub fn is_unwatched(&self) -> bool {
+        self.roster.upgrade().is_some_and(|roster| roster.is_blind())
+    }
+
     /// No connection could be made: kept ones are as dead.
     pub(super) fn connect_failed(&self, took: Duration, reason: &str, trial: Trial, rules: &BalancerSettings) {
         self.pool.clear();
         self.ended(Outcome::Broken, took, trial, rules);
+        if self.is_unwatched() {
+            return;
+        }
         self.update(
             rules,
             || format!("no connection could be made: {reason}"),

@@ -8,6 +8,8 @@ pub mod backups;
 mod dns_follows;
 mod faults;
 pub mod instances;
+mod keepers;
+mod kills;
 mod maker;
 mod people;
 mod pools;
@@ -41,6 +43,7 @@ use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
 use faults::Expiry;
 use instances::{Instances, InstancesError};
+use keepers::Keepers;
 use maker::{InstanceMaker, Running};
 pub use pools::PoolView;
 use site::{Ground, Pools};
@@ -115,6 +118,8 @@ pub enum StackError {
 pub struct Stack {
     /// None once it was stopped.
     servers: Arc<Mutex<Option<Servers>>>,
+    /// Those who act when a fault begins and ends; None without the restaurant, and once it was stopped.
+    keepers: Mutex<Option<Keepers>>,
     /// What its instances are made of; None without the restaurant.
     maker: Option<InstanceMaker>,
     /// Changes them; None without the restaurant.
@@ -316,6 +321,8 @@ impl Stack {
     /// Orderly: no new connections, what is under way ends (at most `drain`), then commit and checkpoint.
     /// Once is enough; a second call finds nothing to do.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
+        // Whom a fault has killed nobody starts again.
+        drop(self.keepers.lock().unwrap_or_else(PoisonError::into_inner).take());
         // What a fault holds up would be waited for.
         self.end_faults("the stop");
         if let Some(instances) = &self.instances {

@@ -10,12 +10,9 @@ use crate::settings::runtime::Settings;
 use crate::store::bistro::Bistro;
 use crate::supplier::{self, Supplier};
 
-/// Whom the supplier fails is drawn from it: the same settings fail the same calls after each start.
-const SEED: u64 = 0x0073_7570_706c_6965;
-
 pub fn start_supplier(settings: &Settings) -> Result<Supplier, StackError> {
-    let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| Supplier::start(listener, settings.clone(), SEED));
+    let started =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| Supplier::start(listener, settings.clone()));
     started.map_err(StackError::Supplier)
 }
 

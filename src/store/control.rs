@@ -18,6 +18,7 @@ const SCHEMA: Schema = Schema {
     application_id: 0x7274_434f,
     migrations: &[Migration { sql: include_str!("../../data/migrations/control/001_console.sql") }],
     seed: None,
+    droppable: None,
     // One owner, one token, five sessions.
     fixed: &["owner", "setup_token", "session"],
 };
