@@ -11,6 +11,8 @@ mod certificate;
 mod control;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/instances.rs"]
+mod instances;
 #[path = "cli/owner.rs"]
 mod owner;
 #[path = "cli/probe.rs"]

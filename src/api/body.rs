@@ -5,6 +5,7 @@ use actix_web::web;
 use serde_json::json;
 
 use super::call::Call;
+use super::faults;
 use crate::observe::hop::Hop;
 use crate::observe::span::Status;
 use crate::web::fields::{self, Fields};
@@ -19,7 +20,10 @@ pub fn parse<T>(call: &Call, body: Body, read: impl FnOnce(&mut Fields<'_>) -> O
     let span = call.span().child(Hop::Api, "Is it well formed?");
     let media_type = header(call.request().headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
     let outcome = match body {
-        Ok(bytes) => fields::parse(Some(Hop::Api), media_type, &bytes, read),
+        Ok(bytes) => match faults::tiny_bodies(call, &span, &bytes) {
+            Some(problem) => Err(problem),
+            None => fields::parse(Some(Hop::Api), media_type, &bytes, read),
+        },
         Err(error) => Err(respond::unreadable(Some(Hop::Api), &error)),
     };
     span.attribute("roundtrip.api.validation", || match &outcome {

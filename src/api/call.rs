@@ -10,14 +10,16 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::guard::Root;
-use super::{Shared, State, refusal};
+use super::{Shared, State, faults, refusal};
 use crate::domain::permission::{Permission, Role};
 use crate::domain::session::Visitor;
+use crate::faults::{Place, Strike, is_on};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
 use crate::observe::span::{Context, Span, Status, Trace};
 use crate::service::{Service, ServiceError};
+use crate::settings::fault::Fault;
 use crate::settings::runtime::Snapshot;
 use crate::web::cookie;
 use crate::web::problem::Problem;
@@ -64,15 +66,23 @@ impl Call {
         self.state.settings.snapshot()
     }
 
-    /// The session cookie's value.
+    /// The session cookie's value; None while sessions are forgotten.
     pub fn session_secret(&self) -> Option<&str> {
-        header(self.request.headers(), "cookie").and_then(|cookies| cookie::find(cookies, cookie::BISTRO))
+        let secret = header(self.request.headers(), "cookie").and_then(|cookies| cookie::find(cookies, cookie::BISTRO));
+        secret.filter(|_| !faults::sessions_are_forgotten(&self.state))
+    }
+
+    /// The fault, if it is on here.
+    pub fn struck(&self, fault: Fault) -> Option<Strike> {
+        let place = Place { path: Some(self.request.path()), ..self.state.home.place() };
+        is_on(&self.state.settings, fault, place)
     }
 
     /// Who sent it.
     pub async fn visitor(&self) -> Result<Visitor, Problem> {
         let secret = self.session_secret();
         let span = self.span().child(Hop::Api, "Who are you?");
+        self.struck(Fault::ApiForgetSessions).into_iter().for_each(|strike| strike.mark(&span));
         let visitor = self.state.service.visitor(&span, secret).await.map_err(|error| self.failed(&error))?;
         span.attribute("enduser.role", || visitor.role.id())
             .attribute("enduser.id", || visitor.person.map(|person| person.0))
@@ -116,6 +126,7 @@ impl Call {
     /// For an answer that goes on after the call; None when too many do.
     pub fn listener(&self) -> Option<Listener> {
         Some(Listener {
+            state: self.state.clone(),
             service: self.state.service.clone(),
             closing: self.state.closing.clone(),
             secret: self.session_secret().map(str::to_owned),
@@ -141,6 +152,7 @@ impl Call {
 /// A page that listens, beyond the call that it began with. Its place is free again when this is dropped.
 pub struct Listener {
     pub service: Service,
+    state: web::Data<State>,
     closing: watch::Receiver<bool>,
     secret: Option<String>,
     _place: OwnedSemaphorePermit,
@@ -162,7 +174,8 @@ impl Listener {
     /// Whether the session that it began with still counts. Looking does not keep it alive; a database that can't
     /// answer ends the stream, too: the page asks again, and is let in or not.
     pub async fn still_may(&self, permission: Permission) -> bool {
-        let role = self.service.role_now(&self.span(), self.secret.as_deref()).await;
+        let secret = self.secret.as_deref().filter(|_| !faults::sessions_are_forgotten(&self.state));
+        let role = self.service.role_now(&self.span(), secret).await;
         role.is_ok_and(|role| role.may(permission))
     }
 }

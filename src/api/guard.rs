@@ -10,7 +10,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
-use super::{Shared, State, answer};
+use super::{Shared, State, answer, faults};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
@@ -51,7 +51,7 @@ pub async fn guard(
         return Ok(finish_headers(request.into_response(respond::problem(&problem))));
     };
     let root =
-        Shared::new(Root { span: open(&request, &claim, started, &state.id), started, refused_at: Cell::new(None) });
+        Shared::new(Root { span: open(&request, &claim, started, &state), started, refused_at: Cell::new(None) });
     request.extensions_mut().insert(Shared::clone(&root));
 
     let response = if forged(&request) {
@@ -63,6 +63,8 @@ pub async fn guard(
             "A request that changes something must come from this site's own pages. Reload the page and try again.",
         );
         request.into_response(respond::problem(&problem))
+    } else if let Some(instead) = faults::instead(&request, &state, &root.span).await {
+        request.into_response(instead)
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
@@ -85,7 +87,7 @@ pub async fn guard(
 }
 
 /// The instance's part, beneath the edge's attempt that the `traceparent` names.
-fn open(request: &ServiceRequest, claim: &HopClaim, started: Tick, id: &str) -> Span {
+fn open(request: &ServiceRequest, claim: &HopClaim, started: Tick, state: &State) -> Span {
     let parent = header(request.headers(), TRACEPARENT).and_then(TraceParent::parse);
     let context = Context {
         parent: parent.map(|parent| parent.parent),
@@ -95,7 +97,8 @@ fn open(request: &ServiceRequest, claim: &HopClaim, started: Tick, id: &str) -> 
         ..parent.map_or_else(Context::new_root, |parent| Context { trace_id: parent.trace_id, ..Context::new_root() })
     };
     let span = Trace::start(context, SpanId::random(), Hop::Api, "Answer the request", started);
-    span.attribute("roundtrip.instance", || id)
+    span.attribute("roundtrip.instance", || state.home.instance())
+        .attribute("service.version", || state.home.version())
         .attribute("http.request.method", || request.method().as_str())
         .attribute("url.path", || request.path());
     span

@@ -10,6 +10,7 @@ mod call;
 mod changes;
 mod cursor;
 mod days;
+mod faults;
 mod front;
 mod guard;
 mod key;
@@ -28,13 +29,14 @@ mod session;
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, middleware, web};
 use tokio::sync::{Semaphore, watch};
 
+use crate::faults::Home;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
 use crate::service::kitchen::Workers;
@@ -64,14 +66,15 @@ const LISTENERS_MAX: usize = 64;
 
 /// The state that handlers of one instance share.
 struct State {
-    id: String,
-    version: String,
+    home: Home,
     hop_secret: String,
     recorder: Recorder,
     service: Service,
     settings: Settings,
     /// Places for pages that listen to the kitchen.
     listeners: Arc<Semaphore>,
+    /// Places for requests that a fault keeps from being answered.
+    stuck: Semaphore,
     /// Streams end when it turns true.
     closing: watch::Receiver<bool>,
 }
@@ -79,12 +82,13 @@ struct State {
 /// A running copy of the application. Dropping it cuts everything; [`Instance::stop`] is the orderly way.
 #[derive(Debug)]
 pub struct Instance {
-    id: String,
-    version: String,
+    home: Home,
     address: SocketAddr,
     handle: ServerHandle,
-    /// None once they were told to stop.
-    workers: Option<Workers>,
+    /// None while it has nobody at work in the kitchen.
+    workers: Mutex<Option<Workers>>,
+    service: Service,
+    recorder: Recorder,
     closing: watch::Sender<bool>,
 }
 
@@ -92,17 +96,17 @@ impl Instance {
     /// Starts answering. One worker thread an instance: two instances are two threads, not two pools.
     pub fn start(config: InstanceConfig) -> std::io::Result<Instance> {
         let address = config.listener.local_addr()?;
-        let (id, version) = (config.id.clone(), config.version.clone());
+        let home = Home::new(config.id, config.version);
         let closing = watch::Sender::new(false);
         let (service, recorder) = (config.service.clone(), config.recorder.clone());
         let state = web::Data::new(State {
-            id: config.id,
-            version: config.version,
+            home: home.clone(),
             hop_secret: config.hop_secret,
             recorder: config.recorder,
             service: config.service,
             settings: config.settings,
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            stuck: Semaphore::new(faults::STUCK_MAX),
             closing: closing.subscribe(),
         });
         let server = HttpServer::new(move || {
@@ -121,16 +125,16 @@ impl Instance {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        let workers = Some(service.start_kitchen(&id, recorder));
-        Ok(Instance { id, version, address, handle, workers, closing })
+        let workers = Mutex::new(Some(service.start_kitchen(&home, recorder.clone())));
+        Ok(Instance { home, address, handle, workers, service, recorder, closing })
     }
 
     pub fn id(&self) -> &str {
-        &self.id
+        self.home.instance()
     }
 
     pub fn version(&self) -> &str {
-        &self.version
+        self.home.version()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -139,23 +143,34 @@ impl Instance {
 
     /// The first half of an orderly stop, while requests are still answered: streams that would never end by
     /// themselves do, and the kitchen's workers hand back what they have in their hands.
-    pub async fn retire(&mut self) {
+    pub async fn retire(&self) {
         self.closing.send_replace(true);
-        if let Some(workers) = self.workers.take() {
+        let workers = self.kitchen().take();
+        if let Some(workers) = workers {
             workers.stop().await;
         }
     }
 
+    /// Takes back [`Self::retire`].
+    pub fn resume(&self) {
+        self.closing.send_replace(false);
+        self.kitchen().get_or_insert_with(|| self.service.start_kitchen(&self.home, self.recorder.clone()));
+    }
+
     /// Stops taking connections and lets what is under way finish.
-    pub async fn stop(mut self) {
+    pub async fn stop(&self) {
         self.retire().await;
         self.handle.stop(true).await;
     }
 
     /// Stops at once: what is under way is cut, as when a process dies.
-    pub async fn kill(mut self) {
-        drop(self.workers.take());
+    pub async fn kill(&self) {
+        drop(self.kitchen().take());
         self.handle.stop(false).await;
+    }
+
+    fn kitchen(&self) -> MutexGuard<'_, Option<Workers>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::Balancer;
 use super::Caller;
 use super::explain::Shown;
+use super::faults;
 use super::in_flight::InFlight;
 use super::known::{Look, now};
 use super::roster::Member;
@@ -60,12 +61,28 @@ pub struct Pick {
     pub scores: Scores,
     /// The client's cookie decided.
     pub kept: bool,
+    /// A fault decided.
+    pub wrong: bool,
 }
 
 impl Pick {
     fn of(chosen: usize) -> Self {
-        Self { chosen, drawn: None, scores: Scores::new(), kept: false }
+        Self { chosen, drawn: None, scores: Scores::new(), kept: false, wrong: false }
     }
+
+    /// The worst, which a fault wants.
+    pub fn wrong(chosen: usize) -> Self {
+        Self { wrong: true, ..Self::of(chosen) }
+    }
+}
+
+/// How one is to be chosen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// So that a person can see why.
+    pub show: bool,
+    /// A fault wants the worst.
+    pub wrong: bool,
 }
 
 impl Balancer {
@@ -75,22 +92,23 @@ impl Balancer {
         caller: &Caller,
         tried: &[u64],
         rules: &BalancerSettings,
-        show: bool,
+        how: How,
     ) -> Result<Choice, Nobody> {
         let members = self.0.members.load();
         for _ in 0..RACES_MAX {
             let now = now();
             let looks: Looks = members.iter().map(|member| member.upstream.look(rules, now)).collect();
             let eligible = eligible(&looks, tried, rules)?;
-            let pick = self.pick(&members, &looks, &eligible, caller, rules).ok_or(Nobody::Left)?;
+            let worst = if how.wrong { faults::worst(&looks, tried) } else { None };
+            let pick = worst.or_else(|| self.pick(&members, &looks, &eligible, caller, rules)).ok_or(Nobody::Left)?;
             let Some(Member { upstream, .. }) = members.get(pick.chosen) else { return Err(Nobody::Left) };
-            let Some(in_flight) = upstream.admit(rules, eligible.panic) else { continue };
+            let Some(in_flight) = upstream.admit(rules, eligible.panic || pick.wrong) else { continue };
             let sticks = rules.policy == BalancerPolicy::StickyCookie && !pick.kept;
             return Ok(Choice {
                 in_flight,
                 policy: rules.policy,
                 stick_to: sticks.then(|| upstream.token.clone()),
-                shown: show.then(|| Shown::of(&members, &looks, &eligible, &pick, tried, rules)),
+                shown: how.show.then(|| Shown::of(&members, &looks, &eligible, &pick, tried, rules)),
             });
         }
         Err(Nobody::Free)

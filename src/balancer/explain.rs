@@ -1,6 +1,7 @@
 //! A choice, as a person is to see it. Computed only for a request that is recorded in full.
 
 use super::choice::{Eligible, Looks, Pick, bar};
+use super::faults;
 use super::roster::Member;
 use crate::observe::journey::Candidate;
 use crate::settings::balancer::{BalancerPolicy, BalancerSettings};
@@ -44,6 +45,7 @@ impl Made<'_> {
     fn why(&self, rules: &BalancerSettings) -> String {
         let chosen = self.name(self.pick.chosen);
         let mut why = match (self.policy, self.pick.drawn) {
+            _ if self.pick.wrong => format!("{chosen}: {}", faults::WHY),
             (BalancerPolicy::StickyCookie, _) if self.pick.kept => format!("the client's cookie names {chosen}"),
             _ if self.eligible.positions.len() == 1 => format!("{chosen} is the only one that can be chosen"),
             (_, Some((a, b))) if a == b => format!("{chosen} was drawn twice, at random by weight"),
@@ -104,6 +106,9 @@ impl Made<'_> {
         let look = &self.looks[position];
         if self.tried.contains(&look.serial) {
             return "tried before".to_owned();
+        }
+        if self.pick.wrong && self.pick.chosen == position {
+            return "a fault wants the worst".to_owned();
         }
         if !self.eligible.positions.contains(&position) {
             return bar(look, self.eligible.panic).or_else(|| bar(look, false)).unwrap_or("not asked").to_owned();

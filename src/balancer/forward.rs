@@ -14,7 +14,7 @@ use hyper::{HeaderMap, Method};
 
 use super::answer::Answer;
 use super::attempt::{Bounds, Lost};
-use super::choice::{Choice, Nobody, Tried, eligible};
+use super::choice::{Choice, How, Nobody, Tried, eligible};
 use super::failure::Failure;
 use super::known::now;
 use super::upload::{Replay, Upload};
@@ -112,7 +112,9 @@ impl Run<'_> {
     async fn place(&mut self) -> Result<Choice, Failure> {
         let started = Tick::now();
         let roster = &self.balancer.0;
-        let choose = || self.balancer.choose(self.caller, &self.tried, &self.rules, self.parent.detailed());
+        let wrong = roster.goes_wrong(self.head.uri.path());
+        let how = How { show: self.parent.detailed(), wrong: wrong.is_some() };
+        let choose = || self.balancer.choose(self.caller, &self.tried, &self.rules, how);
         let first = self.tried.is_empty();
         let mut found = if first && roster.queue.len() > 0 { Err(Nobody::Free) } else { choose() };
         let mut chosen_at = started;
@@ -145,6 +147,7 @@ impl Run<'_> {
             failure
         })?;
         describe(&choosing, &choice);
+        wrong.into_iter().for_each(|wrong| wrong.mark(&choosing));
         choosing.end();
         self.spent += chosen_at.since(started);
         Ok(choice)
@@ -155,6 +158,7 @@ impl Run<'_> {
         let Choice { in_flight, stick_to, .. } = choice;
         let upstream = Arc::clone(in_flight.upstream());
         self.tried.push(upstream.serial);
+        self.spent += self.balancer.0.hold_up(self.head.uri.path(), &upstream.id(), self.parent).await;
         let span = self.parent.child(Hop::Balancer, FORWARD);
         span.attribute("roundtrip.instance", || upstream.id())
             .attribute("roundtrip.balancer.attempt", || self.tried.len())
@@ -222,6 +226,10 @@ impl Run<'_> {
     /// body of a request of which nothing was written. `head`: of the error that was answered.
     fn again(&mut self, whole: Option<Upload>, head: Option<&HeaderMap>) -> Result<Next, &'static str> {
         let rules = &self.rules;
+        if let Some(strike) = self.balancer.0.never_retries(self.head.uri.path()) {
+            strike.mark(self.parent);
+            return Err("the fault fault.balancer.no_retries is on");
+        }
         if self.tried.len() as u64 >= rules.attempts {
             return Err("it was the last attempt");
         }

@@ -34,7 +34,7 @@ const ADDRESSES_MAX: usize = 8;
 pub async fn check_forever(upstream: Arc<Upstream>, hop_secret: String) {
     let mut lookup = Lookup::default();
     while let Some(rules) = upstream.rules() {
-        if upstream.state() != State::Stopped {
+        if upstream.state() != State::Stopped && !upstream.is_unwatched() {
             let (target, _) = upstream.place();
             let patience = rules.health_timeout;
             let checking = check(&upstream, &target, &mut lookup, &hop_secret, &rules);
@@ -45,7 +45,10 @@ pub async fn check_forever(upstream: Arc<Upstream>, hop_secret: String) {
             };
             // The rules may have changed meanwhile.
             let Some(rules) = upstream.rules() else { return };
-            upstream.checked(&target, verdict, &rules);
+            // So may what is known of it, while a fault keeps that as it is.
+            if !upstream.is_unwatched() {
+                upstream.checked(&target, verdict, &rules);
+            }
         }
         // What time alone changes is to be seen without any request.
         upstream.look(&rules, now());

@@ -83,7 +83,9 @@ impl Drop for InFlight {
         if let Some(trial) = self.trial.take() {
             self.upstream.give_back(trial);
         }
-        self.upstream.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if self.upstream.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.upstream.idle.notify_waiters();
+        }
         if let Some(roster) = self.upstream.roster.upgrade() {
             roster.places.notify_one();
         }

@@ -11,6 +11,7 @@ use crate::policy::ewma::PeakEwma;
 use crate::policy::health::{Health, State};
 use crate::policy::outlier::{Outlier, Standing};
 use crate::policy::slow_start;
+use crate::policy::tally::Tally;
 use crate::settings::balancer::BalancerSettings;
 
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub struct Known {
     pub health: Health,
     pub outlier: Outlier,
     pub breaker: Breaker,
+    pub tally: Tally,
     pub ewma: PeakEwma,
     /// It has been healthy before: the next time, it comes back.
     pub was_healthy: bool,
@@ -42,6 +44,7 @@ impl Known {
             health: Health::default(),
             outlier: Outlier::default(),
             breaker: Breaker::default(),
+            tally: Tally::default(),
             ewma: PeakEwma::new(now()),
             was_healthy: false,
             back_since: None,

@@ -13,6 +13,7 @@ pub mod events;
 mod expect;
 mod explain;
 pub mod failure;
+mod faults;
 mod forward;
 mod framing;
 mod head_limit;
@@ -36,6 +37,7 @@ use tokio::sync::watch;
 use crate::observe::happening::Happenings;
 use crate::policy::breaker;
 use crate::policy::health::State;
+use crate::policy::tally::Tally;
 use crate::settings::balancer::BalancerPolicy;
 use crate::settings::runtime::Settings;
 use events::Event;
@@ -54,6 +56,8 @@ pub struct UpstreamConfig {
     pub own: bool,
     /// Path of the health check. None: `/healthz` for an instance of ours, else whether it accepts connections.
     pub health_path: Option<String>,
+    /// The version of what it runs, where that is known: figures of versions are compared.
+    pub version: Option<String>,
     /// Its share beside the others; 0 gets no request.
     pub weight: u32,
 }
@@ -61,7 +65,7 @@ pub struct UpstreamConfig {
 impl UpstreamConfig {
     /// A foreign one of weight 1 that is healthy when it accepts connections.
     pub fn new(id: impl Into<String>, target: impl Into<Target>) -> Self {
-        Self { id: id.into(), target: target.into(), own: false, health_path: None, weight: 1 }
+        Self { id: id.into(), target: target.into(), own: false, health_path: None, version: None, weight: 1 }
     }
 
     /// The path that its health check asks, if it asks one.
@@ -96,6 +100,10 @@ impl Caller {
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct InstanceView {
     pub id: String,
+    /// The version of what it runs, where that is known.
+    pub version: Option<String>,
+    /// An instance of ours.
+    pub own: bool,
     /// Host and port, as they were configured.
     pub target: String,
     /// Where that is; None while its name leads nowhere.
@@ -167,9 +175,32 @@ impl Balancer {
 
     /// Replaces the upstreams while requests are under way. Those with the target, health path and kind of a
     /// present one stay as they are, but for their id, a changed weight and whom they trust; new ones start
-    /// being checked; others get no new requests, and what they have under way ends. One call at a time.
+    /// being checked; others get no new requests, and what they have under way ends.
     pub fn set_upstreams(&self, upstreams: Vec<UpstreamConfig>) {
         self.0.replace(upstreams);
+    }
+
+    /// Has another one beside those there are, or in the place of the one of its id, which leaves: it gets no new
+    /// requests, and what it has under way ends.
+    pub fn put_upstream(&self, upstream: UpstreamConfig) {
+        self.0.put(upstream);
+    }
+
+    /// Has one leave; what it has under way ends. False when there is no such upstream.
+    pub fn remove_upstream(&self, id: &str) -> bool {
+        self.0.remove(id)
+    }
+
+    /// Waits until an upstream has no request under way; at once when there is no such upstream.
+    pub async fn emptied(&self, id: &str) {
+        if let Some(upstream) = self.0.find(id) {
+            upstream.emptied().await;
+        }
+    }
+
+    /// How its requests went since it came; None when there is no such upstream.
+    pub fn tally(&self, id: &str) -> Option<Tally> {
+        self.0.find(id).map(|upstream| upstream.tally())
     }
 
     /// From now on these hold for this pool, whatever the settings say.

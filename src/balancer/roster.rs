@@ -34,6 +34,8 @@ pub struct Roster {
     /// Told whenever a request may find a place where there was none.
     pub places: Notify,
     pub queue: Queue,
+    /// Held while the list is changed.
+    changing: Mutex<()>,
     /// Held while it is decided whether one may be ejected.
     pub ejecting: Mutex<()>,
     own: ArcSwap<PoolRules>,
@@ -97,6 +99,7 @@ impl Roster {
             settings,
             places: Notify::new(),
             queue: Queue::default(),
+            changing: Mutex::default(),
             ejecting: Mutex::default(),
             own: ArcSwap::default(),
             turns: Mutex::default(),
@@ -112,6 +115,7 @@ impl Roster {
 
     /// Those that stay keep all that is known about them; others leave, and what they have under way ends.
     pub fn replace(self: &Arc<Self>, configs: Vec<UpstreamConfig>) {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.members.load_full();
         let mut members = Vec::<Member>::with_capacity(configs.len());
         for config in configs {
@@ -130,11 +134,38 @@ impl Roster {
                 None => self.join(config),
             });
         }
-        for Member { upstream, .. } in before.iter() {
-            if !members.iter().any(|member| member.upstream.serial == upstream.serial) {
-                upstream.pool.close();
-                self.events.record(&upstream.id(), upstream.state().id(), "gone", "it is no longer configured");
-            }
+        self.become_members(&before, members, "it is no longer configured");
+    }
+
+    /// One more, or in the place of the one of its id.
+    pub fn put(self: &Arc<Self>, config: UpstreamConfig) {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.members.load_full();
+        let mut members = before.as_ref().clone();
+        match members.iter_mut().find(|member| member.upstream.id() == config.id) {
+            Some(place) => *place = self.join(config),
+            None => members.push(self.join(config)),
+        }
+        self.become_members(&before, members, "another is in its place");
+    }
+
+    /// False when there is none of that id.
+    pub fn remove(&self, id: &str) -> bool {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.members.load_full();
+        let members: Vec<Member> = before.iter().filter(|member| member.upstream.id() != id).cloned().collect();
+        let found = members.len() < before.len();
+        if found {
+            self.become_members(&before, members, "it was removed");
+        }
+        found
+    }
+
+    fn become_members(&self, before: &[Member], members: Vec<Member>, why_others_leave: &str) {
+        let stays = |serial: u64| members.iter().any(|member| member.upstream.serial == serial);
+        for Member { upstream, .. } in before.iter().filter(|member| !stays(member.upstream.serial)) {
+            upstream.pool.close();
+            self.events.record(&upstream.id(), upstream.state().id(), "gone", why_others_leave);
         }
         self.members.store(Arc::new(members));
         self.events.changed();

@@ -1,6 +1,7 @@
 //! One upstream: what is known about it, and its kept connections.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::policy::breaker::{self, Breaker};
 use crate::policy::health::State;
 use crate::policy::outlier::{Outlier, Standing};
 use crate::policy::rendezvous;
+use crate::policy::tally::Tally;
 use crate::settings::balancer::BalancerSettings;
 
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct Upstream {
     /// Its own number in this balancer, never used again: positions change, this doesn't.
     pub serial: u64,
     pub own: bool,
+    pub version: Option<String>,
     pub health_path: Option<String>,
     /// What a sticky cookie says.
     pub token: String,
@@ -36,6 +39,8 @@ pub struct Upstream {
     /// Wakes the health check: what it knew no longer holds.
     pub news: Notify,
     pub(super) in_flight: AtomicU64,
+    /// Told when nothing is under way any more.
+    pub(super) idle: Notify,
     pub(super) roster: Weak<Roster>,
     known: Mutex<Known>,
 }
@@ -69,10 +74,12 @@ impl Upstream {
             id: ArcSwap::new(Arc::new(config.id)),
             serial,
             own: config.own,
+            version: config.version,
             token,
             pool: Pool::default(),
             news: Notify::new(),
             in_flight: AtomicU64::new(0),
+            idle: Notify::new(),
             roster,
             known: Mutex::new(Known::new(config.target, config.weight)),
         }
@@ -86,6 +93,24 @@ impl Upstream {
     pub fn place(&self) -> (Arc<Target>, Arc<[SocketAddr]>) {
         let known = self.known();
         (Arc::clone(&known.target), Arc::clone(&known.addresses))
+    }
+
+    /// How its requests went since it came.
+    pub fn tally(&self) -> Tally {
+        self.known().tally.clone()
+    }
+
+    /// Waits until nothing is under way.
+    pub async fn emptied(&self) {
+        loop {
+            let mut idle = pin!(self.idle.notified());
+            // Before the look: what ends from here on is heard of.
+            idle.as_mut().enable();
+            if self.in_flight.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     pub fn state(&self) -> State {
@@ -158,12 +183,14 @@ impl Upstream {
         // One at a time, or two would eject each other for the sake of the other.
         let roster = if failed { self.roster.upgrade() } else { None };
         let _one = roster.as_ref().map(|roster| roster.ejecting.lock().unwrap_or_else(PoisonError::into_inner));
-        let may_leave = roster.as_ref().is_some_and(|roster| roster.has_another_to_ask(self.serial, rules));
+        let may_leave =
+            roster.as_ref().is_some_and(|roster| !roster.is_blind() && roster.has_another_to_ask(self.serial, rules));
         self.update(
             rules,
             || outcome.words(),
             |known| {
                 let now = now();
+                known.tally.count(failed, took);
                 if failed {
                     known.ewma.observe_failure(took, now);
                 }
@@ -182,10 +209,18 @@ impl Upstream {
         }
     }
 
+    /// Whether a fault keeps what is known of it as it is.
+    pub fn is_unwatched(&self) -> bool {
+        self.roster.upgrade().is_some_and(|roster| roster.is_blind())
+    }
+
     /// No connection could be made: kept ones are as dead.
     pub(super) fn connect_failed(&self, took: Duration, reason: &str, trial: Trial, rules: &BalancerSettings) {
         self.pool.clear();
         self.ended(Outcome::Broken, took, trial, rules);
+        if self.is_unwatched() {
+            return;
+        }
         self.update(
             rules,
             || format!("no connection could be made: {reason}"),
@@ -290,6 +325,8 @@ impl Upstream {
         };
         InstanceView {
             id: self.id(),
+            version: self.version.clone(),
+            own: self.own,
             target: known.target.authority(),
             address: known.addresses.first().copied(),
             state: look.state,

@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod data_dir;
 mod drill;
+mod instances;
 mod listen;
 mod load;
 mod owner;
@@ -54,6 +55,13 @@ enum Verb {
     /// Make, list or revoke API tokens, for scripts
     #[command(subcommand)]
     Token(token::TokenVerb),
+    /// List, add, empty or remove instances of the running server
+    #[command(subcommand)]
+    Instances(instances::InstancesVerb),
+    /// Restart all instances, one after another
+    Restart(instances::RestartFlags),
+    /// Replace all instances by another version, and go back by itself if that proves worse
+    Release(instances::ReleaseFlags),
     /// Check roundtrip.toml, or load it again
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -134,6 +142,9 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Settings(verb)) => settings::settings(verb).await,
             Some(Verb::Restore(flags)) => settings::restore(&flags).await,
             Some(Verb::Token(verb)) => token::token(verb).await,
+            Some(Verb::Instances(verb)) => instances::instances(verb).await,
+            Some(Verb::Restart(flags)) => instances::restart(flags).await,
+            Some(Verb::Release(flags)) => instances::release(flags).await,
             Some(Verb::Config(verb)) => config::config(verb).await,
             Some(Verb::Data(verb)) => data::data(verb),
             Some(Verb::Backup(verb)) => backup::backup(verb).await,

@@ -3,8 +3,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    account, backups, cache, configuration, control, docs, events, happenings, journeys, load, pages, settings, setup,
-    signing, site, stack, tokens, upstreams,
+    account, backups, cache, configuration, control, docs, events, happenings, instances, journeys, load, pages,
+    rollouts, settings, setup, signing, site, stack, tokens, upstreams,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -65,6 +65,16 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(web::post().to(tokens::create)),
         )
         .service(resource("/api/tokens/{id}", "DELETE").route(web::delete().to(tokens::revoke)))
+        .service(
+            resource("/api/instances", "GET, HEAD, POST")
+                .route(get().to(instances::list))
+                .route(web::post().to(instances::add)),
+        )
+        .service(resource("/api/instances/{id}", "DELETE").route(web::delete().to(instances::remove)))
+        .service(resource("/api/instances/{id}/drain", "POST").route(web::post().to(instances::drain)))
+        .service(resource("/api/instances/{id}/undrain", "POST").route(web::post().to(instances::undrain)))
+        .service(resource("/api/rollouts", "POST").route(web::post().to(rollouts::begin)))
+        .service(resource("/api/rollouts/current", "DELETE").route(web::delete().to(rollouts::call_back)))
         .service(resource("/api/site", "GET, HEAD").route(get().to(site::view)))
         .service(resource("/api/upstreams/events", "GET, HEAD").route(get().to(upstreams::events)))
         .service(resource("/api/upstreams/{id}", "PATCH").route(web::patch().to(upstreams::change)))
@@ -91,6 +101,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/control/tokens/list", "POST").route(web::post().to(tokens::list_by_command)))
         .service(resource("/api/control/tokens/create", "POST").route(web::post().to(tokens::create_by_command)))
         .service(resource("/api/control/tokens/revoke", "POST").route(web::post().to(tokens::revoke_by_command)))
+        .service(resource("/api/control/instances", "POST").route(web::post().to(instances::by_command)))
+        .service(resource("/api/control/rollouts", "POST").route(web::post().to(rollouts::by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
         .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))

@@ -17,11 +17,12 @@ pub async fn view(call: Call) -> Answer {
 /// What [`view`] answers, and what the event stream tells.
 pub async fn state_of(state: &State) -> Result<Value, StoreError> {
     let counts = state.stack.counts().await?;
-    let policy = state.stack.settings().snapshot().balancer.policy;
+    let settings = state.stack.settings().snapshot();
+    let (policy, workers) = (settings.balancer.policy, settings.service.kitchen.workers);
     let pools = state.stack.pool_views();
     Ok(json!({
         "app_url": state.stack.browser_url(),
-        "instances": pools.iter().flat_map(upstreams).collect::<Vec<_>>(),
+        "instances": pools.iter().flat_map(|pool| upstreams(pool, workers)).collect::<Vec<_>>(),
         "pools": pools,
         "policy": policy.id(),
         "configuration_loads": state.stack.loads(),
@@ -50,10 +51,13 @@ fn of_instance(id: &str, mut figures: Value) -> Value {
     figures
 }
 
-/// Each upstream with the name of its pool.
-fn upstreams(pool: &PoolView) -> Vec<Value> {
+/// Each upstream with the name of its pool; an instance of ours with the workers of its kitchen.
+fn upstreams(pool: &PoolView, workers: u64) -> Vec<Value> {
     let with_pool = |mut upstream: Value| {
         upstream["pool"] = json!(pool.name);
+        if upstream["own"] == true {
+            upstream["workers"] = json!(workers);
+        }
         upstream
     };
     pool.upstreams.iter().map(value).map(with_pool).collect()

@@ -4,6 +4,7 @@ use actix_web::web;
 use serde_json::json;
 
 use super::caller::{Answer, Body, Call};
+use super::instances::refused;
 use super::journeys::json_answer;
 use crate::domain::permission::Permission;
 use crate::settings::site::WEIGHT_MAX;
@@ -28,8 +29,16 @@ pub async fn change(call: Call, id: web::Path<String>, body: Body) -> Answer {
     let stack = &call.state.stack;
     let (changed, what) = match change {
         Change::Weight(weight) => (stack.set_weight(&id, weight), format!("the weight {weight}")),
-        Change::Draining(true) => (stack.set_draining(&id, true), "no new requests".to_owned()),
-        Change::Draining(false) => (stack.set_draining(&id, false), "requests again".to_owned()),
+        Change::Draining(draining) => {
+            // An instance of ours has cooks beside its requests.
+            if let Ok(own) = stack.own_instances()
+                && own.one(&id).is_ok()
+            {
+                own.set_draining(&id, draining, name).await.map_err(refused)?;
+            }
+            let what = if draining { "no new requests" } else { "requests again" };
+            (stack.set_draining(&id, draining), what.to_owned())
+        }
     };
     let Some(upstream) = changed else {
         let detail = "No pool has an upstream of that name.";

@@ -5,10 +5,13 @@
 //! for as long as the fault is on. [`Follow`] wakes those who must do something when one begins and when it ends.
 
 mod follow;
+mod home;
 
 use std::time::Duration;
 
 pub use follow::Follow;
+pub use home::Home;
+use serde_json::Value;
 
 use crate::domain::permission::Role;
 use crate::observe::clock::Tick;
@@ -16,6 +19,9 @@ use crate::observe::span::Span;
 use crate::policy::random;
 use crate::settings::fault::{Aim, Fault, Spec};
 use crate::settings::runtime::{Settings, Snapshot};
+
+/// How soon a delay that blocks a thread notices that it is over.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Where something is about to happen, as far as the hop knows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,6 +100,45 @@ pub async fn delay(settings: &Settings, fault: Fault, place: Place<'_>, span: Op
 pub fn is_on(settings: &Settings, fault: Fault, place: Place<'_>) -> Option<Strike> {
     let snapshot = settings.snapshot();
     aimed(&snapshot, fault, place).map(|spec| Strike { fault, strength: spec.strength })
+}
+
+/// Waits until `fault` is on at `place` no longer, withdrawn or over by its time. Safe to drop while waiting.
+pub async fn over(settings: &Settings, fault: Fault, place: Place<'_>) {
+    let mut changed = settings.listen();
+    loop {
+        changed.borrow_and_update();
+        let until = aimed(&settings.snapshot(), fault, place).map(|spec| spec.until);
+        let Some(until) = until else { return };
+        tokio::select! {
+            // The sender lives in `settings`, so this never fails.
+            _ = changed.changed() => {}
+            () = tokio::time::sleep(until.since(Tick::now())) => {}
+        }
+    }
+}
+
+/// Sleeps for as long as a delay says on a thread that it blocks; less when the fault is over before. On a thread of a
+/// runtime with several, the tasks that wait for that thread go on elsewhere.
+pub fn block(settings: &Settings, strike: Strike, place: Place<'_>) {
+    let until = Tick::now() + strike.delay();
+    let sleep = || {
+        while Tick::now() < until && is_on(settings, strike.fault, place).is_some() {
+            std::thread::sleep(until.since(Tick::now()).min(LOOK_EVERY));
+        }
+    };
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(sleep),
+        _ => sleep(),
+    }
+}
+
+/// Ends every fault; says which were on.
+pub fn end_all(settings: &Settings) -> Vec<Fault> {
+    let on: Vec<Fault> = settings.snapshot().faults.iter().map(|(fault, _)| fault).collect();
+    // Off is a value of every fault, so none is refused.
+    let _ = settings.change(on.iter().map(|fault| (fault.key(), &Value::Bool(false))));
+    on
 }
 
 fn aimed<'a>(snapshot: &'a Snapshot, fault: Fault, place: Place<'_>) -> Option<&'a Spec> {

@@ -1,6 +1,7 @@
 //! The business: what the restaurant does, step by step, whoever asks. No HTTP above, no SQL below.
 
 mod error;
+pub mod faults;
 mod keys;
 pub mod kitchen;
 mod ledger;

@@ -13,6 +13,7 @@ pub mod http;
 mod lessons;
 pub mod row;
 pub mod runtime;
+pub mod scaling;
 pub mod service;
 pub mod site;
 pub mod startup;

@@ -16,11 +16,12 @@ use super::data::DataSettings;
 use super::fault::{Fault, FaultSettings, Spec};
 use super::http::HttpSettings;
 use super::row::{Kind, Row};
+use super::scaling::ScalingSettings;
 use super::service::ServiceSettings;
 use super::startup::alike;
 use super::supplier::SupplierSettings;
 use super::supply::SupplySettings;
-use super::{api, balancer, data, fault, http, service, supplier, supply};
+use super::{api, balancer, data, fault, http, scaling, service, supplier, supply};
 use crate::observe::hop::Hop;
 use crate::policy::random;
 
@@ -29,6 +30,7 @@ use crate::policy::random;
 pub struct Snapshot {
     pub http: HttpSettings,
     pub balancer: BalancerSettings,
+    pub scaling: ScalingSettings,
     pub api: ApiSettings,
     pub service: ServiceSettings,
     pub data: DataSettings,
@@ -39,7 +41,16 @@ pub struct Snapshot {
 
 /// The table, in the order of a request's way; the faults last.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    let hops = [balancer::ROWS, api::ROWS, service::ROWS, supply::ROWS, data::ROWS, supplier::ROWS, fault::ROWS];
+    let hops = [
+        balancer::ROWS,
+        scaling::ROWS,
+        api::ROWS,
+        service::ROWS,
+        supply::ROWS,
+        data::ROWS,
+        supplier::ROWS,
+        fault::ROWS,
+    ];
     http::rows().chain(hops.into_iter().flatten())
 }
 

@@ -30,7 +30,7 @@ pub const DATA_DIR: &str = "roundtrip_data";
 const BACKUP_EVERY: Duration = Duration::from_secs(60 * 60);
 const BACKUP_EVERY_RANGE: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(30 * 24 * 60 * 60);
 /// Instances that one stack may have.
-const INSTANCES_MAX: usize = 16;
+pub const INSTANCES_MAX: usize = 16;
 
 /// Flags of `roundtrip serve`. Each has an environment variable and a key in the file of the same name.
 #[derive(Debug, Clone, Default, Args, Deserialize)]

@@ -1,10 +1,12 @@
 //! What an instance is made of: kept, so that one can be started again, and others beside it.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
 
 use super::StackError;
 use super::supply::Supplies;
 use crate::api::{Instance, InstanceConfig};
+use crate::faults::Home;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
 use crate::settings::runtime::Settings;
@@ -28,7 +30,7 @@ pub struct InstanceMaker {
 /// An instance that answers, and what it remembers of the menu.
 #[derive(Debug)]
 pub struct Running {
-    pub instance: Instance,
+    pub instance: Arc<Instance>,
     pub menu: MenuCache,
 }
 
@@ -42,9 +44,12 @@ impl InstanceMaker {
     pub fn start(&self, number: usize, version: &str, supplies: &mut Supplies) -> Result<Running, StackError> {
         let id = Self::id(number);
         let seed = number as u64;
-        let menu = MenuCache::new(&self.bistro.invalidation(), self.settings.clone(), seed);
-        let service = Service::new(self.bistro.clone(), self.hasher.clone(), menu.clone(), self.settings.clone())
-            .with_supply(supplies.buyer(&id, &self.bistro, self.settings.clone(), seed));
+        let home = Home::new(id.clone(), version);
+        let bistro = self.bistro.of(home.clone());
+        let menu = MenuCache::of(home, &bistro.invalidation(), self.settings.clone(), seed);
+        let supply = supplies.buyer(&id, &bistro, self.settings.clone(), seed);
+        let service =
+            Service::new(bistro, self.hasher.clone(), menu.clone(), self.settings.clone()).with_supply(supply);
         let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
             Instance::start(InstanceConfig {
                 id: id.clone(),
@@ -60,6 +65,6 @@ impl InstanceMaker {
             supplies.dismiss(&id);
             StackError::Instance { id, reason }
         })?;
-        Ok(Running { instance, menu })
+        Ok(Running { instance: Arc::new(instance), menu })
     }
 }

@@ -3,10 +3,16 @@
 //! The only module that knows every hop. Twenty stacks can run in one process and share nothing but
 //! what is passed in: the certificate authority and the one password hasher.
 
+pub mod autoscaler;
 pub mod backups;
 mod dns_follows;
 mod faults;
+pub mod instances;
+mod keepers;
+mod kills;
 mod maker;
+mod people;
+mod pools;
 pub mod reload;
 pub mod site;
 mod start;
@@ -18,12 +24,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::balancer::events::Event;
-use crate::balancer::{Balancer, InstanceView};
+use crate::balancer::InstanceView;
 use crate::client::{Client, ClientError};
 use crate::dns::DnsServer;
-use crate::domain::permission::Role;
-use crate::domain::session::{SessionSecret, Staff};
 use crate::edge::Edge;
 use crate::edge::cache::SharedCache;
 use crate::observe::happening::Happenings;
@@ -32,14 +35,17 @@ use crate::service::supply::Figures as Buyer;
 use crate::settings::runtime::Settings;
 use crate::settings::site::SitePlan;
 use crate::store::StoreError;
-use crate::store::bistro::{Bistro, Counts};
+use crate::store::bistro::Bistro;
 use crate::store::cache;
 use crate::store::engine::{OpenError, Slow};
 use crate::store::hasher::Hasher;
 use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
 use faults::Expiry;
+use instances::{Instances, InstancesError};
+use keepers::Keepers;
 use maker::{InstanceMaker, Running};
+pub use pools::PoolView;
 use site::{Ground, Pools};
 use supply::Supplies;
 
@@ -112,8 +118,12 @@ pub enum StackError {
 pub struct Stack {
     /// None once it was stopped.
     servers: Arc<Mutex<Option<Servers>>>,
+    /// Those who act when a fault begins and ends; None without the restaurant, and once it was stopped.
+    keepers: Mutex<Option<Keepers>>,
     /// What its instances are made of; None without the restaurant.
     maker: Option<InstanceMaker>,
+    /// Changes them; None without the restaurant.
+    instances: Option<Instances>,
     /// What pools and routes are made with, at the start and when the configuration is loaded again.
     ground: Ground,
     pools: Mutex<Pools>,
@@ -130,17 +140,6 @@ pub struct Stack {
     app: SocketAddr,
     app_http: Option<SocketAddr>,
     dns: SocketAddr,
-}
-
-/// A pool of upstreams as the console shows it.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct PoolView {
-    pub name: String,
-    pub policy: &'static str,
-    /// Requests that wait for a place.
-    pub waiting: u64,
-    #[serde(skip)]
-    pub upstreams: Vec<InstanceView>,
 }
 
 /// What answers, and is to be stopped.
@@ -227,38 +226,9 @@ impl Stack {
         self.loads.load(Ordering::Relaxed)
     }
 
-    /// Each pool as it is now.
-    pub fn pool_views(&self) -> Vec<PoolView> {
-        let view = |(name, balancer): &(String, Balancer)| PoolView {
-            name: name.clone(),
-            policy: balancer.policy().id(),
-            waiting: balancer.waiting(),
-            upstreams: balancer.view(),
-        };
-        self.pools().iter().map(view).collect()
-    }
-
-    /// What happened to upstreams, the newest last.
-    pub fn upstream_events(&self) -> Vec<Event> {
-        let mut events: Vec<Event> = self.pools().iter().flat_map(|(_, balancer)| balancer.events()).collect();
-        events.sort_by_key(|event| event.at);
-        events
-    }
-
-    /// Changes an upstream's share; 0 gets no request. None when there is no such upstream.
-    pub fn set_weight(&self, id: &str, weight: u32) -> Option<InstanceView> {
-        self.change_upstream(id, |balancer| balancer.set_weight(id, weight))
-    }
-
-    /// Empties an upstream, or lets it take requests again. None when there is no such upstream.
-    pub fn set_draining(&self, id: &str, draining: bool) -> Option<InstanceView> {
-        self.change_upstream(id, |balancer| balancer.set_draining(id, draining))
-    }
-
-    fn change_upstream(&self, id: &str, change: impl Fn(&Balancer) -> bool) -> Option<InstanceView> {
-        let pools = self.pools();
-        let (_, balancer) = pools.iter().find(|(_, balancer)| change(balancer))?;
-        balancer.view().into_iter().find(|view| view.id == id)
+    /// The restaurant's instances, to be changed.
+    pub fn own_instances(&self) -> Result<&Instances, InstancesError> {
+        self.instances.as_ref().ok_or(InstancesError::NoRestaurant)
     }
 
     /// Waits until a first look at every upstream of every pool has been taken.
@@ -316,51 +286,12 @@ impl Stack {
 
     /// Whether the restaurant runs, or the edge stands before somebody's own service alone.
     pub fn has_restaurant(&self) -> bool {
-        self.bistro.is_some()
-    }
-
-    /// Whose requests can be sent: the restaurant's people, or nobody in particular.
-    pub fn roles(&self) -> &'static [Role] {
-        if self.bistro.is_some() { &Role::BISTRO } else { &[Role::Guest] }
-    }
-
-    /// None without the restaurant.
-    pub async fn counts(&self) -> Result<Option<Counts>, StoreError> {
-        match &self.bistro {
-            Some(bistro) => bistro.counts().await.map(Some),
-            None => Ok(None),
-        }
+        self.maker.is_some()
     }
 
     /// The latest steps of its database that were slow, the newest last; none without the restaurant.
     pub fn slow(&self) -> Vec<Slow> {
         self.bistro.as_ref().map(Bistro::slow).unwrap_or_default()
-    }
-
-    /// Nobody without the restaurant.
-    pub async fn staff(&self) -> Result<Vec<Staff>, StoreError> {
-        match &self.bistro {
-            Some(bistro) => bistro.staff().await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// Sets the password hash of a member of staff; false when there is nobody of that name.
-    pub async fn set_staff_password(&self, name: &str, phc: &str) -> Result<bool, StoreError> {
-        match &self.bistro {
-            Some(bistro) => bistro.set_staff_password(name, phc).await,
-            None => Ok(false),
-        }
-    }
-
-    /// A real session of five minutes for the staff of `role`, one of [`Self::roles`]; None for a guest, who
-    /// needs none.
-    pub async fn mint_session(&self, role: Role) -> Result<Option<SessionSecret>, StoreError> {
-        match (&self.bistro, role) {
-            (_, Role::Guest) => Ok(None),
-            (Some(bistro), role) => bistro.mint_session(role).await.map(Some),
-            (None, role) => Err(StoreError::Internal(format!("nobody is a {} without the restaurant", role.id()))),
-        }
     }
 
     /// Stops an instance at once, as when its process dies: what is under way in it is cut. False when
@@ -390,13 +321,18 @@ impl Stack {
     /// Orderly: no new connections, what is under way ends (at most `drain`), then commit and checkpoint.
     /// Once is enough; a second call finds nothing to do.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
+        // Whom a fault has killed nobody starts again.
+        drop(self.keepers.lock().unwrap_or_else(PoisonError::into_inner).take());
         // What a fault holds up would be waited for.
         self.end_faults("the stop");
+        if let Some(instances) = &self.instances {
+            instances.close().await;
+        }
         let servers = self.servers().take();
-        if let Some(Servers { edge, mut instances, supplies, dns, dns_follows }) = servers {
+        if let Some(Servers { edge, instances, supplies, dns, dns_follows }) = servers {
             drop(dns_follows);
             // Before the edge, which waits for all that is under way.
-            for running in &mut instances {
+            for running in &instances {
                 running.instance.retire().await;
             }
             edge.stop(drain).await;
@@ -422,5 +358,13 @@ impl Stack {
 
     fn servers(&self) -> MutexGuard<'_, Option<Servers>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if let Some(instances) = &self.instances {
+            instances.tell_to_close();
+        }
     }
 }

@@ -106,11 +106,12 @@ impl Ground {
 
 /// The restaurant's instances, as upstreams.
 pub fn instances(running: &[Running]) -> Vec<UpstreamConfig> {
-    let upstream = |Running { instance, .. }: &Running| UpstreamConfig {
-        own: true,
-        ..UpstreamConfig::new(instance.id(), instance.address())
-    };
-    running.iter().map(upstream).collect()
+    running.iter().map(instance).collect()
+}
+
+pub fn instance(Running { instance, .. }: &Running) -> UpstreamConfig {
+    let version = Some(instance.version().to_owned());
+    UpstreamConfig { own: true, version, ..UpstreamConfig::new(instance.id(), instance.address()) }
 }
 
 /// Whether `plan` would be served, without starting anything. Reads the files that it names.
@@ -172,6 +173,7 @@ fn foreign_upstreams(pool: &PoolPlan, trust: &UpstreamTrust) -> Result<Vec<Upstr
             id: upstream.id.clone(),
             target,
             own: false,
+            version: None,
             health_path: pool.health_path.clone(),
             weight: upstream.weight,
         })

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
 use super::faults::Expiry;
+use super::instances::Instances;
+use super::keepers::Keepers;
+use super::kills::Kills;
 use super::maker::{FIRST_VERSION, InstanceMaker};
 use super::site::{self, Ground, Pools};
 use super::supply::{self, Supplies};
@@ -19,6 +22,7 @@ use crate::observe::happening::Happenings;
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::store::BISTRO_FILE;
+use crate::store::WallClock;
 use crate::store::bistro::{self, Bistro};
 use crate::store::engine;
 use crate::supplier::{self, Supplier};
@@ -39,7 +43,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let bistro = match config.site.has_restaurant() {
         true => {
             let engine = engine::Options { settings: config.settings.clone(), ..engine::Options::default() };
-            let options = bistro::Options { engine, ..bistro::Options::default() };
+            let options = bistro::Options { engine, clock: WallClock::skewed(config.settings.clone()) };
             Some(Bistro::open(&config.data_dir.join(BISTRO_FILE), options)?)
         }
         false => None,
@@ -112,12 +116,23 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         ca_path: Some(config.ca_path),
         detail: true,
     })?;
+    let (app, app_http, dns_address) = (edge.addresses()[0], edge.addresses().get(1).copied(), dns.address());
+    let servers = Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows })));
+    let own = maker.clone().zip(ground.restaurant.clone());
+    let keepers = own.clone().map(|(maker, balancer)| {
+        let bistro = maker.bistro.clone();
+        let kills = Kills { servers: Arc::clone(&servers), maker, balancer };
+        Keepers::start(&config.settings, &bistro, kills)
+    });
+    let instances = own.map(|(maker, balancer)| Instances::new(&servers, maker, balancer, happenings.clone()));
     Ok(Stack {
-        app: edge.addresses()[0],
-        app_http: edge.addresses().get(1).copied(),
-        dns: dns.address(),
-        servers: Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows }))),
+        app,
+        app_http,
+        dns: dns_address,
+        servers,
+        keepers: Mutex::new(keepers),
         maker,
+        instances,
         ground,
         pools: Mutex::new(pools),
         backups: Backups::new(&config.data_dir, bistro.clone()),

@@ -10,13 +10,17 @@ use crate::settings::runtime::Settings;
 use crate::store::bistro::Bistro;
 use crate::supplier::{self, Supplier};
 
-/// Whom the supplier fails is drawn from it: the same settings fail the same calls after each start.
-const SEED: u64 = 0x0073_7570_706c_6965;
-
 pub fn start_supplier(settings: &Settings) -> Result<Supplier, StackError> {
-    let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| Supplier::start(listener, settings.clone(), SEED));
+    let started =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| Supplier::start(listener, settings.clone()));
     started.map_err(StackError::Supplier)
+}
+
+impl Buyer {
+    /// Lets what is under way end.
+    pub async fn stop(self) {
+        self.purchasing.stop().await;
+    }
 }
 
 #[derive(Debug)]
@@ -27,8 +31,9 @@ pub struct Supplies {
     buyers: Vec<Buyer>,
 }
 
+/// Who buys for one instance.
 #[derive(Debug)]
-struct Buyer {
+pub struct Buyer {
     instance: String,
     supply: Supply,
     purchasing: Purchasing,
@@ -59,6 +64,12 @@ impl Supplies {
     /// The instance is dead, and its buyer with it.
     pub fn dismiss(&mut self, instance: &str) {
         self.buyers.retain(|buyer| buyer.instance != instance);
+    }
+
+    /// The buyer of an instance that leaves, for it to be stopped in order; the one that came first.
+    pub fn take(&mut self, instance: &str) -> Option<Buyer> {
+        let place = self.buyers.iter().position(|buyer| buyer.instance == instance)?;
+        Some(self.buyers.remove(place))
     }
 
     pub fn figures(&self) -> Vec<(String, Figures)> {

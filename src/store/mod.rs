@@ -18,6 +18,7 @@ pub mod cache;
 pub mod control;
 pub mod engine;
 pub mod export;
+mod faults;
 pub mod generate;
 pub mod hasher;
 mod rows;

@@ -1,6 +1,6 @@
 //! What the supplier answers.
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::middleware::Next;
@@ -8,13 +8,13 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use super::Shop;
 use super::book::{Booked, Delivery};
 use super::catalogue::{self, OFFERS};
+use crate::faults::{self, Place, is_on, strike};
+use crate::settings::fault::Fault;
+use crate::web::cut_off::CutOff;
 use crate::web::fields;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get, header, resource};
@@ -37,14 +37,15 @@ pub async fn door(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let shop = request.app_data::<web::Data<Shop>>().cloned();
     let Some(shop) = shop else { return Err(actix_web::error::ErrorInternalServerError("the shop is missing")) };
-    let settings = shop.settings.snapshot().supplier.clone();
-    tokio::time::sleep(settings.latency).await;
+    let latency = shop.settings.snapshot().supplier.latency;
+    tokio::time::sleep(latency).await;
+    faults::delay(&shop.settings, Fault::SupplierDelay, Place::ANYWHERE, None).await;
     let host = header(request.headers(), "host").unwrap_or_default();
     let refused = if !shop.hosts.allows(host) {
         Some((421, "misdirected", "Misdirected request", format!("This is {}.", shop.hosts.canonical())))
-    } else if !settings.open {
+    } else if is_on(&shop.settings, Fault::SupplierClosed, Place::ANYWHERE).is_some() {
         Some((503, "closed", "Closed", "The supplier is closed. Ask again later.".to_owned()))
-    } else if shop.draws(settings.failure_rate) {
+    } else if strike(&shop.settings, Fault::SupplierFails, Place::ANYWHERE).is_some() {
         Some((500, "failed", "Failed", "Something went wrong at the supplier; nothing was delivered.".to_owned()))
     } else {
         None
@@ -99,25 +100,10 @@ async fn deliver(
             return Err(Problem::new(None, 422, "idempotency-key-reused", "Idempotency key reused", detail));
         }
     };
-    if shop.draws(shop.settings.snapshot().supplier.lost_answer_rate) {
+    if strike(&shop.settings, Fault::SupplierLies, Place::ANYWHERE).is_some() {
         return Ok(answer.body(CutOff));
     }
     Ok(answer.json(DeliveryView { delivery: &delivery, currency: crate::domain::money::CURRENCY }))
-}
-
-/// A body that breaks off before its first byte, and the connection with it.
-struct CutOff;
-
-impl MessageBody for CutOff {
-    type Error = io::Error;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(1)
-    }
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, io::Error>>> {
-        Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))
-    }
 }
 
 async fn not_found() -> HttpResponse {

@@ -1,5 +1,5 @@
 //! The supplier: a shop that stands for the outside world, so a real HTTP service on a socket of its own. It is as
-//! slow, as flaky or as closed as the settings say, and delivers what is asked for twice once.
+//! slow, as flaky or as closed as the faults that are on say, and delivers what is asked for twice once.
 
 mod book;
 mod catalogue;
@@ -7,12 +7,10 @@ mod handlers;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, middleware, web};
 
-use crate::policy::random;
 use crate::settings::runtime::Settings;
 use crate::web::host::HostList;
 use book::Book;
@@ -28,16 +26,6 @@ struct Shop {
     settings: Settings,
     hosts: HostList,
     book: Arc<Book>,
-    /// Draws who is failed.
-    random: AtomicU64,
-}
-
-impl Shop {
-    /// Whether something happens that happens to so many of a hundred.
-    fn draws(&self, percent: u64) -> bool {
-        let state = self.random.fetch_add(random::STEP, Ordering::Relaxed);
-        (random::below(random::split_mix(state), 100) as u64) < percent
-    }
 }
 
 /// A running supplier. Dropping it cuts everything.
@@ -49,15 +37,14 @@ pub struct Supplier {
 }
 
 impl Supplier {
-    /// Starts answering on `listener`, in one worker thread. The seed repeats whom it fails.
-    pub fn start(listener: TcpListener, settings: Settings, seed: u64) -> std::io::Result<Supplier> {
+    /// Starts answering on `listener`, in one worker thread.
+    pub fn start(listener: TcpListener, settings: Settings) -> std::io::Result<Supplier> {
         let address = listener.local_addr()?;
         let book = Arc::new(Book::default());
         let shop = web::Data::new(Shop {
             settings,
             hosts: HostList::new(&[NAME.to_owned(), address.ip().to_string()], address.port(), 80),
             book: Arc::clone(&book),
-            random: AtomicU64::new(seed),
         });
         let server = HttpServer::new(move || {
             App::new()

@@ -4,6 +4,7 @@
 pub mod accept_encoding;
 pub mod assets;
 pub mod cookie;
+pub mod cut_off;
 pub mod etag;
 pub mod events;
 pub mod fields;

@@ -1,8 +1,10 @@
 //! Changes of the list while requests are under way.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -159,4 +161,43 @@ async fn one_put_before_the_others_moves_none_of_them() {
         let answer = soon(forward(balancer, request(), &back, &detailed())).await.unwrap();
         assert_eq!(soon(answer.body.collect()).await.unwrap().to_bytes(), said, "and so does a cookie");
     }
+}
+
+#[tokio::test]
+async fn one_in_the_place_of_another_of_ours_keeps_its_people_and_what_the_other_has_under_way_ends() {
+    let (old, other, new) =
+        (Upstream::saying("old").await, Upstream::saying("other").await, Upstream::saying("new").await);
+    let rig = Rig::before_own(&[old.address, other.address]).await;
+    set(&rig.settings, "balancer.policy", json!("sticky_cookie"));
+    rig.balancer.set_draining("i2", true);
+    let first = rig.get("/", "").await;
+    let line = first.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie: ")).expect("a cookie");
+    let cookie = format!("Cookie: {}\r\n", line[12..].split(';').next().unwrap());
+    rig.balancer.set_draining("i2", false);
+    let leaving = soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
+    let (before, version) = (rig.balancer.tally("i1").expect("it is there"), Some("v2".to_owned()));
+    assert_eq!((before.good, before.failed), (1 + u64::from(leaving.upstream == "i1"), 0));
+    rig.balancer.put_upstream(UpstreamConfig { own: true, version, ..UpstreamConfig::new("i1", new.address) });
+    soon(rig.balancer.ready()).await;
+    assert_eq!(body_of(&rig.get("/", &cookie).await), "new");
+    assert_eq!(rig.balancer.tally("i1").expect("it is there").all(), 1, "what the one before did is not its");
+    let views = rig.balancer.view();
+    assert_eq!((views.len(), views[0].id.as_str(), views[0].version.as_deref()), (2, "i1", Some("v2")));
+    assert!(leaving.body.collect().await.is_ok(), "what was under way ends");
+    assert!(rig.balancer.remove_upstream("i1") && !rig.balancer.remove_upstream("i1"));
+    assert_eq!(body_of(&rig.get("/", &cookie).await), "other");
+}
+
+#[tokio::test]
+async fn one_is_empty_as_soon_as_its_last_answer_has_ended() {
+    let upstream = Upstream::saying("slowly read").await;
+    let rig = Rig::before(&[upstream.address]).await;
+    soon(rig.balancer.emptied("i1")).await;
+    let answer = soon(forward(&rig.balancer, request(), &caller(), &detailed())).await.unwrap();
+    let mut emptied = pin!(rig.balancer.emptied("i1"));
+    let looked = emptied.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(looked.is_pending(), "an answer is under way");
+    drop(answer);
+    soon(emptied).await;
+    soon(rig.balancer.emptied("nobody")).await;
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use roundtrip::domain::kitchen::Queue;
 use roundtrip::domain::order::{LineRequest, Order, OrderRequest, OrderState};
+use roundtrip::faults::Home;
 use roundtrip::observe::recorder::Recorder;
 use roundtrip::observe::span::{Record, Status};
 use roundtrip::service::Service;
@@ -47,7 +48,7 @@ impl Kitchen {
     fn instance(&self, id: &str) -> Workers {
         let cache = MenuCache::new(&self.bistro.invalidation(), self.settings.clone(), 1);
         let service = Service::new(self.bistro.clone(), self.hasher.clone(), cache, self.settings.clone());
-        service.start_kitchen(id, self.recorder.clone())
+        service.start_kitchen(&Home::new(id, "v1"), self.recorder.clone())
     }
 
     async fn order(&self) -> Order {

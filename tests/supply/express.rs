@@ -95,7 +95,7 @@ async fn what_nobody_sells_is_out_of_stock_and_nobody_is_asked() {
 
 #[tokio::test]
 async fn a_supplier_that_fails_every_attempt_makes_it_out_of_stock_and_nothing_is_changed() {
-    let world = World::open(&[("supplier.failure_rate", json!(100)), ("service.supply.attempts", json!(2))]);
+    let world = World::open(&[("fault.supplier.fails", json!(100)), ("service.supply.attempts", json!(2))]);
     world.stock(ORANGES, 2);
     let why = refusal(world.order(JUICE, 1).await);
     assert!(why.contains("did not deliver") && why.contains("nothing was delivered"), "{why}");
@@ -127,7 +127,7 @@ async fn what_is_cut_off_because_the_order_waits_no_longer_is_not_held_against_t
 
 #[tokio::test]
 async fn without_a_budget_nothing_is_tried_again() {
-    let world = World::open(&[("supplier.failure_rate", json!(100)), ("service.supply.attempts", json!(10))]);
+    let world = World::open(&[("fault.supplier.fails", json!(100)), ("service.supply.attempts", json!(10))]);
     world.change(&[("service.supply.retry_floor", json!(0)), ("service.supply.retry_ratio", json!(0))]);
     world.stock(ORANGES, 2);
     refusal(world.order(JUICE, 1).await);
@@ -139,14 +139,14 @@ async fn without_a_budget_nothing_is_tried_again() {
 
 #[tokio::test]
 async fn after_too_many_failures_the_breaker_opens_and_the_supplier_is_left_alone() {
-    let world = World::open(&[("supplier.failure_rate", json!(100)), ("service.supply.attempts", json!(1))]);
+    let world = World::open(&[("fault.supplier.fails", json!(100)), ("service.supply.attempts", json!(1))]);
     world.change(&[("service.supply.breaker.minimum", json!(3)), ("service.supply.breaker.open_for", json!(300_000))]);
     world.stock(ORANGES, 2);
     for _ in 0..3 {
         assert!(refusal(world.order(JUICE, 1).await).contains("did not deliver"));
     }
     assert_eq!(world.supply.figures().breaker, State::Open);
-    world.change(&[("supplier.failure_rate", json!(0))]);
+    world.change(&[("fault.supplier.fails", json!(0))]);
     let why = refusal(world.order(JUICE, 1).await);
     assert!(why.contains("circuit breaker is open"), "{why}");
     let figures = world.supply.figures();
@@ -156,13 +156,13 @@ async fn after_too_many_failures_the_breaker_opens_and_the_supplier_is_left_alon
 
 #[tokio::test]
 async fn once_the_supplier_is_well_again_the_breaker_closes() {
-    let world = World::open(&[("supplier.failure_rate", json!(100)), ("service.supply.attempts", json!(1))]);
+    let world = World::open(&[("fault.supplier.fails", json!(100)), ("service.supply.attempts", json!(1))]);
     world.change(&[("service.supply.breaker.minimum", json!(3)), ("service.supply.breaker.open_for", json!(10))]);
     world.stock(ORANGES, 2);
     for _ in 0..3 {
         refusal(world.order(JUICE, 1).await);
     }
-    world.change(&[("supplier.failure_rate", json!(0))]);
+    world.change(&[("fault.supplier.fails", json!(0))]);
     let well_again = async { while world.order(JUICE, 1).await.is_err() {} };
     tokio::time::timeout(PATIENCE, well_again).await.expect("the breaker lets somebody try");
     assert_eq!(world.supply.figures().breaker, State::Closed);

@@ -42,7 +42,7 @@ async fn an_express_delivery_is_a_side_station_of_the_journey_and_leaves_the_hop
 #[tokio::test]
 async fn an_order_for_more_than_can_be_had_says_what_the_supplier_did() {
     let house = House::open().await;
-    house.stack.settings().change([("supplier.open", &json!(false))]).expect("fits");
+    house.stack.settings().change([("fault.supplier.closed", &json!(true))]).expect("fits");
     oranges(&house, 2, 0);
     let refused = house.visitor().post("/api/v1/orders", &order_of(JUICE, 1)).await;
     let problem = refused.json();
@@ -55,7 +55,7 @@ async fn an_order_for_more_than_can_be_had_says_what_the_supplier_did() {
 #[tokio::test]
 async fn the_pantry_is_for_the_chef_and_the_manager_and_shows_what_is_on_its_way() {
     let house = House::open().await;
-    house.stack.settings().change([("supplier.open", &json!(false))]).expect("fits");
+    house.stack.settings().change([("fault.supplier.closed", &json!(true))]).expect("fits");
     oranges(&house, 300, 300);
     assert_eq!(house.visitor().post("/api/v1/orders", &order_of(JUICE, 1)).await.status, 201);
     assert_eq!(house.visitor().get("/api/v1/pantry").await.status, 401);

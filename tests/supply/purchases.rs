@@ -57,7 +57,7 @@ async fn one_purchase_of_an_item_is_open_at_a_time_however_many_orders_want_it()
 
 #[tokio::test]
 async fn while_the_supplier_is_closed_orders_go_on_and_the_purchase_waits_and_comes_once_when_it_opens() {
-    let world = World::open(&[("supplier.open", json!(false))]);
+    let world = World::open(&[("fault.supplier.closed", json!(true))]);
     world.stock(ORANGES, 300);
     let buyer = world.buyer();
     for _ in 0..3 {
@@ -69,7 +69,7 @@ async fn while_the_supplier_is_closed_orders_go_on_and_the_purchase_waits_and_co
     world.order(JUICE, 1).await.expect("placed");
     assert_eq!(world.supplier.deliveries(), 0);
 
-    world.change(&[("supplier.open", json!(true)), ("service.supply.breaker.mode", json!("off"))]);
+    world.change(&[("fault.supplier.closed", json!(false)), ("service.supply.breaker.mode", json!("off"))]);
     let full = world.until(ORANGES, |item| item.open.is_none()).await;
     assert_eq!((full.stock, full.last_delivery.map(|delivery| delivery.quantity)), (300, Some(9)));
     buyer.stop().await;
@@ -78,7 +78,7 @@ async fn while_the_supplier_is_closed_orders_go_on_and_the_purchase_waits_and_co
 
 #[tokio::test]
 async fn a_supplier_that_fails_half_the_time_delivers_everything_once() {
-    let world = World::open(&[("supplier.failure_rate", json!(50)), ("supplier.lost_answer_rate", json!(50))]);
+    let world = World::open(&[("fault.supplier.fails", json!(50)), ("fault.supplier.lies", json!(50))]);
     world.change(&[("service.supply.breaker.mode", json!("off"))]);
     world.stock(ORANGES, 300);
     let buyer = world.buyer();
@@ -92,14 +92,14 @@ async fn a_supplier_that_fails_half_the_time_delivers_everything_once() {
 
 #[tokio::test]
 async fn a_delivery_whose_answer_was_lost_is_asked_for_with_the_same_key_and_comes_once() {
-    let world = World::open(&[("supplier.lost_answer_rate", json!(100)), ("service.supply.attempts", json!(1))]);
+    let world = World::open(&[("fault.supplier.lies", json!(100)), ("service.supply.attempts", json!(1))]);
     world.stock(ORANGES, 300);
     let buyer = world.buyer();
     world.order(JUICE, 1).await.expect("placed");
     let lost = world.until(ORANGES, |item| item.open.as_ref().is_some_and(|open| open.attempts > 2)).await;
     assert_eq!((world.supplier.deliveries(), lost.stock), (1, 297), "booked there, unknown here");
 
-    world.change(&[("supplier.lost_answer_rate", json!(0)), ("service.supply.breaker.mode", json!("off"))]);
+    world.change(&[("fault.supplier.lies", json!(0)), ("service.supply.breaker.mode", json!("off"))]);
     assert_eq!(world.until(ORANGES, |item| item.open.is_none()).await.stock, 300);
     buyer.stop().await;
     assert_eq!(world.audit().await, 1);

@@ -90,8 +90,8 @@ async fn what_it_does_not_take_it_refuses_with_a_problem_document() {
 
 #[tokio::test]
 async fn closed_it_answers_503_and_failing_500() {
-    let world = World::open(&[("supplier.open", json!(false))]);
+    let world = World::open(&[("fault.supplier.closed", json!(true))]);
     assert_eq!(send(&world, "GET", "/catalogue", &[], Value::Null).await.status, 503);
-    world.change(&[("supplier.open", json!(true)), ("supplier.failure_rate", json!(100))]);
+    world.change(&[("fault.supplier.closed", json!(false)), ("fault.supplier.fails", json!(100))]);
     assert_eq!(send(&world, "GET", "/catalogue", &[], Value::Null).await.status, 500);
 }

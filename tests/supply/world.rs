@@ -59,7 +59,7 @@ impl World {
         let options = Options { clock, ..Options::default() };
         let bistro = Bistro::open(&folder.path().join("bistro.db"), options).expect("a database");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let supplier = Supplier::start(listener, settings.clone(), 7).expect("a supplier");
+        let supplier = Supplier::start(listener, settings.clone()).expect("a supplier");
         let client = Client::new(ClientConfig {
             resolver: Resolver::system(),
             roots: Roots::System,

@@ -1,5 +1,6 @@
 //! The kitchen: its workers, and what the chef sees of the queue and decides about it.
 
+mod faults;
 mod worker;
 mod workers;
 
@@ -9,15 +10,16 @@ use tokio::sync::watch;
 
 use super::{Service, ServiceError, step};
 use crate::domain::kitchen::{Direction, Queue};
+use crate::faults::Home;
 use crate::observe::recorder::Recorder;
 use crate::observe::span::Span;
 use crate::store::bistro::bus::Topic;
 pub use workers::Workers;
 
 impl Service {
-    /// Starts the workers of the instance of that id.
-    pub fn start_kitchen(&self, instance: &str, recorder: Recorder) -> Workers {
-        Workers::start(instance, &self.bistro, &self.settings, &recorder)
+    /// Starts the workers of that instance.
+    pub fn start_kitchen(&self, home: &Home, recorder: Recorder) -> Workers {
+        Workers::start(home, &self.bistro, &self.settings, &recorder)
     }
 
     /// The queue now. All who watch it share one reading of each change.

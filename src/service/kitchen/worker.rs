@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep};
 
 use crate::domain::kitchen::{Claim, Due};
+use crate::faults::Home;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
@@ -29,6 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Worker {
     /// As tickets name it: `i1/1`.
     pub name: String,
+    /// Whose worker it is.
+    pub home: Home,
     /// From 1; beyond the setting its place is empty.
     pub number: u64,
     pub bistro: Bistro,
@@ -107,6 +110,9 @@ impl Worker {
 
     /// One look, and one ticket if there is one.
     async fn work(&self) -> Rest {
+        if let Some(left) = self.paused() {
+            return Rest::AtLeast(left);
+        }
         let (trace_started, started_at) = (Tick::now(), self.bistro.now());
         // A trace of its own: no request waits for it.
         let root = Trace::start(Context::new_root(), SpanId::random(), Hop::Service, "Cook a ticket", trace_started);
@@ -163,6 +169,9 @@ impl Worker {
     /// The dishes on the stove, and a heartbeat meanwhile. Whatever makes a cooking fail does so here.
     async fn prepare(&self, claim: &Claim, root: &Span) -> Result<(), Spoiled> {
         let step = root.child(Hop::Service, "Cook");
+        if let Some(reason) = self.poisoned(claim.ticket, &step) {
+            return Err(Spoiled::Failed(reason));
+        }
         let rules = self.rules();
         let mut cooked = pin!(sleep(rules.cook_time));
         let mut heartbeat = interval_at(Instant::now() + rules.heartbeat(), rules.heartbeat());

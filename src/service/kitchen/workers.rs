@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::worker::Worker;
+use crate::faults::Home;
 use crate::observe::recorder::Recorder;
 use crate::settings::runtime::Settings;
 use crate::settings::service::WORKERS_MAX;
@@ -24,12 +25,13 @@ pub struct Workers {
 
 impl Workers {
     /// As many places as there may ever be workers; those beyond the setting are empty and cost nothing.
-    pub(super) fn start(instance: &str, bistro: &Bistro, settings: &Settings, recorder: &Recorder) -> Self {
+    pub(super) fn start(home: &Home, bistro: &Bistro, settings: &Settings, recorder: &Recorder) -> Self {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for number in 1..=WORKERS_MAX {
             let worker = Worker {
-                name: format!("{instance}/{number}"),
+                name: format!("{}/{number}", home.instance()),
+                home: home.clone(),
                 number,
                 bistro: bistro.clone(),
                 settings: settings.clone(),

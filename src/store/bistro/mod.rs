@@ -6,6 +6,7 @@ mod booking;
 pub mod bus;
 mod change;
 mod day;
+mod faults;
 mod forget;
 mod keys;
 mod kitchen;
@@ -30,13 +31,17 @@ use rusqlite::Connection;
 use time::OffsetDateTime;
 
 use super::cache::Invalidation;
-use super::engine::{self, Engine, Figures, Hold, Migration, OpenError, Schema, Slow, Swap, Touched, unwatched};
+use super::engine::{
+    self, Droppable, Engine, Figures, Hold, Migration, OpenError, Schema, Slow, Swap, Touched, unwatched,
+};
 use super::{StoreError, WallClock};
+use crate::faults::Home;
 use crate::policy::throttle::Throttle;
 pub use audit::Audit;
 use bus::{Bus, Topic};
 pub use change::{Change, ChangeError};
 pub use day::CloseError;
+pub use faults::POISONED;
 pub use keys::Idempotency;
 pub use kitchen::{DirectError, LeaseError};
 pub use life::AdvanceError;
@@ -52,6 +57,11 @@ const SCHEMA: Schema = Schema {
         Migration { sql: include_str!("../../../data/migrations/bistro/002_order_life.sql") },
     ],
     seed: Some(include_str!("../../../data/seed/bistro.sql")),
+    // With which people's own orders are found.
+    droppable: Some(Droppable {
+        drop: "DROP INDEX IF EXISTS orders_by_person",
+        create: "CREATE INDEX IF NOT EXISTS orders_by_person ON orders (person_id, listed_at_ms)",
+    }),
     // The menu and what it is cooked from, the accounts, the one row of the kitchen. The seed makes them.
     // Of tickets, those that are being cooked: as many as there are workers. Of the open day, a line per kind and account.
     fixed: &["menu_item", "pantry_item", "recipe_line", "account", "kitchen", "ticket_cooking", "open_day_line"],
@@ -109,6 +119,11 @@ impl Bistro {
             bus: Bus::default(),
             attempts: Arc::default(),
         })
+    }
+
+    /// The same database, for an instance: faults that are aimed at it strike what it does here.
+    pub fn of(&self, home: Home) -> Self {
+        Self { engine: self.engine.of(home), ..self.clone() }
     }
 
     /// For the caches of this stack's instances.

@@ -5,6 +5,7 @@
 //! together read the database once.
 
 mod entries;
+mod faults;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use crate::domain::menu::{MenuItem, MenuItemId};
+use crate::faults::Home;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
 use crate::observe::part::{CACHE_BYPASSED, CACHE_HIT, CACHE_KEY};
@@ -92,6 +94,9 @@ impl Invalidation {
     pub fn bump(&self) {
         for member in self.members() {
             let mut state = member.state();
+            if member.is_deaf(&mut state) {
+                continue;
+            }
             state.under_way_is_out_of_date();
             state.entries.clear();
         }
@@ -136,6 +141,8 @@ pub struct MenuCache(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// Whose it is.
+    home: Option<Home>,
     settings: Settings,
     state: Mutex<State>,
 }
@@ -146,6 +153,8 @@ struct State {
     flights: HashMap<Key, Flight>,
     /// Counts the changes: what was read before one is not kept after it.
     changes: u64,
+    /// A fault kept changes from it.
+    stale: bool,
     figures: Figures,
 }
 
@@ -183,6 +192,9 @@ impl Inner {
     fn change(&self, changes: &[Availability]) {
         let write = self.rules().mode == CacheMode::WriteThrough;
         let mut state = self.state();
+        if self.is_deaf(&mut state) {
+            return;
+        }
         state.under_way_is_out_of_date();
         let State { entries, figures, .. } = &mut *state;
         for Availability { dish, available } in changes.iter().copied() {
@@ -199,9 +211,23 @@ impl Inner {
 impl MenuCache {
     /// The seed repeats the jitter of its entries.
     pub fn new(invalidation: &Invalidation, settings: Settings, seed: u64) -> Self {
-        let state =
-            State { entries: Entries::new(seed), flights: HashMap::new(), changes: 0, figures: Figures::default() };
-        let inner = Arc::new(Inner { settings, state: Mutex::new(state) });
+        Self::make(None, invalidation, settings, seed)
+    }
+
+    /// An instance's, so that faults can be aimed at it.
+    pub fn of(home: Home, invalidation: &Invalidation, settings: Settings, seed: u64) -> Self {
+        Self::make(Some(home), invalidation, settings, seed)
+    }
+
+    fn make(home: Option<Home>, invalidation: &Invalidation, settings: Settings, seed: u64) -> Self {
+        let state = State {
+            entries: Entries::new(seed),
+            flights: HashMap::new(),
+            changes: 0,
+            stale: false,
+            figures: Figures::default(),
+        };
+        let inner = Arc::new(Inner { home, settings, state: Mutex::new(state) });
         invalidation.join(&inner);
         Self(inner)
     }
@@ -259,7 +285,8 @@ impl MenuCache {
     fn look(&self, span: &Span, key: Key, rules: &CacheSettings) -> Looked<'_> {
         let look = span.child(Hop::Data, "Look in the cache");
         let mut state = self.0.state();
-        let State { entries, flights, figures, changes } = &mut *state;
+        let rules = &self.disturb(&mut state, &look, rules);
+        let State { entries, flights, figures, changes, .. } = &mut *state;
         let found = entries.find(key, rules, Tick::now());
         figures.expirations += u64::from(found == Found::Expired);
         let mut age = None;
@@ -299,7 +326,7 @@ impl MenuCache {
     /// Keeps what was read when so many changes had been heard of, unless one came meanwhile.
     fn keep(&self, key: Key, items: Option<Items>, changes: u64) {
         let mut state = self.0.state();
-        if state.changes == changes {
+        if state.changes == changes && self.0.keeps() {
             state.entries.keep(key, items, &self.0.rules(), Tick::now());
         }
     }

@@ -24,6 +24,7 @@ const SCHEMA: Schema = Schema {
         Migration { sql: include_str!("../../../data/migrations/control/002_events_and_tokens.sql") },
     ],
     seed: None,
+    droppable: None,
     // One owner, one set-up token, five sessions, 64 tokens.
     fixed: &["owner", "setup_token", "session", "token"],
 };

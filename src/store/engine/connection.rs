@@ -46,6 +46,10 @@ pub fn prepare(path: &Path, schema: Schema, durability: Durability) -> Result<Co
     }
     configure_writer(&connection, durability).map_err(failed)?;
     migrate::run(path, &mut connection, schema, version)?;
+    if let Some(index) = schema.droppable {
+        // A fault may have been on when the process died.
+        connection.execute_batch(index.create).map_err(failed)?;
+    }
     Ok(connection)
 }
 
@@ -109,7 +113,7 @@ pub fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn open(path: &Path) -> rusqlite::Result<Connection> {
+pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags())?;
     configure(&connection)?;
     Ok(connection)

@@ -3,10 +3,12 @@
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
-use super::super::StoreError;
+use super::super::{Cause, StoreError};
+use super::faults::DataFaults;
 use super::slow::SlowLog;
 use super::watch::{self, Run};
 use super::{Schema, plan};
+use crate::faults::{Home, Strike};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::part::STATEMENT_RUNS;
@@ -24,6 +26,7 @@ pub enum Touched {
 pub struct Common {
     pub schema: Schema,
     pub slow: SlowLog,
+    pub faults: DataFaults,
 }
 
 /// How much of the data the work may have to see.
@@ -41,6 +44,7 @@ pub struct Db<'a> {
     common: &'a Common,
     span: &'a Span,
     extent: Extent,
+    home: Option<&'a Home>,
     at: Tick,
 }
 
@@ -51,9 +55,10 @@ impl<'a> Db<'a> {
         common: &'a Common,
         span: &'a Span,
         extent: Extent,
+        home: Option<&'a Home>,
         at: Tick,
     ) -> Self {
-        Self { connection, common, span, extent, at }
+        Self { connection, common, span, extent, home, at }
     }
 
     /// Where the last step ended.
@@ -71,18 +76,20 @@ impl<'a> Db<'a> {
         work: impl FnOnce(&Connection) -> rusqlite::Result<(T, Touched)>,
     ) -> Result<T, StoreError> {
         let (detailed, began) = (self.span.detailed(), self.at);
+        let struck = self.disturb(name)?;
         let (done, runs) = if detailed || cfg!(debug_assertions) {
             watch::watched(self.connection, work)
         } else {
             (work(self.connection), Vec::new())
         };
         let span = self.lap(Hop::Data, name);
+        struck.into_iter().for_each(|strike| strike.mark(&span));
         let took = self.at.since(began);
         if self.common.slow.threshold().is_some_and(|threshold| took >= threshold) {
             self.common.slow.note(self.connection, name, statements, took);
             self.at = Tick::now();
         }
-        if cfg!(debug_assertions) && self.extent == Extent::Part {
+        if cfg!(debug_assertions) && self.extent == Extent::Part && !self.common.faults.index_is_gone() {
             watch::look_at_plans(self.connection, &self.common.schema, &runs);
         }
         if detailed {
@@ -129,6 +136,20 @@ impl<'a> Db<'a> {
             .attribute("db.query.text", || texts.join(";\n"))
             .attribute("db.query.plan", || plans)
             .attribute(STATEMENT_RUNS, times);
+    }
+
+    /// What the faults that are on do to a step before it begins: it is held up, or fails.
+    fn disturb(&mut self, name: &'static str) -> Result<Option<Strike>, StoreError> {
+        let Some(home) = self.home else { return Ok(None) };
+        match self.common.faults.before_step(home) {
+            Ok(struck) => Ok(struck),
+            Err(strike) => {
+                let span = self.lap(Hop::Data, name);
+                strike.mark(&span);
+                span.status(Status::Error).attribute("error.type", || strike.fault.key());
+                Err(StoreError::unavailable(Cause::Busy))
+            }
+        }
     }
 
     fn lap(&mut self, hop: Hop, name: &'static str) -> Span {

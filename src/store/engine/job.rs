@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::super::{Cause, StoreError};
 use super::db::{Common, Db, Extent};
+use crate::faults::Home;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::span::{Span, Status};
@@ -68,6 +69,8 @@ type Answer<T, E> = (Result<T, E>, Tick);
 struct Pending<T, E, W> {
     span: Span,
     queued: Tick,
+    /// Whose work it is.
+    home: Option<Home>,
     /// Where the last step ended.
     at: Tick,
     work: Option<W>,
@@ -77,30 +80,43 @@ struct Pending<T, E, W> {
 }
 
 /// A job whose caller waits for `reply`.
-pub fn pending<T, E, W>(span: Span, queued: Tick, work: W, reply: oneshot::Sender<Answer<T, E>>) -> Box<dyn Job>
+pub fn pending<T, E, W>(
+    span: Span,
+    queued: Tick,
+    home: Option<Home>,
+    work: W,
+    reply: oneshot::Sender<Answer<T, E>>,
+) -> Box<dyn Job>
 where
     T: Send + 'static,
     E: JobError,
     W: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
 {
-    boxed(span, queued, work, Some(reply))
+    boxed(span, queued, home, work, Some(reply))
 }
 
 /// A job that nobody waits for.
-pub fn unanswered<W>(span: Span, queued: Tick, work: W) -> Box<dyn Job>
+pub fn unanswered<W>(span: Span, queued: Tick, home: Option<Home>, work: W) -> Box<dyn Job>
 where
     W: FnOnce(&mut Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
 {
-    boxed(span, queued, work, None)
+    boxed(span, queued, home, work, None)
 }
 
-fn boxed<T, E, W>(span: Span, queued: Tick, work: W, reply: Option<oneshot::Sender<Answer<T, E>>>) -> Box<dyn Job>
+fn boxed<T, E, W>(
+    span: Span,
+    queued: Tick,
+    home: Option<Home>,
+    work: W,
+    reply: Option<oneshot::Sender<Answer<T, E>>>,
+) -> Box<dyn Job>
 where
     T: Send + 'static,
     E: JobError,
     W: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
 {
-    Box::new(Pending { span, queued, at: queued, work: Some(work), outcome: None, after_commit: Vec::new(), reply })
+    let (work, after_commit) = (Some(work), Vec::new());
+    Box::new(Pending { span, queued, home, at: queued, work, outcome: None, after_commit, reply })
 }
 
 impl<T, E, W> Pending<T, E, W> {
@@ -140,7 +156,7 @@ where
 
     fn run(&mut self, connection: &Connection, common: &Common) -> Ran {
         let Some(work) = self.work.take() else { return Ran::Undone };
-        let db = Db::new(connection, common, &self.span, Extent::Part, self.at);
+        let db = Db::new(connection, common, &self.span, Extent::Part, self.home.as_ref(), self.at);
         let mut transaction = Transaction { db, after_commit: &mut self.after_commit };
         // A fault in one job must not take the writer, and with it the store, from all others. What it
         // left behind is undone with its savepoint.

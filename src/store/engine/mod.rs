@@ -7,6 +7,7 @@
 mod connection;
 pub mod copy;
 mod db;
+mod faults;
 mod job;
 mod log_size;
 pub mod look;
@@ -31,6 +32,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Cause, StoreError};
+use crate::faults::Home;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
@@ -38,6 +40,8 @@ use crate::observe::span::{Context, Direction, Span, Status, Trace};
 pub use connection::report;
 use db::{Common, Extent};
 pub use db::{Db, Touched};
+use faults::DataFaults;
+pub use faults::Droppable;
 pub use job::{JobError, Transaction};
 pub use migrate::Migration;
 pub use options::{Durability, OpenError, Options, PageLimit, PoolThreads};
@@ -59,6 +63,8 @@ pub struct Schema {
     pub migrations: &'static [Migration],
     /// Carried out in a new database, in the transaction that makes it.
     pub seed: Option<&'static str>,
+    /// The index that a fault takes away.
+    pub droppable: Option<Droppable>,
     /// Tables (and indexes) that don't grow with use: to read one of them whole costs the same for ever.
     pub fixed: &'static [&'static str],
 }
@@ -66,7 +72,11 @@ pub struct Schema {
 /// A database file under management. Cheap to clone; without [`close`](Engine::close) the writer still
 /// finishes its queue once the last clone is gone, but nobody waits for it.
 #[derive(Debug, Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine {
+    inner: Arc<Inner>,
+    /// The instance that this clone works for; None is the control plane, which no fault delays or fails.
+    home: Option<Home>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -115,7 +125,11 @@ impl Engine {
     pub fn open(path: &Path, schema: Schema, options: Options) -> Result<Self, OpenError> {
         let connection = connection::prepare(path, schema, options.durability)?;
         let readers = Arc::new(Readers::open(path, &options)?);
-        let common = Arc::new(Common { schema, slow: SlowLog::new(options.settings.clone()) });
+        let common = Arc::new(Common {
+            schema,
+            slow: SlowLog::new(options.settings.clone()),
+            faults: DataFaults::new(path, options.settings.clone()),
+        });
         let (inbox, outbox) = mpsc::channel(options.queue_max);
         let counters = Arc::new(Counters::default());
         let holds = Arc::new(AtomicU32::new(0));
@@ -125,7 +139,13 @@ impl Engine {
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| OpenError::Io(path.to_owned(), error))?;
-        Ok(Self(Arc::new(Inner { readers, common, inbox, counters, holds, thread: Mutex::new(Some(thread)) })))
+        let inner = Inner { readers, common, inbox, counters, holds, thread: Mutex::new(Some(thread)) };
+        Ok(Self { inner: Arc::new(inner), home: None })
+    }
+
+    /// The same database, for an instance: its faults are aimed at what this clone does.
+    pub fn of(&self, home: Home) -> Self {
+        Self { home: Some(home), ..self.clone() }
     }
 
     /// Carries out `work` on one of the reader connections, here and now. Blocks up to the pool's bound
@@ -156,16 +176,20 @@ impl Engine {
         work: impl FnOnce(&mut Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let started = Tick::now();
-        let lease = self.0.readers.lease();
+        let lease = self.inner.lease(self.home.is_some());
         let wait = span.record(Hop::Data, "Wait for a connection", started, Tick::now());
         let lease = lease.inspect_err(|_| {
             wait.status(Status::Error);
         })?;
+        self.inner.pool_of_one().into_iter().for_each(|strike| strike.mark(&wait));
         wait.attribute("roundtrip.pool.wait_us", || lease.waited_us(started))
             .attribute("roundtrip.pool.size", || lease.size)
             .attribute("roundtrip.pool.in_use", || lease.in_use);
-        let _bound = (extent == Extent::Part).then(|| self.0.readers.bound());
-        work(&mut Db::new(&lease.connection, &self.0.common, span, extent, Tick::now()))
+        let _bound = (extent == Extent::Part).then(|| self.inner.readers.bound());
+        let home = self.home.as_ref();
+        let done = work(&mut Db::new(&lease.connection, &self.inner.common, span, extent, home, Tick::now()));
+        self.inner.readers.give_back(lease);
+        done
     }
 
     /// Queues `work` for the writer and waits until it is committed (or refused). `name` is the span that
@@ -178,8 +202,8 @@ impl Engine {
     {
         let queued = Tick::now();
         let (reply, answer) = oneshot::channel();
-        let job = job::pending(span.child_at(Hop::Data, name, queued), queued, work, reply);
-        if let Err(refused) = self.0.inbox.try_send(Message::Job(job)) {
+        let job = job::pending(span.child_at(Hop::Data, name, queued), queued, self.home.clone(), work, reply);
+        if let Err(refused) = self.inner.inbox.try_send(Message::Job(job)) {
             let cause = match refused {
                 mpsc::error::TrySendError::Full(_) => Cause::Busy,
                 mpsc::error::TrySendError::Closed(_) => Cause::Closed,
@@ -203,32 +227,32 @@ impl Engine {
     where
         W: FnOnce(&mut Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
     {
-        let job = job::unanswered(unwatched(name), Tick::now(), work);
-        if self.0.inbox.try_send(Message::Job(job)).is_err() {
+        let job = job::unanswered(unwatched(name), Tick::now(), self.home.clone(), work);
+        if self.inner.inbox.try_send(Message::Job(job)).is_err() {
             log::debug!("store: no room for {name:?}, left out");
         }
     }
 
     /// The latest steps that were slow, the newest last.
     pub fn slow(&self) -> Vec<Slow> {
-        self.0.common.slow.list()
+        self.inner.common.slow.list()
     }
 
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
-        self.0.counters.figures()
+        self.inner.counters.figures()
     }
 
     /// How long the slowest commit took since this was asked last.
     pub fn take_longest_commit(&self) -> Duration {
-        self.0.counters.take_longest()
+        self.inner.counters.take_longest()
     }
 
     /// Has the writer leave its log alone: whoever makes a copy lets the log grow, and is to empty it
     /// ([`Hold::drain_log`]) rather than have the next commit pay for it.
     pub fn hold_checkpoints(&self) -> Hold {
-        self.0.holds.fetch_add(1, Relaxed);
-        Hold { holds: Arc::clone(&self.0.holds), inbox: self.0.inbox.clone() }
+        self.inner.holds.fetch_add(1, Relaxed);
+        Hold { holds: Arc::clone(&self.inner.holds), inbox: self.inner.inbox.clone() }
     }
 
     /// Closes the file, has `swap` put another in its place, and opens that. Requests wait or are told to
@@ -236,7 +260,7 @@ impl Engine {
     pub async fn replace(&self, swap: Swap) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
         let closed = || StoreError::unavailable(Cause::Closed).to_string();
-        self.0.inbox.send(Message::Replace(swap, reply)).await.map_err(|_| closed())?;
+        self.inner.inbox.send(Message::Replace(swap, reply)).await.map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -244,11 +268,11 @@ impl Engine {
     /// of anything are refused with [`Cause::Closed`].
     pub async fn close(&self) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        if self.0.inbox.send(Message::Close(reply)).await.is_err() {
+        if self.inner.inbox.send(Message::Close(reply)).await.is_err() {
             return Ok(());
         }
         let result = answer.await.unwrap_or(Err(StoreError::unavailable(Cause::Closed)));
-        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             return Err(StoreError::Internal("the writer's thread panicked".to_owned()));
         }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -37,12 +37,19 @@ impl Drop for Bound {
     }
 }
 
+/// Gives a read of this thread that was held up as much more time.
+pub fn extend(by: Duration) {
+    UNTIL.set(UNTIL.get().map(|until| until + by));
+}
+
 /// A pool that can be taken away while the store is fenced, and put back.
 #[derive(Debug)]
 pub struct Readers {
     path: PathBuf,
     options: Options,
     pool: ArcSwapOption<Pool<SqliteConnectionManager>>,
+    /// Taken out of the pool by a fault. The control plane, which no fault may harm, still reads with them.
+    held: Mutex<Vec<PooledConnection<SqliteConnectionManager>>>,
 }
 
 /// A connection on loan, with the state of the pool when it was lent.
@@ -51,6 +58,8 @@ pub struct Lease {
     pub size: u32,
     pub in_use: u32,
     lent: Tick,
+    /// Of those that a fault holds.
+    held: bool,
 }
 
 impl Lease {
@@ -61,16 +70,23 @@ impl Lease {
 
 impl Readers {
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let readers = Self { path: path.to_owned(), options: options.clone(), pool: ArcSwapOption::empty() };
+        let readers = Self {
+            path: path.to_owned(),
+            options: options.clone(),
+            pool: ArcSwapOption::empty(),
+            held: Mutex::default(),
+        };
         readers.fill(OPENING_MAX).map_err(|error| OpenError::Pool(path.to_owned(), error))?;
         Ok(readers)
     }
 
     /// A connection, at once or within the bound.
-    pub fn lease(&self) -> Result<Lease, StoreError> {
+    pub fn lease(&self, for_instance: bool) -> Result<Lease, StoreError> {
         let pool = self.pool.load();
         let pool = pool.as_ref().ok_or(StoreError::unavailable(Cause::Broken))?;
-        let lent = match pool.try_get() {
+        let held = if for_instance { None } else { self.held().pop() };
+        let from_held = held.is_some();
+        let lent = match held.or_else(|| pool.try_get()) {
             Some(connection) => Some(connection),
             None => pool.get_timeout(self.options.reader_wait_max).ok(),
         };
@@ -81,7 +97,35 @@ impl Readers {
             size: state.connections,
             in_use: state.connections - state.idle_connections,
             lent: Tick::now(),
+            held: from_held,
         })
+    }
+
+    /// Back to where it was taken from. One that is dropped instead goes to the pool.
+    pub fn give_back(&self, lease: Lease) {
+        if lease.held {
+            self.held().push(lease.connection);
+        }
+    }
+
+    /// Takes idle connections out of the pool until it has but one to lend.
+    pub fn hold_all_but_one(&self) {
+        let Some(pool) = &*self.pool.load() else { return };
+        let mut held = self.held();
+        while held.len() + 1 < self.options.readers as usize {
+            let Some(connection) = pool.try_get() else { return };
+            held.push(connection);
+        }
+    }
+
+    /// Puts them all back.
+    pub fn release(&self) {
+        self.held().clear();
+    }
+
+    /// Connections are whole values: a panic elsewhere leaves none half-taken.
+    fn held(&self) -> MutexGuard<'_, Vec<PooledConnection<SqliteConnectionManager>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bounds the reads of this thread from now on.
@@ -115,6 +159,7 @@ impl Readers {
     /// Takes the pool away: new reads are refused, those under way are waited for, connections are closed.
     pub fn withdraw(&self) {
         let Some(pool) = self.pool.swap(None) else { return };
+        self.release();
         let until = Instant::now() + EMPTYING_MAX;
         while pool.state().idle_connections < pool.state().connections && Instant::now() < until {
             std::thread::yield_now();

@@ -13,6 +13,7 @@ const SCHEMA: Schema = Schema {
               CREATE INDEX child_by_parent ON child (parent_id);",
     }],
     seed: Some("INSERT INTO parent VALUES (1);"),
+    droppable: None,
     fixed: &["parent"],
 };
 const LATER: Schema = Schema {

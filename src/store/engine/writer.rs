@@ -228,12 +228,12 @@ impl Writer {
         let size = batch.len();
         for job in &mut batch {
             let waited = taken.since(job.queued());
-            job.lap("Wait for the writer", taken)
-                .attribute("roundtrip.writer.wait_us", || micros(waited))
-                .attribute("roundtrip.writer.batch", || size);
+            let span = job.lap("Wait for the writer", taken);
+            span.attribute("roundtrip.writer.wait_us", || micros(waited)).attribute("roundtrip.writer.batch", || size);
+            self.common.faults.mark_writer(&span);
         }
         let Some(connection) = &self.connection else { return fail_all(batch, Cause::Broken) };
-        let limit = self.page_limit.current();
+        let limit = self.common.faults.page_limit().or_else(|| self.page_limit.current());
         if limit != self.limited_to {
             match connection::limit_pages(connection, limit) {
                 Ok(()) => self.limited_to = limit,
@@ -289,6 +289,7 @@ impl Writer {
 
     /// Closes connections, and with the writer's what it was told.
     fn give_up(&mut self, whose: Fence) {
+        self.common.faults.unlock();
         if whose == Fence::Everybody {
             self.readers.withdraw();
         }
@@ -348,9 +349,13 @@ impl Writer {
                 Message::Fence(reply) => drop(reply.send(())),
             }
         }
+        self.common.faults.close();
         // Readers first: the log can't be emptied while one of them stands in it.
         self.readers.withdraw();
         let connection = self.connection.take().ok_or(StoreError::unavailable(Cause::Broken))?;
+        if let (true, Some(index)) = (self.common.faults.index_is_gone(), self.common.schema.droppable) {
+            connection.execute_batch(index.create)?;
+        }
         connection::checkpoint(&connection)?;
         connection.close().map_err(|(_, error)| error.into())
     }
