@@ -23,16 +23,17 @@ mod orders;
 mod pantry;
 mod query;
 mod refusal;
-mod routes;
+pub mod routes;
 mod session;
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, middleware, web};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::observe::recorder::Recorder;
@@ -82,7 +83,11 @@ pub struct Instance {
     /// None once they were told to stop.
     workers: Option<Workers>,
     closing: watch::Sender<bool>,
+    threads: Threads,
 }
+
+/// The runtimes of its threads.
+type Threads = Arc<Mutex<Vec<Handle>>>;
 
 impl Instance {
     /// Starts answering. One worker thread an instance: two instances are two threads, not two pools.
@@ -100,7 +105,11 @@ impl Instance {
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             closing: closing.subscribe(),
         });
+        let threads = Threads::default();
+        let started = Arc::clone(&threads);
         let server = HttpServer::new(move || {
+            // Called on each of its threads.
+            started.lock().unwrap_or_else(PoisonError::into_inner).push(Handle::current());
             App::new()
                 .app_data(state.clone())
                 .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
@@ -117,7 +126,7 @@ impl Instance {
         let handle = server.handle();
         tokio::spawn(server);
         let workers = Some(service.start_kitchen(&id, recorder));
-        Ok(Instance { id, address, handle, workers, closing })
+        Ok(Instance { id, address, handle, workers, closing, threads })
     }
 
     pub fn id(&self) -> &str {
@@ -126,6 +135,12 @@ impl Instance {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How long each of its threads has been at work since the start.
+    pub fn busy(&self) -> Vec<Duration> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().map(|thread| thread.metrics().worker_total_busy_duration(0)).collect()
     }
 
     /// The first half of an orderly stop, while requests are still answered: streams that would never end by

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+use super::figures::Counted;
 use super::in_flight::{InFlight, Trial};
 use super::known::{Known, Look, now};
 use super::pool::Pool;
@@ -33,6 +34,7 @@ pub struct Upstream {
     /// Its name ([`UpstreamConfig::lasting_name`]), hashed.
     pub hash: u64,
     pub pool: Pool,
+    pub counted: Counted,
     /// Wakes the health check: what it knew no longer holds.
     pub news: Notify,
     pub(super) in_flight: AtomicU64,
@@ -71,6 +73,7 @@ impl Upstream {
             own: config.own,
             token,
             pool: Pool::default(),
+            counted: Counted::default(),
             news: Notify::new(),
             in_flight: AtomicU64::new(0),
             roster,

@@ -7,6 +7,7 @@ mod data;
 mod data_dir;
 mod drill;
 mod listen;
+mod metrics;
 mod owner;
 mod parts;
 mod probe;
@@ -45,6 +46,9 @@ enum Verb {
     /// List or change what can be changed while the server runs
     #[command(subcommand)]
     Settings(settings::SettingsVerb),
+    /// Show the metrics of the running server, or print a dashboard and alerting rules for them
+    #[command(subcommand)]
+    Metrics(metrics::MetricsVerb),
     /// Check roundtrip.toml, or load it again
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -122,6 +126,7 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Probe(flags)) => probe::probe(flags).await,
             Some(Verb::Owner(verb)) => owner::owner(verb).await,
             Some(Verb::Settings(verb)) => settings::settings(verb).await,
+            Some(Verb::Metrics(verb)) => metrics::metrics(verb).await,
             Some(Verb::Config(verb)) => config::config(verb).await,
             Some(Verb::Data(verb)) => data::data(verb),
             Some(Verb::Backup(verb)) => backup::backup(verb).await,

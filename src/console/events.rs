@@ -38,6 +38,7 @@ pub async fn stream(call: Call) -> Answer {
 /// Until the page is gone, its session is over or the server stops.
 async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
     let mut journeys = call.state.stack.recorder().subscribe();
+    let mut live = call.state.live.listen();
     let mut closing = call.state.closing.clone();
     let mut every = tokio::time::interval(EVERY);
     let mut check = tokio::time::interval(CHECK_EVERY);
@@ -52,6 +53,11 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
             _ = every.tick() => match state_of(&call.state).await {
                 Ok(state) => events::event("stack", &state),
                 Err(_) => continue,
+            },
+            // The sender lives in the state, so this never fails.
+            _ = live.changed() => match live.borrow_and_update().as_deref() {
+                Some(second) => events::event("live", &value(second)),
+                None => continue,
             },
             journey = journeys.recv() => match journey {
                 Ok(journey) => events::event("journey", &value(&journey.summary)),

@@ -21,6 +21,7 @@ mod signing;
 mod site;
 mod stack;
 mod upstreams;
+mod watching;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::policy::throttle::Throttle;
 use crate::policy::token_bucket::Buckets;
 use crate::stack::Stack;
+use crate::stack::live::Live;
 use crate::stack::reload::Reloader;
 use crate::store::control::Control;
 use crate::store::hasher::Hasher;
@@ -74,6 +76,7 @@ struct State {
     own_ip: IpAddr,
     hosts: HostList,
     stack: Arc<Stack>,
+    live: Live,
     reloader: Arc<Reloader>,
     control: Control,
     hasher: Hasher,
@@ -101,6 +104,7 @@ impl Console {
         let state = web::Data::new(State {
             own_ip: address.ip(),
             hosts: config.hosts,
+            live: Live::start(&config.stack),
             stack: config.stack,
             reloader: config.reloader,
             control: config.control,

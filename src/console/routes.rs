@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 
 use super::{
     account, backups, cache, configuration, control, events, journeys, pages, setup, signing, site, stack, upstreams,
+    watching,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -35,6 +36,10 @@ pub fn configure(app: &mut web::ServiceConfig) {
         )
         .service(resource("/api/journeys/{trace_id}", "GET, HEAD").route(get().to(journeys::one)))
         .service(resource("/api/events", "GET").route(web::get().to(events::stream)))
+        .service(resource("/metrics", "GET, HEAD").route(get().to(watching::metrics)))
+        .service(resource("/healthz", "GET, HEAD").route(get().to(watching::alive)))
+        .service(resource("/readyz", "GET, HEAD").route(get().to(watching::ready)))
+        .service(resource("/api/live", "GET, HEAD").route(get().to(watching::live)))
         .service(resource("/api/stack", "GET, HEAD").route(get().to(stack::view)))
         .service(resource("/api/stack/sides", "GET, HEAD").route(get().to(stack::sides)))
         .service(
@@ -63,6 +68,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/control/backups/verify", "POST").route(web::post().to(backups::verify_by_command)))
         .service(resource("/api/control/backups/restore", "POST").route(web::post().to(backups::restore_by_command)))
         .service(resource("/api/control/configuration", "POST").route(web::post().to(configuration::reload_by_command)))
+        .service(resource("/api/control/metrics", "POST").route(web::post().to(watching::metrics_by_command)))
         .service(resource("/api/control/settings", "POST").route(web::post().to(stack::change_by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))

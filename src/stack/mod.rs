@@ -5,7 +5,12 @@
 
 pub mod backups;
 mod dns_follows;
+mod exposition;
+pub mod live;
+mod reading;
+pub mod ready;
 pub mod reload;
+mod saturation;
 pub mod site;
 mod start;
 mod supply;
@@ -14,7 +19,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::api::Instance;
 use crate::balancer::events::Event;
@@ -123,6 +128,8 @@ pub struct Stack {
     app: SocketAddr,
     app_http: Option<SocketAddr>,
     dns: SocketAddr,
+    data_dir: PathBuf,
+    started: Instant,
 }
 
 /// Each instance's cache of the menu, by the instance's id.

@@ -3,17 +3,20 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
 use super::site::{self, Ground, Pools};
 use super::supply::{self, Supplies};
 use super::{APP_LOCAL_NAME, APP_NAME, Caches, Servers, Stack, StackConfig, StackError};
+use crate::api::routes::TEMPLATES;
 use crate::api::{Instance, InstanceConfig};
 use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
 use crate::edge::{Edge, EdgeConfig, Listener};
+use crate::observe::metrics::Metrics;
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::service::Service;
@@ -33,7 +36,7 @@ const VIA: &str = "roundtrip";
 const MENU_PATH: &str = "/api/v1/menu";
 
 pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
-    let recorder = Recorder::default();
+    let recorder = Recorder::counting(Metrics::new(TEMPLATES));
     let hop_secret = secret::random_hex_256()?;
     let probe_key = ProbeKey::new(&config.control_key);
     let bistro = match config.site.has_restaurant() {
@@ -116,6 +119,8 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         client,
         recorder,
         settings: config.settings,
+        data_dir: config.data_dir,
+        started: Instant::now(),
     })
 }
 

@@ -30,7 +30,7 @@ use rusqlite::Connection;
 use time::OffsetDateTime;
 
 use super::cache::Invalidation;
-use super::engine::{self, Engine, Figures, Hold, Migration, OpenError, Schema, Slow, Swap, Touched, unwatched};
+use super::engine::{self, Engine, Figures, Hold, Migration, OpenError, Schema, Slow, Swap, Touched, Use, unwatched};
 use super::{StoreError, WallClock};
 use crate::policy::throttle::Throttle;
 pub use audit::Audit;
@@ -134,6 +134,11 @@ impl Bistro {
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
         self.engine.figures()
+    }
+
+    /// How much its database has to do.
+    pub fn usage(&self) -> Use {
+        self.engine.usage()
     }
 
     /// The latest steps that were slow (`data.slow_query`), the newest last.

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::{Cause, StoreError};
 use super::connection;
+use super::counters::Counters;
 use super::db::Common;
 use super::job::{Job, Ran};
 use super::log_size::LogSize;
@@ -48,42 +49,6 @@ enum End {
     Close(oneshot::Sender<Result<(), StoreError>>),
     Replace(Swap, oneshot::Sender<Result<(), String>>),
     Fence(oneshot::Sender<()>),
-}
-
-/// What the writer has done since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Figures {
-    pub commits: u64,
-    /// Jobs whose work is in one of those commits.
-    pub jobs: u64,
-    pub batch_max: u64,
-    /// Times that the file failed and was opened anew.
-    pub fences: u64,
-}
-
-#[derive(Debug, Default)]
-pub struct Counters {
-    commits: AtomicU64,
-    jobs: AtomicU64,
-    batch_max: AtomicU64,
-    fences: AtomicU64,
-    longest_us: AtomicU64,
-}
-
-impl Counters {
-    /// What the slowest batch took since this was asked last: from being taken up to its COMMIT.
-    pub fn take_longest(&self) -> Duration {
-        Duration::from_micros(self.longest_us.swap(0, Relaxed))
-    }
-
-    pub fn figures(&self) -> Figures {
-        Figures {
-            commits: self.commits.load(Relaxed),
-            jobs: self.jobs.load(Relaxed),
-            batch_max: self.batch_max.load(Relaxed),
-            fences: self.fences.load(Relaxed),
-        }
-    }
 }
 
 /// Why a batch came to nothing.
@@ -154,8 +119,10 @@ impl Writer {
         while let Some(message) = self.inbox.blocking_recv() {
             let (batch, end) = self.gather(message);
             if !batch.is_empty() {
+                let began = Tick::now();
                 self.commit_together(batch);
                 self.shorten_log();
+                self.counters.worked(Tick::now().since(began));
             }
             let mut end = end.or_else(|| self.recover());
             while let Some(ending) = end {
@@ -227,14 +194,12 @@ impl Writer {
             }
         }
         let transacted = transact(connection, &self.common, &mut batch);
-        let took = u64::try_from(Tick::now().since(taken).as_micros()).unwrap_or(u64::MAX);
-        self.counters.longest_us.fetch_max(took, Relaxed);
+        let took = Tick::now().since(taken);
+        self.counters.batch_took(took);
         match transacted {
             Ok(kept) => {
                 if kept > 0 {
-                    self.counters.commits.fetch_add(1, Relaxed);
-                    self.counters.jobs.fetch_add(kept as u64, Relaxed);
-                    self.counters.batch_max.fetch_max(kept as u64, Relaxed);
+                    self.counters.committed(kept as u64, took);
                 }
                 batch.iter_mut().for_each(|job| job.committed());
                 batch.into_iter().for_each(Job::answer);
@@ -269,12 +234,13 @@ impl Writer {
     /// Failures?", USENIX ATC 2020). So all connections go, and with them all they remember.
     fn fence(&mut self) {
         log::error!("store: {} failed; fenced until it is checked", self.path.display());
-        self.counters.fences.fetch_add(1, Relaxed);
+        self.counters.failed();
         self.give_up();
     }
 
     /// Closes all connections, and with them what was told to the writer's.
     fn give_up(&mut self) {
+        self.counters.closed(true);
         self.readers.withdraw();
         self.connection = None;
         self.limited_to = None;
@@ -297,6 +263,7 @@ impl Writer {
                 Ok(connection) => {
                     log::warn!("store: {} checked, accepted again", self.path.display());
                     self.connection = Some(connection);
+                    self.counters.closed(false);
                     return None;
                 }
                 Err(why) if why == reported => {}
