@@ -57,6 +57,13 @@ impl Call {
         &self.root.span
     }
 
+    /// Why this instance should get no requests now.
+    pub fn unready(&self) -> Vec<String> {
+        let stopping = *self.state.closing.borrow();
+        let stopping = stopping.then(|| "it is being stopped".to_owned());
+        stopping.into_iter().chain(self.state.service.unready()).collect()
+    }
+
     pub fn service(&self) -> &Service {
         &self.state.service
     }

@@ -1,6 +1,8 @@
 //! The application's own front: the page a guest sees, and its files.
 
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
+use serde_json::json;
 
 use super::answer;
 use super::call::Call;
@@ -12,6 +14,15 @@ use crate::web::respond;
 /// For the balancer's checks: this instance takes requests.
 pub async fn alive(_: Call) -> HttpResponse {
     HttpResponse::NoContent().finish()
+}
+
+/// Whether this instance should get requests, and why not. The balancer asks [`alive`]: all of them lose the database
+/// at once, and then every answer is better from the one that was asked than from nobody.
+pub async fn ready(call: Call) -> HttpResponse {
+    let reasons = call.unready();
+    let mut answer = if reasons.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let body = json!({ "ready": reasons.is_empty(), "reasons": reasons });
+    answer.insert_header((CACHE_CONTROL, "no-store")).json(body)
 }
 
 /// The restaurant.

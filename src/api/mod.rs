@@ -24,7 +24,7 @@ mod orders;
 mod pantry;
 mod query;
 mod refusal;
-mod routes;
+pub mod routes;
 mod session;
 
 use std::net::{SocketAddr, TcpListener};
@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, middleware, web};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::faults::Home;
@@ -90,7 +91,11 @@ pub struct Instance {
     service: Service,
     recorder: Recorder,
     closing: watch::Sender<bool>,
+    threads: Threads,
 }
+
+/// The runtimes of its threads.
+type Threads = Arc<Mutex<Vec<Handle>>>;
 
 impl Instance {
     /// Starts answering. One worker thread an instance: two instances are two threads, not two pools.
@@ -109,7 +114,11 @@ impl Instance {
             stuck: Semaphore::new(faults::STUCK_MAX),
             closing: closing.subscribe(),
         });
+        let threads = Threads::default();
+        let started = Arc::clone(&threads);
         let server = HttpServer::new(move || {
+            // Called on each of its threads.
+            started.lock().unwrap_or_else(PoisonError::into_inner).push(Handle::current());
             App::new()
                 .app_data(state.clone())
                 .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
@@ -126,7 +135,7 @@ impl Instance {
         let handle = server.handle();
         tokio::spawn(server);
         let workers = Mutex::new(Some(service.start_kitchen(&home, recorder.clone())));
-        Ok(Instance { home, address, handle, workers, service, recorder, closing })
+        Ok(Instance { home, address, handle, workers, service, recorder, closing, threads })
     }
 
     pub fn id(&self) -> &str {
@@ -139,6 +148,12 @@ impl Instance {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How long each of its threads has been at work since the start.
+    pub fn busy(&self) -> Vec<Duration> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().map(|thread| thread.metrics().worker_total_busy_duration(0)).collect()
     }
 
     /// The first half of an orderly stop, while requests are still answered: streams that would never end by

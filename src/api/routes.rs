@@ -10,6 +10,35 @@ use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
 use crate::web::respond::{self, get};
 
+/// The templates of [`configure`]: what requests are counted as, in the order of how often they are asked for.
+pub const TEMPLATES: &[&str] = &[
+    "/api/v1/menu",
+    "/api/v1/menu/{id}",
+    "/api/v1/orders",
+    "/api/v1/orders/{id}",
+    "/api/v1/orders/{id}/events",
+    "/api/v1/orders/{id}/{action}",
+    "/api/v1/session",
+    "/static/{hash}/{path:.*}",
+    "/",
+    "/api/v1/kitchen",
+    "/api/v1/kitchen/events",
+    "/api/v1/kitchen/pause",
+    "/api/v1/kitchen/resume",
+    "/api/v1/kitchen/tickets/{id}/{direction}",
+    "/api/v1/pantry",
+    "/api/v1/ledger",
+    "/api/v1/ledger/days",
+    "/api/openapi.json",
+    "/healthz",
+    "/readyz",
+    "/favicon.ico",
+    "/kitchen",
+    "/floor",
+    "/pantry",
+    CSP_REPORT,
+];
+
 pub fn configure(app: &mut web::ServiceConfig) {
     app.service(resource("/api/v1/menu", "GET, HEAD").route(get().to(menu::list)))
         .service(resource("/api/v1/menu/{id}", "GET, HEAD").route(get().to(menu::one)))
@@ -45,6 +74,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         )
         .service(resource("/api/openapi.json", "GET, HEAD").route(get().to(openapi::document)))
         .service(resource("/healthz", "GET, HEAD").route(get().to(front::alive)))
+        .service(resource("/readyz", "GET, HEAD").route(get().to(front::ready)))
         .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(front::asset)))
         .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(front::icon)))

@@ -164,7 +164,13 @@ impl Run<'_> {
             .attribute("roundtrip.balancer.attempt", || self.tried.len())
             .attribute("server.address", || upstream.place().0.authority());
         let bounds = Bounds { rules: &self.rules, left: self.left() };
+        let began = Tick::now();
         let attempted = self.balancer.attempt(self.head, upload, in_flight, self.replay.as_ref(), bounds, &span).await;
+        let status = attempted.as_ref().ok().map(|(answer, _)| answer.head.status.as_u16());
+        // A client that broke its own request off says nothing about whom it was for.
+        if !matches!(&attempted, Err(Lost { failure: Failure::Upload, .. })) {
+            upstream.counted.attempt(Tick::now().since(began), status);
+        }
         let not_again = |why: &'static str| {
             span.attribute("roundtrip.balancer.not_again", || why);
         };

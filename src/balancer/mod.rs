@@ -14,6 +14,7 @@ mod expect;
 mod explain;
 pub mod failure;
 mod faults;
+pub mod figures;
 mod forward;
 mod framing;
 mod head_limit;
@@ -135,6 +136,19 @@ impl Balancer {
     pub fn view(&self) -> Vec<InstanceView> {
         let rules = self.0.rules();
         self.0.members.load().iter().map(|member| member.upstream.view(&rules)).collect()
+    }
+
+    /// Every upstream with what it was asked, in the same order.
+    pub fn figures(&self) -> Vec<figures::Figures> {
+        let rules = self.0.rules();
+        let of = |upstream: &Upstream| upstream.counted.figures(upstream.view(&rules), upstream.own);
+        self.0.members.load().iter().map(|member| of(&member.upstream)).collect()
+    }
+
+    /// Requests that may wait for a place at once, and those that one upstream may have under way.
+    pub fn bounds(&self) -> (u64, u64) {
+        let rules = self.0.rules();
+        (rules.queue_length.saturating_mul(self.0.members.load().len() as u64), rules.concurrency)
     }
 
     /// What happened to the upstreams, the newest last; bounded.

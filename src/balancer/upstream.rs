@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+use super::figures::Counted;
 use super::in_flight::{InFlight, Trial};
 use super::known::{Known, Look, now};
 use super::pool::Pool;
@@ -36,6 +37,7 @@ pub struct Upstream {
     /// Its name ([`UpstreamConfig::lasting_name`]), hashed.
     pub hash: u64,
     pub pool: Pool,
+    pub counted: Counted,
     /// Wakes the health check: what it knew no longer holds.
     pub news: Notify,
     pub(super) in_flight: AtomicU64,
@@ -77,6 +79,7 @@ impl Upstream {
             version: config.version,
             token,
             pool: Pool::default(),
+            counted: Counted::default(),
             news: Notify::new(),
             in_flight: AtomicU64::new(0),
             idle: Notify::new(),

@@ -9,6 +9,7 @@ mod drill;
 mod instances;
 mod listen;
 mod load;
+mod metrics;
 mod owner;
 mod parts;
 mod probe;
@@ -62,6 +63,9 @@ enum Verb {
     Restart(instances::RestartFlags),
     /// Replace all instances by another version, and go back by itself if that proves worse
     Release(instances::ReleaseFlags),
+    /// Show the metrics of the running server, or print a dashboard and alerting rules for them
+    #[command(subcommand)]
+    Metrics(metrics::MetricsVerb),
     /// Check roundtrip.toml, or load it again
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -145,6 +149,7 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Instances(verb)) => instances::instances(verb).await,
             Some(Verb::Restart(flags)) => instances::restart(flags).await,
             Some(Verb::Release(flags)) => instances::release(flags).await,
+            Some(Verb::Metrics(verb)) => metrics::metrics(verb).await,
             Some(Verb::Config(verb)) => config::config(verb).await,
             Some(Verb::Data(verb)) => data::data(verb),
             Some(Verb::Backup(verb)) => backup::backup(verb).await,

@@ -46,6 +46,7 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
     let mut settings = call.state.stack.settings().listen();
     settings.mark_changed();
     let mut on = None;
+    let mut live = call.state.live.listen();
     let mut closing = call.state.closing.clone();
     let mut loads = call.state.loads.subscribe();
     let mut every = tokio::time::interval(EVERY);
@@ -77,6 +78,11 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
                 Err(RecvError::Closed) => return,
             },
             Ok(()) = loads.changed() => events::event("load", &*loads.borrow_and_update()),
+            // The sender lives in the state, so this never fails.
+            _ = live.changed() => match live.borrow_and_update().as_deref() {
+                Some(second) => events::event("live", &value(second)),
+                None => continue,
+            },
             journey = journeys.recv() => match journey {
                 Ok(journey) => events::event("journey", &value(&journey.summary)),
                 Err(RecvError::Lagged(_)) => continue,

@@ -28,6 +28,7 @@ mod site;
 mod stack;
 mod tokens;
 mod upstreams;
+mod watching;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -41,6 +42,7 @@ use crate::lab::load::desk::Desk;
 use crate::policy::throttle::Throttle;
 use crate::policy::token_bucket::Buckets;
 use crate::stack::Stack;
+use crate::stack::live::Live;
 use crate::stack::reload::Reloader;
 use crate::store::control::Control;
 use crate::store::hasher::Hasher;
@@ -82,6 +84,7 @@ struct State {
     own_ip: IpAddr,
     hosts: HostList,
     stack: Arc<Stack>,
+    live: Live,
     reloader: Arc<Reloader>,
     control: Control,
     hasher: Hasher,
@@ -115,6 +118,7 @@ impl Console {
         let state = web::Data::new(State {
             own_ip: address.ip(),
             hosts: config.hosts,
+            live: Live::start(&config.stack),
             stack: config.stack,
             reloader: config.reloader,
             control: config.control,

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 
 use super::{
     account, backups, cache, configuration, control, docs, events, happenings, instances, journeys, load, pages,
-    rollouts, settings, setup, signing, site, stack, tokens, upstreams,
+    rollouts, settings, setup, signing, site, stack, tokens, upstreams, watching,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -47,6 +47,10 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(web::post().to(load::start))
                 .route(web::delete().to(load::stop)),
         )
+        .service(resource("/metrics", "GET, HEAD").route(get().to(watching::metrics)))
+        .service(resource("/healthz", "GET, HEAD").route(get().to(watching::alive)))
+        .service(resource("/readyz", "GET, HEAD").route(get().to(watching::ready)))
+        .service(resource("/api/live", "GET, HEAD").route(get().to(watching::live)))
         .service(resource("/api/stack", "GET, HEAD").route(get().to(stack::view)))
         .service(resource("/api/stack/sides", "GET, HEAD").route(get().to(stack::sides)))
         .service(
@@ -103,6 +107,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/control/tokens/revoke", "POST").route(web::post().to(tokens::revoke_by_command)))
         .service(resource("/api/control/instances", "POST").route(web::post().to(instances::by_command)))
         .service(resource("/api/control/rollouts", "POST").route(web::post().to(rollouts::by_command)))
+        .service(resource("/api/control/metrics", "POST").route(web::post().to(watching::metrics_by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
         .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))

@@ -12,6 +12,7 @@ pub struct Admission(Arc<Mutex<Counts>>);
 #[derive(Debug, Default)]
 struct Counts {
     total: u64,
+    refused: u64,
     by_address: HashMap<IpAddr, u64>,
 }
 
@@ -34,11 +35,18 @@ impl Admission {
             _ => bounds.connections_per_address_max,
         };
         if counts.total >= bounds.connections_max || from_here >= most {
+            counts.refused += 1;
             return None;
         }
         counts.total += 1;
         counts.by_address.insert(address, from_here + 1);
         Some(Place { admission: self.clone(), address })
+    }
+
+    /// Connections now, and how many were refused since the start.
+    pub fn figures(&self) -> (u64, u64) {
+        let counts = self.counts();
+        (counts.total, counts.refused)
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

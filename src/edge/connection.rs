@@ -163,7 +163,13 @@ pub async fn serve(
             Err(_) => log::debug!(target: "edge", "{peer}: nothing was sent"),
         };
     };
-    match tokio::time::timeout(bounds.handshake_timeout, handshake::accept(stream, config)).await {
+    let (began, metrics) = (Tick::now(), shared.recorder.metrics());
+    let shaken = tokio::time::timeout(bounds.handshake_timeout, handshake::accept(stream, config)).await;
+    match &shaken {
+        Ok(Ok((_, handshake))) => metrics.handshake(Tick::now().since(began), handshake.resumed),
+        Ok(Err(_)) | Err(_) => metrics.handshake_failed(),
+    }
+    match shaken {
         Ok(Ok((stream, handshake))) => {
             let h2 = handshake.h2;
             let info = ConnInfo::new(peer, bounds, true, Some(handshake));

@@ -81,7 +81,7 @@ pub struct Handshake {
     cipher: String,
     key_exchange: Option<String>,
     server_name: Option<String>,
-    resumed: bool,
+    pub resumed: bool,
     pub h2: bool,
 }
 

@@ -105,7 +105,18 @@ pub struct Edge {
     shared: Arc<Shared>,
     stop: watch::Sender<Option<Duration>>,
     accepting: Vec<JoinHandle<()>>,
+    admission: Admission,
     workers: Arc<Workers>,
+}
+
+/// What an edge has to do.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    pub connections: u64,
+    /// Since the start.
+    pub connections_refused: u64,
+    /// How long each of its threads has been at work since the start.
+    pub busy: Vec<Duration>,
 }
 
 impl Edge {
@@ -136,12 +147,17 @@ impl Edge {
                 accept::run(socket, tls, admission.clone(), Arc::clone(&workers), Arc::clone(&shared), stopped.clone());
             accepting.push(tokio::spawn(accept));
         }
-        Ok(Self { addresses, shared, stop, accepting, workers })
+        Ok(Self { addresses, shared, stop, accepting, admission, workers })
     }
 
     /// Where it listens, in the order of the configuration.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    pub fn figures(&self) -> Figures {
+        let (connections, connections_refused) = self.admission.figures();
+        Figures { connections, connections_refused, busy: self.workers.busy() }
     }
 
     /// What it keeps of its upstreams' answers.

@@ -18,6 +18,7 @@ use crate::balancer::answer::Answer;
 use crate::observe::clock::{Tick, micros};
 use crate::observe::hop::Hop;
 use crate::observe::ids::{SpanId, TraceId};
+use crate::observe::metrics::Served;
 use crate::observe::part::{EdgePart, Part};
 use crate::observe::span::{Context, Direction, Span, Status, Trace};
 use crate::web::probe::{self, Probe};
@@ -62,6 +63,8 @@ pub struct Exchange {
     status: u16,
     instance_parts: usize,
     your_service: Option<String>,
+    /// The route that it took, if that leads to somebody's own service.
+    route: Option<Arc<str>>,
     upload: Option<Arc<Progress>>,
     response_bytes: u64,
     /// The upstream broke off in the middle of the body.
@@ -100,6 +103,7 @@ impl Exchange {
             status: CLIENT_GONE,
             instance_parts: 0,
             your_service: None,
+            route: None,
             upload: None,
             response_bytes: 0,
             truncated: false,
@@ -132,6 +136,7 @@ impl Exchange {
     /// The route is known, and with it what may be told.
     pub fn takes(&mut self, rules: &Rules) {
         self.tells_times = rules.tells_times;
+        self.route.clone_from(&rules.counted_as);
     }
 
     /// Whether times may be told: not before the route is known, and not if its rules forbid it.
@@ -194,6 +199,17 @@ impl Exchange {
             self.root.status(Status::Error).attribute("error.type", || "client_gone");
         }
         let Context { trace_id, key, .. } = self.root.trace().context();
+        let took = Tick::now().since(self.started);
+        let request_bytes = self.upload.as_ref().map_or(0, |upload| upload.bytes());
+        let counted = self.shared.recorder.metrics().served(&Served {
+            method: &self.method,
+            path: &self.path,
+            route: self.route.as_ref(),
+            status: self.status,
+            took,
+            request_bytes,
+            response_bytes: self.response_bytes,
+        });
         log::debug!(
             target: "access",
             "{} {} {} {} {} B {:.0} us {trace_id}",
@@ -202,7 +218,7 @@ impl Exchange {
             self.path,
             self.status,
             self.response_bytes,
-            micros(Tick::now().since(self.started)),
+            micros(took),
         );
         self.shared.recorder.submit(Part::Edge(EdgePart {
             trace_id,
@@ -212,9 +228,10 @@ impl Exchange {
             method: std::mem::take(&mut self.method),
             path: std::mem::take(&mut self.path),
             status: self.status,
+            counted: Some(counted),
             instance_parts: self.instance_parts,
             your_service: self.your_service.take(),
-            request_bytes: self.upload.as_ref().map_or(0, |upload| upload.bytes()),
+            request_bytes,
             response_bytes: self.response_bytes,
             // The root and what is still being sent end with this, at one moment.
             spans: self.root.trace().finish(),

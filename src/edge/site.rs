@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
@@ -93,6 +94,8 @@ pub struct Rules {
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// Set on answers on their way to the client, likewise.
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
+    /// What its requests are counted as; None: by the application's own routes.
+    pub counted_as: Option<Arc<str>>,
 }
 
 impl Rules {
@@ -107,6 +110,7 @@ impl Rules {
             compress: true,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
+            counted_as: None,
         }
     }
 
@@ -138,6 +142,7 @@ impl Rules {
             compress: false,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
+            counted_as: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -41,6 +42,11 @@ impl Workers {
             drop(place);
         };
         connections.spawn_on(served, &worker.runtime);
+    }
+
+    /// How long each has been at work since the start.
+    pub fn busy(&self) -> Vec<Duration> {
+        self.0.iter().map(|worker| worker.runtime.metrics().worker_total_busy_duration(0)).collect()
     }
 
     /// Ends them, and waits until they have.

@@ -1,7 +1,8 @@
 //! Spans, journeys and the recorder. Knows the ids of the hops and no type of theirs.
 //!
 //! Each side of a socket writes one [`part`] of a trace; the [`recorder`] of a stack joins the parts of
-//! one request ([`assemble`]) into a [`journey`].
+//! one request ([`assemble`]) into a [`journey`]. Every request is counted in the stack's [`metrics`]; the last hour
+//! of them is [`live`].
 
 pub mod assemble;
 pub mod clock;
@@ -10,6 +11,8 @@ pub mod hop;
 pub mod ids;
 mod join;
 pub mod journey;
+pub mod live;
+pub mod metrics;
 pub mod part;
 pub mod rcode;
 pub mod recorder;

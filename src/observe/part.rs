@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::clock::Tick;
 use super::ids::{SpanId, TraceId};
+use super::metrics::requests::Key;
 use super::span::Record;
 
 /// The statements that a step of the data hop ran, each with how often.
@@ -48,6 +49,8 @@ pub struct EdgePart {
     pub method: String,
     pub path: String,
     pub status: u16,
+    /// Under what it was counted; None for what the edge did on its own account.
+    pub counted: Option<Key>,
     /// Instances of ours that answered, each of which writes a part.
     pub instance_parts: usize,
     /// The upstream that answered, if it is somebody's own service: it writes no part.

@@ -3,7 +3,7 @@
 //! Kept are every probe, every error, the slowest and a uniform sample (tail-based sampling: the
 //! decision is made when the edge's part arrives, so when the outcome is known).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::clock::{Tick, micros};
 use super::hop::Hop;
 use super::ids::{SpanId, TraceId};
 use super::journey::{Journey, Summary};
+use super::metrics::Metrics;
 use super::part::{ClientPart, DNS_QUERY_ID, DNS_SOURCE_PORT, DnsPart, EdgePart, Part, WorkPart};
 use super::span::Record;
 
@@ -170,18 +171,30 @@ impl State {
 #[derive(Debug, Clone)]
 pub struct Recorder {
     state: Arc<Mutex<State>>,
+    metrics: Metrics,
     live: broadcast::Sender<Arc<Journey>>,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { state: Arc::default(), live: broadcast::channel(64).0 }
+        Self::counting(Metrics::default())
     }
 }
 
 impl Recorder {
+    /// One that counts there.
+    pub fn counting(metrics: Metrics) -> Self {
+        Self { state: Arc::default(), metrics, live: broadcast::channel(64).0 }
+    }
+
+    /// The counters of its stack.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Takes one side's part of a request.
     pub fn submit(&self, part: Part) {
+        self.metrics.count(&part);
         let ready = self.state().take_in(part, Tick::now());
         for parts in ready {
             self.keep(parts);
@@ -222,6 +235,12 @@ impl Recorder {
         kept.find(|journey| journey.summary.trace_id == trace_id).cloned()
     }
 
+    /// The ids of all kept traces.
+    pub fn kept(&self) -> HashSet<TraceId> {
+        let state = self.state();
+        state.probes.iter().chain(&state.others).map(|journey| journey.summary.trace_id).collect()
+    }
+
     /// The latest kept journeys, newest first.
     pub fn recent(&self, count: usize) -> Vec<Summary> {
         let state = self.state();
@@ -244,6 +263,9 @@ impl Recorder {
 
     /// Makes the journey, which is most of the work, outside of the lock that every request takes.
     fn keep(&self, parts: Parts) -> Arc<Journey> {
+        if let Some(edge) = &parts.edge {
+            self.metrics.exemplify(edge);
+        }
         let journey = Arc::new(assemble::journey(parts));
         let mut state = self.state();
         let ring = if journey.summary.probe { &mut state.probes } else { &mut state.others };

@@ -17,7 +17,7 @@ use super::ids::{SpanId, TraceId};
 /// Room for more would be more than the allocator has at hand (glibc keeps pieces of up to 1,032 bytes).
 const SPANS_EXPECTED: usize = 10;
 /// More than this in one part are not kept: the ring is bounded by spans, too.
-const SPANS_MAX: usize = 512;
+pub(super) const SPANS_MAX: usize = 512;
 
 /// Which way the work faces: to the data, back to the client, or after the answer left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]

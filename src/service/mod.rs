@@ -46,6 +46,11 @@ impl Service {
     pub fn with_supply(self, supply: Supply) -> Self {
         Self { supply: Some(supply), ..self }
     }
+
+    /// Why it can't do its work now.
+    pub fn unready(&self) -> Vec<String> {
+        self.bistro.usage().troubles()
+    }
 }
 
 /// Carries out `work` in a span of the service named `name`.

@@ -6,14 +6,19 @@
 pub mod autoscaler;
 pub mod backups;
 mod dns_follows;
+mod exposition;
 mod faults;
 pub mod instances;
 mod keepers;
 mod kills;
+pub mod live;
 mod maker;
 mod people;
 mod pools;
+mod reading;
+pub mod ready;
 pub mod reload;
+mod saturation;
 pub mod site;
 mod start;
 mod supply;
@@ -22,7 +27,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::balancer::InstanceView;
 use crate::client::{Client, ClientError};
@@ -140,6 +145,8 @@ pub struct Stack {
     app: SocketAddr,
     app_http: Option<SocketAddr>,
     dns: SocketAddr,
+    data_dir: PathBuf,
+    started: Instant,
 }
 
 /// What answers, and is to be stopped.

@@ -86,7 +86,10 @@ impl Ground {
         for route in &plan.routes {
             let balancer = balancer(pools, &route.pool)?;
             let own = route.pool == RESTAURANT;
-            let rules = if own { Rules::strict() } else { Rules::transparent() };
+            let rules = match own {
+                true => Rules::strict(),
+                false => Rules { counted_as: Some(route.path.as_str().into()), ..Rules::transparent() },
+            };
             let rules = rules.with_plan(route).map_err(|error| StackError::Site(error.to_string()))?;
             if own && route.path == "/" {
                 routes.extend(restaurant(route.host.as_deref(), balancer, &rules));

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
@@ -14,11 +15,13 @@ use super::maker::{FIRST_VERSION, InstanceMaker};
 use super::site::{self, Ground, Pools};
 use super::supply::{self, Supplies};
 use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
+use crate::api::routes::TEMPLATES;
 use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
 use crate::dns::{DnsConfig, DnsServer};
 use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::happening::Happenings;
+use crate::observe::metrics::Metrics;
 use crate::observe::part::Part;
 use crate::observe::recorder::Recorder;
 use crate::store::BISTRO_FILE;
@@ -37,7 +40,7 @@ const VIA: &str = "roundtrip";
 const MENU_PATH: &str = "/api/v1/menu";
 
 pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
-    let recorder = Recorder::default();
+    let recorder = Recorder::counting(Metrics::new(TEMPLATES));
     let hop_secret = secret::random_hex_256()?;
     let probe_key = ProbeKey::new(&config.control_key);
     let bistro = match config.site.has_restaurant() {
@@ -143,6 +146,8 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         _expiry: Expiry::start(&config.settings, &happenings),
         happenings,
         settings: config.settings,
+        data_dir: config.data_dir,
+        started: Instant::now(),
     })
 }
 

@@ -64,6 +64,7 @@ impl Get<'_> {
                 method,
                 path,
                 status,
+                counted: None,
                 instance_parts: usize::from(matches!(by, By::Instance)),
                 your_service: if let By::YourService(id) = by { Some(id) } else { None },
                 request_bytes: 0,

@@ -32,7 +32,7 @@ use time::OffsetDateTime;
 
 use super::cache::Invalidation;
 use super::engine::{
-    self, Droppable, Engine, Figures, Hold, Migration, OpenError, Schema, Slow, Swap, Touched, unwatched,
+    self, Droppable, Engine, Figures, Hold, Migration, OpenError, Schema, Slow, Swap, Touched, Use, unwatched,
 };
 use super::{StoreError, WallClock};
 use crate::faults::Home;
@@ -149,6 +149,11 @@ impl Bistro {
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
         self.engine.figures()
+    }
+
+    /// How much its database has to do.
+    pub fn usage(&self) -> Use {
+        self.engine.usage()
     }
 
     /// The latest steps that were slow (`data.slow_query`), the newest last.

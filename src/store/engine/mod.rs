@@ -6,6 +6,7 @@
 
 mod connection;
 pub mod copy;
+mod counters;
 mod db;
 mod faults;
 mod job;
@@ -36,8 +37,11 @@ use crate::faults::Home;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::SpanId;
+use crate::observe::metrics::classic;
 use crate::observe::span::{Context, Direction, Span, Status, Trace};
 pub use connection::report;
+use counters::Counters;
+pub use counters::Figures;
 use db::{Common, Extent};
 pub use db::{Db, Touched};
 use faults::DataFaults;
@@ -45,11 +49,12 @@ pub use faults::Droppable;
 pub use job::{JobError, Transaction};
 pub use migrate::Migration;
 pub use options::{Durability, OpenError, Options, PageLimit, PoolThreads};
+pub use readers::Figures as ReaderFigures;
 use readers::Readers;
 pub use slow::Slow;
 use slow::SlowLog;
-use writer::{Counters, Message, Writer};
-pub use writer::{Figures, Swap};
+pub use writer::Swap;
+use writer::{Message, Writer};
 
 /// A caller waits at most this long for its COMMIT; then it may have happened or not.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -87,6 +92,35 @@ struct Inner {
     /// Who wants the log left alone for now.
     holds: Arc<AtomicU32>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How much a database has to do.
+#[derive(Debug, Clone)]
+pub struct Use {
+    pub readers: ReaderFigures,
+    pub writer: Figures,
+    /// Jobs that wait for the writer, and how many may.
+    pub queue: usize,
+    pub queue_max: usize,
+    /// How long the writer has been at work since the start.
+    pub writer_busy: Duration,
+    /// Batches that were committed: from being taken up to the COMMIT.
+    pub batches: classic::Counts,
+    /// The file failed, and is closed until it was checked.
+    pub fenced: bool,
+}
+
+impl Use {
+    /// Why nothing can be read or written now.
+    pub fn troubles(&self) -> Vec<String> {
+        let ReaderFigures { size, in_use, .. } = self.readers;
+        let fenced = self.fenced.then(|| "the database failed, and is closed until it was checked".to_owned());
+        let unread = (!self.fenced && in_use >= size)
+            .then(|| format!("all {size} connections that read the database are in use"));
+        let unwritten =
+            (self.queue >= self.queue_max).then(|| format!("{} changes wait for the database already", self.queue));
+        [fenced, unread, unwritten].into_iter().flatten().collect()
+    }
 }
 
 /// As long as it lives, the writer does not empty its log.
@@ -241,6 +275,27 @@ impl Engine {
     /// What the writer has done since the start.
     pub fn figures(&self) -> Figures {
         self.inner.counters.figures()
+    }
+
+    /// How much it has to do.
+    pub fn usage(&self) -> Use {
+        let Inner { readers, inbox, counters, .. } = &*self.inner;
+        Use {
+            readers: readers.figures(),
+            writer: counters.figures(),
+            queue: inbox.max_capacity() - inbox.capacity(),
+            queue_max: inbox.max_capacity(),
+            writer_busy: counters.busy(),
+            batches: counters.batches(),
+            fenced: counters.is_fenced(),
+        }
+    }
+
+    /// A look that never waits, of which no trace is made: None when no connection is free, or the look failed.
+    pub fn glance<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
+        let connection = self.inner.readers.free()?;
+        let _bound = self.inner.readers.bound();
+        look(&connection).ok()
     }
 
     /// How long the slowest commit took since this was asked last.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,22 @@ pub struct Readers {
     pool: ArcSwapOption<Pool<SqliteConnectionManager>>,
     /// Taken out of the pool by a fault. The control plane, which no fault may harm, still reads with them.
     held: Mutex<Vec<PooledConnection<SqliteConnectionManager>>>,
+    /// Reads for which no connection was free at once, what they waited in all, and how many waited in vain.
+    waits: AtomicU64,
+    waited_ns: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// How the readers are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub size: u32,
+    pub in_use: u32,
+    /// Reads for which no connection was free at once, since the start.
+    pub waits: u64,
+    pub waited: Duration,
+    /// Of those, how many got none in time.
+    pub refused: u64,
 }
 
 /// A connection on loan, with the state of the pool when it was lent.
@@ -75,6 +92,9 @@ impl Readers {
             options: options.clone(),
             pool: ArcSwapOption::empty(),
             held: Mutex::default(),
+            waits: AtomicU64::new(0),
+            waited_ns: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         };
         readers.fill(OPENING_MAX).map_err(|error| OpenError::Pool(path.to_owned(), error))?;
         Ok(readers)
@@ -88,7 +108,7 @@ impl Readers {
         let from_held = held.is_some();
         let lent = match held.or_else(|| pool.try_get()) {
             Some(connection) => Some(connection),
-            None => pool.get_timeout(self.options.reader_wait_max).ok(),
+            None => self.wait(pool),
         };
         let connection = lent.ok_or(StoreError::unavailable(Cause::Busy))?;
         let state = pool.state();
@@ -126,6 +146,31 @@ impl Readers {
     /// Connections are whole values: a panic elsewhere leaves none half-taken.
     fn held(&self) -> MutexGuard<'_, Vec<PooledConnection<SqliteConnectionManager>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, pool: &Pool<SqliteConnectionManager>) -> Option<PooledConnection<SqliteConnectionManager>> {
+        let began = Tick::now();
+        let lent = pool.get_timeout(self.options.reader_wait_max).ok();
+        self.waits.fetch_add(1, Relaxed);
+        self.waited_ns.fetch_add(u64::try_from(Tick::now().since(began).as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.refused.fetch_add(lent.is_none().into(), Relaxed);
+        lent
+    }
+
+    /// A connection that is free now, for those who would rather not know than wait.
+    pub fn free(&self) -> Option<PooledConnection<SqliteConnectionManager>> {
+        self.pool.load().as_ref()?.try_get()
+    }
+
+    pub fn figures(&self) -> Figures {
+        let state = self.pool.load().as_ref().map(|pool| pool.state());
+        Figures {
+            size: self.options.readers,
+            in_use: state.map_or(0, |state| state.connections - state.idle_connections),
+            waits: self.waits.load(Relaxed),
+            waited: Duration::from_nanos(self.waited_ns.load(Relaxed)),
+            refused: self.refused.load(Relaxed),
+        }
     }
 
     /// Bounds the reads of this thread from now on.

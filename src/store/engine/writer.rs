@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::{Cause, StoreError};
 use super::connection;
+use super::counters::Counters;
 use super::db::Common;
 use super::job::{Job, Ran};
 use super::log_size::LogSize;
@@ -49,42 +50,6 @@ enum End {
     Close(oneshot::Sender<Result<(), StoreError>>),
     Replace(Swap, oneshot::Sender<Result<(), String>>),
     Fence(oneshot::Sender<()>),
-}
-
-/// What the writer has done since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Figures {
-    pub commits: u64,
-    /// Jobs whose work is in one of those commits.
-    pub jobs: u64,
-    pub batch_max: u64,
-    /// Times that the file failed and was opened anew.
-    pub fences: u64,
-}
-
-#[derive(Debug, Default)]
-pub struct Counters {
-    commits: AtomicU64,
-    jobs: AtomicU64,
-    batch_max: AtomicU64,
-    fences: AtomicU64,
-    longest_us: AtomicU64,
-}
-
-impl Counters {
-    /// What the slowest batch took since this was asked last: from being taken up to its COMMIT.
-    pub fn take_longest(&self) -> Duration {
-        Duration::from_micros(self.longest_us.swap(0, Relaxed))
-    }
-
-    pub fn figures(&self) -> Figures {
-        Figures {
-            commits: self.commits.load(Relaxed),
-            jobs: self.jobs.load(Relaxed),
-            batch_max: self.batch_max.load(Relaxed),
-            fences: self.fences.load(Relaxed),
-        }
-    }
 }
 
 /// Who has to open the file anew before anything else is done with it.
@@ -168,8 +133,10 @@ impl Writer {
         while let Some(message) = self.inbox.blocking_recv() {
             let (batch, end) = self.gather(message);
             if !batch.is_empty() {
+                let began = Tick::now();
                 self.commit_together(batch);
                 self.shorten_log();
+                self.counters.worked(Tick::now().since(began));
             }
             let mut end = end.or_else(|| self.recover());
             while let Some(ending) = end {
@@ -241,14 +208,12 @@ impl Writer {
             }
         }
         let transacted = transact(connection, &self.common, &mut batch);
-        let took = u64::try_from(Tick::now().since(taken).as_micros()).unwrap_or(u64::MAX);
-        self.counters.longest_us.fetch_max(took, Relaxed);
+        let took = Tick::now().since(taken);
+        self.counters.batch_took(took);
         match transacted {
             Ok(kept) => {
                 if kept > 0 {
-                    self.counters.commits.fetch_add(1, Relaxed);
-                    self.counters.jobs.fetch_add(kept as u64, Relaxed);
-                    self.counters.batch_max.fetch_max(kept as u64, Relaxed);
+                    self.counters.committed(kept as u64, took);
                 }
                 batch.iter_mut().for_each(|job| job.committed());
                 batch.into_iter().for_each(Job::answer);
@@ -283,12 +248,13 @@ impl Writer {
             return;
         }
         log::error!("store: {} failed; fenced until it is checked", self.path.display());
-        self.counters.fences.fetch_add(1, Relaxed);
+        self.counters.failed();
         self.give_up(whom);
     }
 
     /// Closes connections, and with the writer's what it was told.
     fn give_up(&mut self, whose: Fence) {
+        self.counters.closed(true);
         self.common.faults.unlock();
         if whose == Fence::Everybody {
             self.readers.withdraw();
@@ -314,6 +280,7 @@ impl Writer {
                 Ok(connection) => {
                     log::warn!("store: {} checked, accepted again", self.path.display());
                     self.connection = Some(connection);
+                    self.counters.closed(false);
                     return None;
                 }
                 Err(why) if why == reported => {}

@@ -36,16 +36,18 @@ const COOKING: &str =
 const DEAD: &str = lane!("state = 'dead' AND id > 0 ORDER BY id DESC", "chosen.id DESC");
 
 impl Bistro {
+    /// How long the queue is; None when the database can't say at once.
+    pub fn kitchen_lengths(&self) -> Option<Lengths> {
+        self.engine.glance(lengths)
+    }
+
     /// The kitchen's queue.
     pub async fn kitchen(&self, span: &Span) -> Result<Queue, StoreError> {
         let at = self.clock.now();
         self.engine.read(span, |db| {
             db.step("Read the kitchen's queue", &[LENGTHS, WAITING, COOKING, DEAD], |connection| {
                 let transaction = connection.unchecked_transaction()?;
-                let lengths = transaction.prepare_cached(LENGTHS)?.query_row([], |row| {
-                    let (waiting, cooking, dead) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                    Ok(Lengths { waiting, cooking, dead, paused: row.get(3)? })
-                })?;
+                let lengths = lengths(&transaction)?;
                 let [waiting, cooking, dead] =
                     [lane(&transaction, WAITING)?, lane(&transaction, COOKING)?, lane(&transaction, DEAD)?];
                 let rows = 1 + waiting.len() + cooking.len() + dead.len();
@@ -53,6 +55,13 @@ impl Bistro {
             })
         })
     }
+}
+
+fn lengths(connection: &Connection) -> rusqlite::Result<Lengths> {
+    connection.prepare_cached(LENGTHS)?.query_row([], |row| {
+        let (waiting, cooking, dead) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Lengths { waiting, cooking, dead, paused: row.get(3)? })
+    })
 }
 
 fn lane(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<KitchenTicket>> {
