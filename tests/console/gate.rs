@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 22] = [
+const GUARDED: [(&str, &str); 23] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -15,6 +15,7 @@ const GUARDED: [(&str, &str); 22] = [
     ("GET", "/api/journeys/4bf92f3577b34da6a3ce929d0e0e4736"),
     ("GET", "/api/events"),
     ("GET", "/api/stack"),
+    ("GET", "/api/live"),
     ("GET", "/api/settings"),
     ("PATCH", "/api/settings"),
     ("GET", "/api/staff"),
@@ -31,13 +32,14 @@ const GUARDED: [(&str, &str); 22] = [
     ("POST", "/api/backups/verify"),
     ("POST", "/api/backups/restore"),
 ];
-const FOR_COMMANDS: [&str; 10] = [
+const FOR_COMMANDS: [&str; 11] = [
     "/api/control/setup-link",
     "/api/control/owner",
     "/api/control/sessions",
     "/api/control/journeys",
     "/api/control/configuration",
     "/api/control/settings",
+    "/api/control/metrics",
     "/api/control/backups/list",
     "/api/control/backups/create",
     "/api/control/backups/verify",
