@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 33] = [
+const GUARDED: [(&str, &str); 34] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -15,6 +15,7 @@ const GUARDED: [(&str, &str); 33] = [
     ("GET", "/api/journeys/4bf92f3577b34da6a3ce929d0e0e4736"),
     ("GET", "/api/events"),
     ("GET", "/api/stack"),
+    ("GET", "/api/live"),
     ("GET", "/api/settings"),
     ("PATCH", "/api/settings"),
     ("POST", "/api/restore"),
@@ -42,7 +43,7 @@ const GUARDED: [(&str, &str); 33] = [
     ("POST", "/api/load"),
     ("DELETE", "/api/load"),
 ];
-const FOR_COMMANDS: [&str; 14] = [
+const FOR_COMMANDS: [&str; 15] = [
     "/api/control/setup-link",
     "/api/control/owner",
     "/api/control/sessions",
@@ -53,6 +54,7 @@ const FOR_COMMANDS: [&str; 14] = [
     "/api/control/tokens/list",
     "/api/control/tokens/create",
     "/api/control/tokens/revoke",
+    "/api/control/metrics",
     "/api/control/backups/list",
     "/api/control/backups/create",
     "/api/control/backups/verify",
