@@ -8,7 +8,7 @@
 //! [`client`] → [`dns`] → [`tls`] → [`edge`] → [`balancer`] → [`api`] → [`service`] → [`store`]; beside it the
 //! [`supplier`], which stands for the outside world.
 //!
-//! Above the hops: [`stack`] builds one backend out of them, [`lab`] sends journeys through it, [`console`]
+//! Above the hops: [`stack`] builds one backend out of them, [`lab`] sends journeys and load through it, [`console`]
 //! shows them, [`cli`] starts it all.
 
 pub mod api;
