@@ -108,6 +108,8 @@ pub async fn a_fault_is_aimed_and_timed_before_it_is_switched_on(world: Arc<Worl
     .await;
     page.until("and at whom", "document.querySelector(\"[id='fault.instance.slow-note']\").textContent.startsWith('i2, ±\\u202f20\\u202f% · ends in 9:')").await;
 
+    // The strip stays at the top, over what is scrolled under it.
+    page.run("scrollTo(0, 0)", Vec::new()).await;
     page.click_label("not at all").await;
     page.until(
         "it varies no more",
