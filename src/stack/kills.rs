@@ -68,11 +68,14 @@ impl Kills {
         loop {
             let started = {
                 let mut servers = self.servers();
-                // Who was removed while it was dead stays away.
+                // Who was removed while it was dead stays away, and more so if its place is taken.
                 if self.balancer.tally(&dead.id).is_none() {
                     return;
                 }
                 let Some(Servers { instances, supplies: Some(supplies), .. }) = servers.as_mut() else { return };
+                if instances.iter().any(|other| number_of(other) == number) {
+                    return;
+                }
                 let started = self.maker.start(number, &dead.version, supplies);
                 started.map(|running| {
                     // The same instance, elsewhere; all others stay as they are.
