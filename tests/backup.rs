@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use harness::people::Ask;
 use harness::{House, order_of};
 use roundtrip::domain::order::{LineRequest, OrderRequest};
+use roundtrip::domain::permission::Scope;
 use roundtrip::domain::session::Owner;
+use roundtrip::domain::token::NewToken;
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::ids::SpanId;
@@ -237,6 +239,8 @@ async fn a_restore_of_what_was_there_before_a_restore_revives_no_session() {
     bistro.mint_session(roundtrip::domain::permission::Role::Waiter).await.expect("a session");
     bistro.close().await.expect("an orderly close");
     control.create_setup_token().await.expect("a token");
+    let new = NewToken { name: "ci".to_owned(), scopes: vec![Scope::Read], days: 1 };
+    control.create_token(new, "owner").await.expect("a token");
     control.close().await.expect("an orderly close");
 
     let safety = backups.restore(&name, true).expect("restored").safety.expect("a copy of what was there");
@@ -246,6 +250,7 @@ async fn a_restore_of_what_was_there_before_a_restore_revives_no_session() {
         db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).expect("a count")
     };
     assert_eq!((count("bistro.db", "session"), count("control.db", "setup_token")), (0, 0));
+    assert_eq!(count("control.db", "token"), 0, "a token that was revoked since must not come back");
 }
 
 #[tokio::test]

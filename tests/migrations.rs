@@ -10,6 +10,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
+use roundtrip::domain::event::Event;
 use roundtrip::domain::ledger::Account;
 use roundtrip::domain::money::Money;
 use roundtrip::domain::order::{LineRequest, OrderId, OrderRequest, OrderState, TicketState};
@@ -17,6 +18,7 @@ use roundtrip::domain::page::{Cut, PAGE_MAX};
 use roundtrip::domain::session::PersonId;
 use roundtrip::store::WallClock;
 use roundtrip::store::bistro::{Bistro, Idempotency, NewOrder, Options};
+use roundtrip::store::control::{self, Control};
 use roundtrip::store::engine::{OpenError, unwatched};
 use rusqlite::Connection;
 use time::OffsetDateTime;
@@ -112,5 +114,26 @@ fn a_database_from_the_future_is_refused_in_one_line_and_left_as_it_is() -> Outc
         place.run(&[&["serve"], &rig::PORTS[..]].concat()).refused("was written by a later Roundtrip (schema 99");
         assert_eq!(std::fs::read(&path)?, before);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consoles_database_of_schema_1_keeps_its_owner_and_can_write_changes_down() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("control.db");
+    let database = Connection::open(&path)?;
+    database.execute_batch(include_str!("../data/migrations/control/001_console.sql"))?;
+    // "rtCO".
+    database.execute_batch(
+        "PRAGMA application_id = 1920222031; PRAGMA user_version = 1; \
+         INSERT INTO owner VALUES (1, 'ada', '$argon2id$', 1700000000000);",
+    )?;
+    database.close().map_err(|(_, error)| error)?;
+    let control = Control::open(&path, control::Options::default())?;
+    assert_eq!(control.owner().await?.map(|owner| owner.name).as_deref(), Some("ada"));
+    let event = Event { who: "ada".into(), kind: "setting", subject: "x".into(), before: None, after: None };
+    control.record(vec![event]).await?;
+    assert_eq!((control.events(None, 9).await?.len(), control.tokens().await?.len()), (1, 0));
+    control.close().await?;
     Ok(())
 }

@@ -35,5 +35,8 @@ mod sqlite {
         sessions::a_person_has_five_sessions_at_most_and_minted_ones_push_none_out,
         sessions::a_new_password_ends_the_sessions_of_before,
         console::set_up_happens_once_with_a_live_token,
+        console::a_token_counts_until_its_time_is_over_or_it_is_revoked,
+        console::a_tokens_last_use_is_written_down_once_a_minute,
+        console::changes_are_there_after_reopening_the_newest_first,
     }
 }

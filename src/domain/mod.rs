@@ -1,5 +1,6 @@
 //! The nouns of the restaurant and of the console. No I/O, no SQL, no HTTP.
 
+pub mod event;
 pub mod kitchen;
 pub mod ledger;
 pub mod menu;
@@ -11,3 +12,4 @@ pub mod page;
 pub mod pantry;
 pub mod permission;
 pub mod session;
+pub mod token;

@@ -58,10 +58,14 @@ pub enum Permission {
     StackChange,
     JourneySend,
     StaffManage,
+    /// Make and revoke API tokens.
+    TokenManage,
+    /// Put a backup in the place of the data.
+    DataReplace,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 15] = [
+    pub const ALL: [Permission; 17] = [
         Permission::MenuRead,
         Permission::OrderPlace,
         Permission::OrderReadOwn,
@@ -77,6 +81,8 @@ impl Permission {
         Permission::StackChange,
         Permission::JourneySend,
         Permission::StaffManage,
+        Permission::TokenManage,
+        Permission::DataReplace,
     ];
 
     /// As traces and refusals name it.
@@ -97,6 +103,8 @@ impl Permission {
             Permission::StackChange => "stack:change",
             Permission::JourneySend => "journey:send",
             Permission::StaffManage => "staff:manage",
+            Permission::TokenManage => "token:manage",
+            Permission::DataReplace => "data:replace",
         }
     }
 
@@ -112,9 +120,50 @@ impl Permission {
             Permission::KitchenRead => &[Waiter, Chef, Manager],
             Permission::KitchenDirect | Permission::PantryRead => &[Chef, Manager],
             Permission::OrderRefund | Permission::LedgerRead | Permission::LedgerClose => &[Manager],
-            Permission::StackRead | Permission::StackChange | Permission::JourneySend | Permission::StaffManage => {
-                &[Owner]
-            }
+            Permission::StackRead
+            | Permission::StackChange
+            | Permission::JourneySend
+            | Permission::StaffManage
+            | Permission::TokenManage
+            | Permission::DataReplace => &[Owner],
+        }
+    }
+}
+
+/// What the owner lets an API token do in their place. No scope lets one make tokens, set passwords or replace the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Look at everything.
+    Read,
+    /// Change settings, faults and instances.
+    Change,
+    /// Send journeys and load.
+    Send,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 3] = [Scope::Read, Scope::Change, Scope::Send];
+
+    pub const fn id(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Change => "change",
+            Scope::Send => "send",
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|scope| scope.id() == id)
+    }
+
+    /// The one that is needed for `permission`; None: it is the owner's alone.
+    pub const fn needed(permission: Permission) -> Option<Scope> {
+        match permission {
+            Permission::StackRead => Some(Scope::Read),
+            Permission::StackChange => Some(Scope::Change),
+            Permission::JourneySend => Some(Scope::Send),
+            _ => None,
         }
     }
 }

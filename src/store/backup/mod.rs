@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::bistro::{self, Bistro};
+use super::control;
 use super::engine::{OpenError, copy, look::look};
 use super::verify::{self, Report};
 use super::{BISTRO_FILE, CONTROL_FILE};
@@ -270,10 +271,14 @@ fn counts(db: &Connection) -> rusqlite::Result<Counts> {
 
 /// Who was signed in is no data to be kept: a session that has ended since must not come back.
 fn forget_sign_ins(copy: &Path, name: &str) -> Result<(), BackupError> {
-    let statements = if name == BISTRO_FILE { bistro::FORGET_SIGN_INS } else { super::control::FORGET_SIGN_INS };
     let forget = || {
         let db = Connection::open(copy)?;
-        db.execute_batch(&format!("PRAGMA secure_delete = ON; {statements}"))?;
+        db.execute_batch("PRAGMA secure_delete = ON")?;
+        if name == BISTRO_FILE {
+            db.execute_batch(bistro::FORGET_SIGN_INS)?
+        } else {
+            control::forget_sign_ins(&db)?
+        }
         db.close().map_err(|(_, error)| error)
     };
     forget().map_err(|error| OpenError::Sqlite(copy.to_owned(), error).into())
