@@ -7,6 +7,8 @@ mod harness;
 mod backup;
 #[path = "cli/certificate.rs"]
 mod certificate;
+#[path = "cli/control.rs"]
+mod control;
 #[path = "cli/data.rs"]
 mod data;
 #[path = "cli/owner.rs"]

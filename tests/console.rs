@@ -2,6 +2,8 @@
 
 mod harness;
 
+#[path = "console/changes.rs"]
+mod changes;
 #[path = "console/control.rs"]
 mod control;
 #[path = "console/door.rs"]
@@ -10,6 +12,8 @@ mod door;
 mod gate;
 #[path = "console/journeys.rs"]
 mod journeys;
+#[path = "console/tokens.rs"]
+mod tokens;
 
 use harness::people::{Ask, Person};
 use harness::{House, PASSWORD};

@@ -14,6 +14,7 @@ mod remote;
 mod run_file;
 mod serve;
 mod settings;
+mod token;
 mod trust;
 mod waterfall;
 
@@ -45,6 +46,11 @@ enum Verb {
     /// List or change what can be changed while the server runs
     #[command(subcommand)]
     Settings(settings::SettingsVerb),
+    /// End every fault of the running server
+    Restore(settings::Flags),
+    /// Make, list or revoke API tokens, for scripts
+    #[command(subcommand)]
+    Token(token::TokenVerb),
     /// Check roundtrip.toml, or load it again
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -122,6 +128,8 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Probe(flags)) => probe::probe(flags).await,
             Some(Verb::Owner(verb)) => owner::owner(verb).await,
             Some(Verb::Settings(verb)) => settings::settings(verb).await,
+            Some(Verb::Restore(flags)) => settings::restore(&flags).await,
+            Some(Verb::Token(verb)) => token::token(verb).await,
             Some(Verb::Config(verb)) => config::config(verb).await,
             Some(Verb::Data(verb)) => data::data(verb),
             Some(Verb::Backup(verb)) => backup::backup(verb).await,

@@ -50,7 +50,7 @@ pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
     loop {
         tokio::select! {
             () = stopped.as_mut() => return server.stop(&folder).await,
-            () = reload.heard() => match server.reloader.reload().await {
+            () = reload.heard() => match server.reloader.reload("SIGHUP").await {
                 Ok(loaded) => log::info!("the configuration was loaded again: {loaded:?}"),
                 Err(error) => log::error!("nothing was changed: {error}"),
             },

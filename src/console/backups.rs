@@ -3,9 +3,12 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::caller::{Answer, Body, Call};
+use super::caller::{Answer, Body, Call, unavailable};
 use super::journeys::json_answer;
+use crate::domain::event::Event;
 use crate::domain::permission::Permission;
+use crate::observe::happening::{Kind, Note};
+use crate::observe::hop::Hop;
 use crate::stack::backups::BackupsError;
 use crate::store::backup::BackupError;
 use crate::web::problem::Problem;
@@ -32,7 +35,7 @@ pub async fn verify(call: Call, body: Body) -> Answer {
 }
 
 pub async fn restore(call: Call, body: Body) -> Answer {
-    let name = call.owner(Permission::StackChange)?.to_owned();
+    let name = call.owner(Permission::DataReplace)?.to_owned();
     restored(&call, body, &name).await
 }
 
@@ -65,6 +68,8 @@ async fn created(call: &Call, who: &str) -> Answer {
     let made = call.state.stack.backups().create(crate::stack::backups::MANUAL).await;
     if let Ok(made) = &made {
         log::info!("{who} made the backup {}", made.backup.name);
+        let what = format!("backup {} made", made.backup.name);
+        call.state.stack.happenings().record(Note { kind: Kind::Backup, hop: Some(Hop::Data), what, who, fault: None });
     }
     answer(made)
 }
@@ -78,7 +83,15 @@ async fn verified(call: &Call, body: Body, who: &str) -> Answer {
 async fn restored(call: &Call, body: Body, who: &str) -> Answer {
     let name = named(call, body)?;
     log::warn!("{who} restores the backup {name}");
-    answer(call.state.stack.restore(name).await)
+    let event = Event {
+        who: who.to_owned(),
+        kind: "backup",
+        subject: name.clone(),
+        before: None,
+        after: Some(json!("restored").to_string()),
+    };
+    call.state.control.record(vec![event]).await.map_err(unavailable)?;
+    answer(call.state.stack.restore(name, who).await)
 }
 
 fn named(call: &Call, body: Body) -> Result<String, Problem> {

@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
 use super::State;
-use crate::domain::permission::{Permission, Role};
+use crate::domain::permission::{Permission, Role, Scope};
 use crate::domain::session::SessionSecret;
 use crate::store::StoreError;
 use crate::web::fields::{self, Fields};
@@ -23,6 +23,13 @@ pub enum Caller {
     Owner {
         name: String,
         secret: SessionSecret,
+    },
+    /// A script with an API token, in the owner's place as far as its scopes go.
+    Token {
+        id: i64,
+        /// `token NAME`.
+        who: String,
+        scopes: Vec<Scope>,
     },
     /// A command that proved it can read the data folder.
     Command,
@@ -55,10 +62,14 @@ impl FromRequest for Call {
 }
 
 impl Call {
-    /// The owner's name, if the owner has `permission`.
+    /// The name of whoever asks, if the owner has `permission`, and a token of the owner's the scope for it.
     pub fn owner(&self, permission: Permission) -> Result<&str, Problem> {
         match &self.caller {
             Caller::Owner { name, .. } if Role::Owner.may(permission) => Ok(name),
+            Caller::Token { who, scopes, .. } => match Scope::needed(permission) {
+                Some(scope) if scopes.contains(&scope) => Ok(who),
+                needed => Err(out_of_scope(needed)),
+            },
             _ => {
                 let detail = "Sign in at /sign-in, then try again.";
                 Err(Problem::new(None, 401, "sign-in-first", "Sign in first", detail))
@@ -96,6 +107,15 @@ impl Call {
 
 fn whole(body: Body) -> Result<web::Bytes, Problem> {
     body.map_err(|error| respond::unreadable(None, &error))
+}
+
+/// RFC 6750, section 3.1: it would need another token, or the owner.
+fn out_of_scope(needed: Option<Scope>) -> Problem {
+    let detail = match needed {
+        Some(scope) => format!("This needs a token with the scope {}. Make one: roundtrip token create", scope.id()),
+        None => "No token may do this: the owner must, at the console.".to_owned(),
+    };
+    Problem::new(None, 403, "insufficient-scope", "Not with this token", detail)
 }
 
 /// There is nothing left to ask.

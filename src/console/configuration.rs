@@ -1,7 +1,10 @@
 //! Loading `roundtrip.toml` again, for the owner's button and for the command.
 
-use super::caller::{Answer, Call};
+use serde_json::json;
+
+use super::caller::{Answer, Call, unavailable};
 use super::journeys::json_answer;
+use crate::domain::event::Event;
 use crate::domain::permission::Permission;
 use crate::web::problem::Problem;
 
@@ -19,7 +22,15 @@ pub async fn reload_by_command(call: Call) -> Answer {
 
 /// Checks what is written now and serves it, or says what is wrong with it and changes nothing.
 async fn load(call: &Call, who: &str) -> Answer {
-    let loaded = call.state.reloader.reload().await.map_err(|error| {
+    let event = Event {
+        who: who.to_owned(),
+        kind: "configuration",
+        subject: "roundtrip.toml".to_owned(),
+        before: None,
+        after: Some(json!("loaded").to_string()),
+    };
+    call.state.control.record(vec![event]).await.map_err(unavailable)?;
+    let loaded = call.state.reloader.reload(who).await.map_err(|error| {
         let detail = format!("Nothing was changed. {error}.");
         Problem::new(None, 422, "bad-configuration", "Not a valid configuration", detail)
     })?;

@@ -6,10 +6,14 @@ use actix_web::web::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
+use serde_json::{Value, json};
+
+use super::State;
 use super::caller::{Answer, Call, Caller};
 use super::journeys::value;
 use super::stack::state_of;
 use crate::domain::permission::Permission;
+use crate::observe::clock::Tick;
 use crate::web::events;
 use crate::web::problem::Problem;
 
@@ -38,6 +42,10 @@ pub async fn stream(call: Call) -> Answer {
 /// Until the page is gone, its session is over or the server stops.
 async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
     let mut journeys = call.state.stack.recorder().subscribe();
+    let mut happenings = call.state.stack.happenings().subscribe();
+    let mut settings = call.state.stack.settings().listen();
+    settings.mark_changed();
+    let mut on = None;
     let mut closing = call.state.closing.clone();
     let mut every = tokio::time::interval(EVERY);
     let mut check = tokio::time::interval(CHECK_EVERY);
@@ -53,6 +61,20 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
                 Ok(state) => events::event("stack", &state),
                 Err(_) => continue,
             },
+            // At once, then whenever another fault is on: the sender lives in the stack.
+            _ = settings.changed() => {
+                let now = call.state.stack.settings().snapshot().faults.clone();
+                if on.as_ref() == Some(&now) {
+                    continue;
+                }
+                on = Some(now);
+                events::event("faults", &faults(&call.state))
+            }
+            happening = happenings.recv() => match happening {
+                Ok(happening) => events::event("happening", &*happening),
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            },
             journey = journeys.recv() => match journey {
                 Ok(journey) => events::event("journey", &value(&journey.summary)),
                 Err(RecvError::Lagged(_)) => continue,
@@ -65,9 +87,26 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
     }
 }
 
-/// Whether the session that opened the stream still counts. Looking does not keep it alive.
+/// The faults that are on.
+fn faults(state: &State) -> Value {
+    let snapshot = state.stack.settings().snapshot();
+    let now = Tick::now();
+    let on: Vec<Value> = snapshot
+        .faults
+        .iter()
+        .filter(|(_, spec)| now < spec.until)
+        .map(|(fault, spec)| json!({ "key": fault.key(), "value": spec.shown(now) }))
+        .collect();
+    json!({ "on": on })
+}
+
+/// Whether the session or the token that opened the stream still counts. Looking does not keep it alive.
 async fn is_signed_in(call: &Call) -> bool {
-    let Caller::Owner { secret, .. } = &call.caller else { return false };
+    let live = match &call.caller {
+        Caller::Owner { secret, .. } => call.state.control.is_session_live(secret).await,
+        Caller::Token { id, .. } => call.state.control.is_token_live(*id).await,
+        Caller::Nobody | Caller::Command => return false,
+    };
     // A database that can't answer ends the stream, too: the page asks again, and is let in or not.
-    call.state.control.is_session_live(secret).await.unwrap_or(false)
+    live.unwrap_or(false)
 }

@@ -4,13 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
 use super::State;
 use super::caller::{Caller, unavailable};
+use super::signing;
 use crate::domain::session::SessionSecret;
+use crate::domain::token::TokenSecret;
 use crate::web::cookie;
 use crate::web::headers::CSP_REPORT;
 use crate::web::origin::{Provenance, may_act};
@@ -22,6 +25,8 @@ use crate::web::secret;
 const CONSOLE_HEADER: &str = "roundtrip-console";
 /// The scheme with which a command proves that it can read the data folder.
 const CONTROL_SCHEME: &str = "Roundtrip-Control ";
+/// The scheme of API tokens (RFC 6750).
+const TOKEN_SCHEME: &str = "Bearer";
 
 pub async fn gate(
     request: ServiceRequest,
@@ -31,6 +36,7 @@ pub async fn gate(
         return Err(actix_web::error::ErrorInternalServerError("no state"));
     };
     let hsts = state.hosts.hsts(&authority(&request));
+    let by_token = bearer(&request).is_some();
     let response = match admit(&request, &state).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -39,6 +45,10 @@ pub async fn gate(
         Err(problem) => request.into_response(respond::problem(&problem)),
     };
     let mut response = response;
+    if by_token && response.status() == StatusCode::UNAUTHORIZED {
+        // RFC 6750, section 3.
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+    }
     respond::finish(response.headers_mut());
     if let Some(promise) = hsts.and_then(|promise| HeaderValue::from_str(&promise).ok()) {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, promise);
@@ -69,6 +79,9 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
             Err(Problem::new(None, 401, "bad-control-key", "Bad control key", detail))
         };
     }
+    if let Some(token) = bearer(request) {
+        return by_token(request, state, token).await;
+    }
     let own_origin = format!("https://{authority}");
     let fair = may_act(Provenance {
         method: request.method().as_str(),
@@ -90,6 +103,35 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<Caller, Proble
     }
     let owner = state.control.owner().await.map_err(unavailable)?;
     Ok(owner.map_or(Caller::Nobody, |owner| Caller::Owner { name: owner.name, secret }))
+}
+
+/// The token that comes with a request; empty where the scheme comes alone. Schemes have no case (RFC 9110, section 11.1).
+fn bearer(request: &ServiceRequest) -> Option<&str> {
+    let value = header(request.headers(), "authorization")?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    scheme.eq_ignore_ascii_case(TOKEN_SCHEME).then_some(token.trim())
+}
+
+/// Who sends a token is no browser, so neither origin nor page has to be told; who sends a cookie, too, is one that was
+/// talked into it (RFC 6750, section 2: one way at a time).
+async fn by_token(request: &ServiceRequest, state: &State, token: &str) -> Result<Caller, Problem> {
+    if request.headers().contains_key("cookie") {
+        let detail = "A token and a cookie came together. Send the token alone.";
+        return Err(Problem::new(None, 400, "token-with-cookie", "Two proofs at once", detail));
+    }
+    let found = match TokenSecret::parse(token) {
+        Some(secret) => state.control.token(&secret).await.map_err(unavailable)?,
+        None => None,
+    };
+    match found {
+        Some(token) => Ok(Caller::Token { id: token.id, who: format!("token {}", token.name), scopes: token.scopes }),
+        None => {
+            // Only those that fail count: nobody can lock out the scripts behind the same address.
+            signing::count(state, request.peer_addr())?;
+            let detail = "The token is wrong, has expired or was revoked. Make one: roundtrip token create";
+            Err(Problem::new(None, 401, "bad-token", "No such token", detail))
+        }
+    }
 }
 
 /// The target's authority (absolute form, or `:authority` under h2), else Host; empty, which no list holds,

@@ -10,16 +10,20 @@ mod cache;
 mod caller;
 mod configuration;
 pub mod control;
+mod docs;
 pub mod door;
 mod events;
 mod gate;
+mod happenings;
 mod journeys;
 mod pages;
 mod routes;
+mod settings;
 mod setup;
 mod signing;
 mod site;
 mod stack;
+mod tokens;
 mod upstreams;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -82,6 +86,9 @@ struct State {
     throttle: Mutex<Throttle>,
     /// Of each address, beside what the throttle knows of each name.
     sign_ins: Mutex<Buckets<IpAddr>>,
+    /// Who changes settings: one after another, so that each event tells what was there. Held across awaits on purpose,
+    /// which the async mutex is for.
+    turn: tokio::sync::Mutex<()>,
     listeners: Arc<Semaphore>,
     closing: watch::Receiver<bool>,
 }
@@ -109,6 +116,7 @@ impl Console {
             door_url: config.door_url,
             throttle: Mutex::default(),
             sign_ins: Mutex::new(Buckets::new(ADDRESSES_MAX)),
+            turn: tokio::sync::Mutex::default(),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             closing: closed,
         });

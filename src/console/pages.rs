@@ -48,12 +48,21 @@ pub async fn icon() -> HttpResponse {
 }
 
 async fn guarded(call: &Call, page: &str) -> Answer {
-    match call.caller {
-        Caller::Owner { .. } => Ok(respond::page(page, "")),
-        _ if call.state.control.owner().await.map_err(unavailable)?.is_none() => Ok(see_other("/setup")),
-        // The path holds nothing but safe characters: the router matched it.
-        _ => Ok(see_other(&format!("/sign-in?next={}", call.request.path()))),
+    Ok(turned_away(call).await?.unwrap_or_else(|| respond::page(page, "")))
+}
+
+/// Where who is not signed in has to go first.
+pub async fn turned_away(call: &Call) -> Result<Option<HttpResponse>, Problem> {
+    if matches!(call.caller, Caller::Owner { .. }) {
+        return Ok(None);
     }
+    if call.state.control.owner().await.map_err(unavailable)?.is_none() {
+        return Ok(Some(see_other("/setup")));
+    }
+    // What stands behind the name of a page is not led back to: a path of our own alone is safe in a header.
+    let path = call.request.path();
+    let safe = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte));
+    Ok(Some(see_other(&if safe { format!("/sign-in?next={path}") } else { "/sign-in".to_owned() })))
 }
 
 fn see_other(to: &str) -> HttpResponse {

@@ -3,7 +3,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    account, backups, cache, configuration, control, events, journeys, pages, setup, signing, site, stack, upstreams,
+    account, backups, cache, configuration, control, docs, events, happenings, journeys, pages, settings, setup,
+    signing, site, stack, tokens, upstreams,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -16,6 +17,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/sign-in", "GET, HEAD").route(get().to(pages::sign_in)))
         .service(resource("/edge", "GET, HEAD").route(get().to(pages::edge)))
         .service(resource("/account", "GET, HEAD").route(get().to(pages::account)))
+        .service(resource("/docs", "GET, HEAD").route(get().to(docs::index)))
+        .service(resource("/docs/{name}", "GET, HEAD").route(get().to(docs::page)))
         .service(resource("/static/{hash}/{path:.*}", "GET, HEAD").route(get().to(pages::asset)))
         .service(resource(CSP_REPORT, "POST").route(web::post().to(respond::csp_report)))
         .service(resource("/favicon.ico", "GET, HEAD").route(get().to(pages::icon)))
@@ -39,9 +42,20 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/stack/sides", "GET, HEAD").route(get().to(stack::sides)))
         .service(
             resource("/api/settings", "GET, HEAD, PATCH")
-                .route(get().to(stack::settings))
-                .route(web::patch().to(stack::change)),
+                .route(get().to(settings::list))
+                .route(web::patch().to(settings::change)),
         )
+        .service(resource("/api/restore", "POST").route(web::post().to(settings::restore)))
+        .service(resource("/api/bad-days", "GET, HEAD").route(get().to(settings::bad_days)))
+        .service(resource("/api/bad-days/{id}", "POST").route(web::post().to(settings::begin_bad_day)))
+        .service(resource("/api/happenings", "GET, HEAD").route(get().to(happenings::latest)))
+        .service(resource("/api/changes", "GET, HEAD").route(get().to(happenings::changes)))
+        .service(
+            resource("/api/tokens", "GET, HEAD, POST")
+                .route(get().to(tokens::list))
+                .route(web::post().to(tokens::create)),
+        )
+        .service(resource("/api/tokens/{id}", "DELETE").route(web::delete().to(tokens::revoke)))
         .service(resource("/api/site", "GET, HEAD").route(get().to(site::view)))
         .service(resource("/api/upstreams/events", "GET, HEAD").route(get().to(upstreams::events)))
         .service(resource("/api/upstreams/{id}", "PATCH").route(web::patch().to(upstreams::change)))
@@ -63,7 +77,11 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/control/backups/verify", "POST").route(web::post().to(backups::verify_by_command)))
         .service(resource("/api/control/backups/restore", "POST").route(web::post().to(backups::restore_by_command)))
         .service(resource("/api/control/configuration", "POST").route(web::post().to(configuration::reload_by_command)))
-        .service(resource("/api/control/settings", "POST").route(web::post().to(stack::change_by_command)))
+        .service(resource("/api/control/settings", "POST").route(web::post().to(settings::change_by_command)))
+        .service(resource("/api/control/restore", "POST").route(web::post().to(settings::restore_by_command)))
+        .service(resource("/api/control/tokens/list", "POST").route(web::post().to(tokens::list_by_command)))
+        .service(resource("/api/control/tokens/create", "POST").route(web::post().to(tokens::create_by_command)))
+        .service(resource("/api/control/tokens/revoke", "POST").route(web::post().to(tokens::revoke_by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
         .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))

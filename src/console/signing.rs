@@ -1,5 +1,6 @@
 //! The owner's sign-in and sign-out.
 
+use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
 use serde_json::json;
 
+use super::State;
 use super::caller::{Answer, Body, Call, Caller, unavailable};
 use crate::domain::permission::{Permission, Role};
 use crate::domain::session::{ABSOLUTE_MAX, NAME_CHARS_MAX, PASSWORD_CHARS_MAX, SessionSecret};
@@ -25,7 +27,7 @@ pub async fn who(call: Call) -> Answer {
 }
 
 pub async fn sign_in(call: Call, body: Body) -> Answer {
-    count(&call)?;
+    count(&call.state, call.request.peer_addr())?;
     let (name, password) = call.parse(body, |fields| {
         let name = fields.text("name", NAME_CHARS_MAX).map(str::to_owned);
         let password = fields.text("password", PASSWORD_CHARS_MAX).map(str::to_owned);
@@ -53,17 +55,17 @@ pub async fn sign_in(call: Call, body: Body) -> Answer {
     throttle().succeeded(&name);
     let before = match &call.caller {
         Caller::Owner { secret, .. } => Some(secret),
-        Caller::Nobody | Caller::Command => None,
+        Caller::Nobody | Caller::Token { .. } | Caller::Command => None,
     };
     let secret = call.state.control.create_session(before).await.map_err(unavailable)?;
     Ok(signed_in(HttpResponse::Ok(), &name, &secret))
 }
 
-/// Against the limit of the address it comes from.
-fn count(call: &Call) -> Result<(), Problem> {
+/// Against the limit of the address it comes from: a sign-in, or a token that was wrong.
+pub fn count(state: &State, peer: Option<SocketAddr>) -> Result<(), Problem> {
     // Always there for a connection over TCP.
-    let Some(peer) = call.request.peer_addr() else { return Ok(()) };
-    let mut sign_ins = call.state.sign_ins.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(peer) = peer else { return Ok(()) };
+    let mut sign_ins = state.sign_ins.lock().unwrap_or_else(PoisonError::into_inner);
     let outcome = sign_ins.take(client_network(peer.ip()), &SIGN_INS, Instant::now());
     if outcome.admitted { Ok(()) } else { Err(too_many("sign-ins from this address", outcome.next_in)) }
 }

@@ -1,15 +1,13 @@
-//! The stack as the console shows it, and its settings.
+//! The stack as the console shows it.
 
 use serde_json::{Value, json};
 
 use super::State;
-use super::caller::{Answer, Body, Call, unavailable};
+use super::caller::{Answer, Call, unavailable};
 use super::journeys::{json_answer, value};
 use crate::domain::permission::Permission;
 use crate::stack::PoolView;
 use crate::store::StoreError;
-use crate::web::fields;
-use crate::web::problem::Problem;
 
 pub async fn view(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
@@ -65,43 +63,4 @@ fn upstreams(pool: &PoolView) -> Vec<Value> {
 pub async fn slow(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
     Ok(json_answer(&json!({ "slow": call.state.stack.slow() })))
-}
-
-pub async fn settings(call: Call) -> Answer {
-    call.owner(Permission::StackRead)?;
-    Ok(json_answer(&json!({ "settings": call.state.stack.settings().list() })))
-}
-
-/// All the changes, or none.
-pub async fn change(call: Call, body: Body) -> Answer {
-    let name = call.owner(Permission::StackChange)?.to_owned();
-    change_as(&call, body, &name)
-}
-
-/// For a command: the same, and without a change the list.
-pub async fn change_by_command(call: Call, body: Body) -> Answer {
-    call.command()?;
-    change_as(&call, body, "a command")
-}
-
-fn change_as(call: &Call, body: Body, who: &str) -> Answer {
-    let body = call.json(body, fields::DEPTH_MAX)?;
-    let changes = body.as_object().ok_or_else(|| {
-        let detail = "An object of keys and values is expected.";
-        Problem::new(None, 422, "bad-setting", "Not a valid setting", detail)
-    })?;
-    let settings = call.state.stack.settings();
-    if let Err(refused) = settings.change(changes.iter().map(|(key, value)| (key.as_str(), value))) {
-        let detail = "Nothing was changed. Each value that does not fit is listed.";
-        let mut problem = Problem::new(None, 422, "bad-setting", "Not a valid setting", detail);
-        for refused in refused {
-            let detail = format!("{}: {}.", refused.key, refused.reason);
-            problem = problem.field(format!("/{}", refused.key), detail);
-        }
-        return Err(problem);
-    }
-    if !changes.is_empty() {
-        log::info!("{who} changed {body}");
-    }
-    Ok(json_answer(&json!({ "settings": settings.list() })))
 }

@@ -4,10 +4,13 @@
 //! file a hop, beside the struct of that hop's values.
 
 pub mod api;
+pub mod bad_days;
 pub mod balancer;
 pub mod data;
 pub mod fault;
 pub mod http;
+#[cfg(test)]
+mod lessons;
 pub mod row;
 pub mod runtime;
 pub mod service;

@@ -116,19 +116,27 @@ impl Row {
         }
     }
 
-    /// Whether this setting takes `value`; if not, what it takes.
-    pub fn check(&self, value: &Value) -> Result<(), String> {
+    /// What it takes, in words.
+    pub fn takes(&self) -> String {
         match self.kind() {
-            Kind::Choice { choices } if value.as_str().is_some_and(|value| choices.contains(&value)) => Ok(()),
-            Kind::Choice { choices } => Err(format!("takes one of {}", choices.join(", "))),
-            Kind::Flag if value.is_boolean() => Ok(()),
-            Kind::Flag => Err("takes true or false".to_owned()),
-            Kind::Fault(kind) => Spec::read(kind.fault, value).map(drop),
-            Kind::Number { min, max } if value.as_u64().is_some_and(|value| (min..=max).contains(&value)) => Ok(()),
+            Kind::Choice { choices } => format!("one of {}", choices.join(", ")),
+            Kind::Flag => "true or false".to_owned(),
+            Kind::Fault(kind) => kind.takes(),
             Kind::Number { min, max } => {
                 let unit = self.unit().map(|unit| format!(" {unit}")).unwrap_or_default();
-                Err(format!("takes a whole number from {min} to {max}{unit}"))
+                format!("a whole number from {min} to {max}{unit}")
             }
         }
+    }
+
+    /// Whether this setting takes `value`; if not, what it takes.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        let fits = match self.kind() {
+            Kind::Choice { choices } => value.as_str().is_some_and(|value| choices.contains(&value)),
+            Kind::Flag => value.is_boolean(),
+            Kind::Fault(kind) => return Spec::read(kind.fault, value).map(drop),
+            Kind::Number { min, max } => value.as_u64().is_some_and(|value| (min..=max).contains(&value)),
+        };
+        if fits { Ok(()) } else { Err(format!("takes {}", self.takes())) }
     }
 }

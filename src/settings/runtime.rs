@@ -17,6 +17,7 @@ use super::fault::{Fault, FaultSettings, Spec};
 use super::http::HttpSettings;
 use super::row::{Kind, Row};
 use super::service::ServiceSettings;
+use super::startup::alike;
 use super::supplier::SupplierSettings;
 use super::supply::SupplySettings;
 use super::{api, balancer, data, fault, http, service, supplier, supply};
@@ -207,8 +208,15 @@ fn accept<'a>(changes: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Result
     if refused.is_empty() { Ok(accepted) } else { Err(refused) }
 }
 
+/// Says that `key` is none, and which one it may be meant to be.
+pub fn unknown(key: &str) -> String {
+    let known: Vec<&str> = rows().map(|row| row.key).collect();
+    let meant = alike(key, &known).map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
+    format!("there is no such setting{meant}")
+}
+
 fn check(key: &str, value: &Value) -> Result<&'static Row, String> {
-    let row = rows().find(|row| row.key == key).ok_or("there is no such setting")?;
+    let row = rows().find(|row| row.key == key).ok_or_else(|| unknown(key))?;
     row.check(value).map(|()| row)
 }
 

@@ -319,11 +319,16 @@ fn flatten(prefix: &str, value: &toml::Value, found: &mut Vec<(String, Value)>) 
     }
 }
 
-/// The end of a complaint about a word that is not among `known`.
-pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
+/// The one of `known` that `word` is most like, if it is at all.
+pub(super) fn alike<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let likeness = |known: &&&str| strsim::jaro_winkler(word, known);
     let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    match best.filter(|best| likeness(best) >= SIMILAR) {
+    best.filter(|best| likeness(best) >= SIMILAR).copied()
+}
+
+/// The end of a complaint about a word that is not among `known`.
+pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
+    match alike(word, known) {
         Some(best) => format!("; did you mean '{best}'?"),
         None => format!("; known are {}", known.join(", ")),
     }

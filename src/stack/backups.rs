@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::Stack;
+use crate::observe::happening::{Kind, Note};
+use crate::observe::hop::Hop;
 use crate::policy::retention::Retention;
 use crate::store::backup::{self, BackupError, Listed, Reason, Restored};
 use crate::store::bistro::Bistro;
@@ -200,13 +202,16 @@ impl Stack {
 
     /// Restores the restaurant's data while everything else goes on; what was remembered of the data that
     /// was there is forgotten.
-    pub async fn restore(&self, name: String) -> Result<Restored, BackupsError> {
+    pub async fn restore(&self, name: String, who: &str) -> Result<Restored, BackupsError> {
         let cache = self.cache();
+        let what = format!("backup {name} restored");
         let forget = move || {
             if let Some(cache) = cache {
                 cache.clear();
             }
         };
-        self.backups.restore(name, forget).await
+        let restored = self.backups.restore(name, forget).await?;
+        self.happenings.record(Note { kind: Kind::Backup, hop: Some(Hop::Data), what, who, fault: None });
+        Ok(restored)
     }
 }

@@ -42,7 +42,8 @@ impl Reloader {
         Self { stack, source, started_with, turn: tokio::sync::Mutex::new(()) }
     }
 
-    pub async fn reload(&self) -> Result<Loaded, ReloadError> {
+    /// On behalf of `who`.
+    pub async fn reload(&self, who: &str) -> Result<Loaded, ReloadError> {
         let _turn = self.turn.lock().await;
         let source = self.source.clone();
         let read = tokio::task::spawn_blocking(move || source.read()).await;
@@ -50,7 +51,7 @@ impl Reloader {
         self.stack.replace_site(&startup.site).await?;
         let settings = startup.settings.iter().map(|(key, value)| (key.as_str(), value));
         // They were checked when they were read.
-        self.stack.settings().change(settings).map_err(|refused| {
+        self.stack.change_settings(who, settings).map_err(|refused| {
             ReloadError::Unread(refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?;
         Ok(Loaded {

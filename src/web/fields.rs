@@ -167,6 +167,25 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A list of one or several of the texts in `choices`, each at most once.
+    pub fn some_of(
+        &mut self,
+        name: &'static str,
+        choices: impl Iterator<Item = &'static str> + Clone,
+    ) -> Option<Vec<&'static str>> {
+        let value = self.member(name)?;
+        let known = |item: &Value| choices.clone().find(|choice| item.as_str() == Some(choice));
+        let chosen: Option<Vec<_>> = value.as_array().and_then(|items| items.iter().map(known).collect());
+        let once = |chosen: &Vec<&str>| (1..chosen.len()).all(|at| !chosen[..at].contains(&chosen[at]));
+        match chosen.filter(|chosen| !chosen.is_empty() && once(chosen)) {
+            Some(chosen) => Some(chosen),
+            None => {
+                let choices = choices.collect::<Vec<_>>().join(", ");
+                self.wrong(name, format!("A list of one or several of {choices} is expected, each once."))
+            }
+        }
+    }
+
     /// True or false.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
         let value = self.member(name)?;

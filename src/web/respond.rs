@@ -65,6 +65,11 @@ pub fn finish(headers: &mut HeaderMap) {
 
 /// The page `pages/<name>.html`. `connect_also`: see [`headers::document_csp`].
 pub fn page(name: &str, connect_also: &str) -> HttpResponse {
+    page_with(name, connect_also, &[])
+}
+
+/// The same, with HTML in further places of it.
+pub fn page_with(name: &str, connect_also: &str, places: &[(&str, &str)]) -> HttpResponse {
     let Ok(nonce) = secret::random_bytes::<16>().map(|bytes| secret::hex(&bytes)) else {
         let detail = "The system gives no random bytes, without which no page is safe to send.";
         return problem(&Problem::new(None, 500, "no-randomness", "No randomness", detail));
@@ -72,6 +77,7 @@ pub fn page(name: &str, connect_also: &str) -> HttpResponse {
     let Some(html) = assets::page(name, &nonce) else {
         return problem(&Problem::new(None, 404, "no-such-page", "No such page", "There is no such page."));
     };
+    let html = places.iter().fold(html, |html, (place, text)| html.replace(place, text));
     let mut response = HttpResponse::Ok();
     for (name, value) in headers::DOCUMENT {
         response.insert_header((name, value));

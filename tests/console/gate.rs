@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 22] = [
+const GUARDED: [(&str, &str); 30] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -17,6 +17,14 @@ const GUARDED: [(&str, &str); 22] = [
     ("GET", "/api/stack"),
     ("GET", "/api/settings"),
     ("PATCH", "/api/settings"),
+    ("POST", "/api/restore"),
+    ("GET", "/api/bad-days"),
+    ("POST", "/api/bad-days/i1"),
+    ("GET", "/api/happenings"),
+    ("GET", "/api/changes"),
+    ("GET", "/api/tokens"),
+    ("POST", "/api/tokens"),
+    ("DELETE", "/api/tokens/i1"),
     ("GET", "/api/staff"),
     ("POST", "/api/configuration/reload"),
     ("GET", "/api/upstreams/events"),
@@ -31,13 +39,17 @@ const GUARDED: [(&str, &str); 22] = [
     ("POST", "/api/backups/verify"),
     ("POST", "/api/backups/restore"),
 ];
-const FOR_COMMANDS: [&str; 10] = [
+const FOR_COMMANDS: [&str; 14] = [
     "/api/control/setup-link",
     "/api/control/owner",
     "/api/control/sessions",
     "/api/control/journeys",
     "/api/control/configuration",
     "/api/control/settings",
+    "/api/control/restore",
+    "/api/control/tokens/list",
+    "/api/control/tokens/create",
+    "/api/control/tokens/revoke",
     "/api/control/backups/list",
     "/api/control/backups/create",
     "/api/control/backups/verify",
@@ -165,7 +177,7 @@ async fn the_control_key_opens_what_is_for_commands_and_nothing_else() {
     for path in FOR_COMMANDS {
         // An owner in a browser is no command; nor is another scheme.
         owner.post(path, &json!({ "role": "waiter" })).await.is_problem(401, "commands-only", None);
-        let ask = house.stranger().fair("POST", path).json(&json!({})).header("authorization", "Bearer x");
+        let ask = house.stranger().fair("POST", path).json(&json!({})).header("authorization", "Basic eDp5");
         house.stranger().send(ask).await.is_problem(401, "commands-only", None);
     }
     for (method, path) in GUARDED {

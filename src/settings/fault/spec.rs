@@ -75,7 +75,7 @@ impl Spec {
             Value::Number(_) => read_number(fault, value),
             Value::String(text) => Spec::read(fault, &parse_text(kind, text)?),
             Value::Object(fields) => read_object(fault, fields),
-            Value::Array(_) => Err(format!("takes {}", takes(kind))),
+            Value::Array(_) => Err(format!("takes {}", kind.takes())),
         }
     }
 
@@ -109,14 +109,16 @@ impl Spec {
     }
 }
 
-/// What a fault takes, in words.
-fn takes(kind: &FaultKind) -> String {
-    let number = match (kind.strength, kind.probable) {
-        (Some(s), _) => format!(", a whole number from {} to {} {}", s.min, s.max, s.unit),
-        (None, true) => ", a share from 1 to 100 %".to_owned(),
-        (None, false) => String::new(),
-    };
-    format!("on or off{number}, or those with what narrows it down")
+impl FaultKind {
+    /// What it takes, in words.
+    pub fn takes(&self) -> String {
+        let number = match (self.strength, self.probable) {
+            (Some(s), _) => format!(", a whole number from {} to {} {}", s.min, s.max, s.unit),
+            (None, true) => ", a share from 1 to 100 %".to_owned(),
+            (None, false) => String::new(),
+        };
+        format!("on or off{number}, or those with what narrows it down")
+    }
 }
 
 /// A bare number is what the fault's slider says.
@@ -128,7 +130,7 @@ fn read_number(fault: Fault, value: &Value) -> Result<Option<Spec>, String> {
     let name = match (kind.strength, kind.probable) {
         (Some(_), _) => "strength",
         (None, true) => "probability",
-        (None, false) => return Err(format!("takes {}", takes(kind))),
+        (None, false) => return Err(format!("takes {}", kind.takes())),
     };
     read_object(fault, &Map::from_iter([(name.to_owned(), value.clone())]))
 }
@@ -175,7 +177,7 @@ fn read_object(fault: Fault, fields: &Map<String, Value>) -> Result<Option<Spec>
                 let seconds = within(value, 1, max).ok_or_else(|| format!("for_s takes 1 to {max} seconds"))?;
                 spec.until = spec.since + Duration::from_secs(seconds);
             }
-            (name, _) => return Err(format!("has no {name}; it takes {}", takes(kind))),
+            (name, _) => return Err(format!("has no {name}; it takes {}", kind.takes())),
         }
     }
     Ok(Some(spec))
@@ -202,7 +204,7 @@ fn parse_text(kind: &FaultKind, text: &str) -> Result<Value, String> {
         "off" | "false" => return Ok(json!(false)),
         "on" | "true" => {}
         number => {
-            let value: i64 = number.parse().map_err(|_| format!("takes {}", takes(kind)))?;
+            let value: i64 = number.parse().map_err(|_| format!("takes {}", kind.takes()))?;
             if value == 0 {
                 return Ok(json!(false));
             }
