@@ -51,10 +51,10 @@ async fn a_slow_query_takes_so_much_longer_in_the_instance_that_it_is_aimed_at_a
     assert!(struck_us(&journey, key) >= 60_000.0, "{:?}", journey.spans);
     console_lives(&house).await;
     set(&house, key, json!({ "strength": 60, "instances": ["i2"] }));
-    assert_eq!(look(&house, MENU).await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
     set(&house, key, json!({ "strength": 60, "for_s": 1 }));
     over(house.stack.settings(), Fault::DataDelay, Place::ANYWHERE).await;
-    assert_eq!(look(&house, MENU).await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
     house.stop().await;
 }
 
@@ -84,7 +84,7 @@ async fn a_query_that_fails_is_503_and_nothing_was_done() {
         assert!(!refused.header("retry-after").is_empty());
     }
     assert_eq!(house.books(), before);
-    assert_eq!(look(&house, MENU).await.1.faults, [key]);
+    assert_eq!(look(&house, MENU).await.1.summary.faults, [key]);
     console_lives(&house).await;
     set(&house, key, json!({ "for_s": 1 }));
     over(house.stack.settings(), Fault::DataFails, Place::ANYWHERE).await;
@@ -117,7 +117,6 @@ async fn a_locked_database_refuses_writes_in_bounded_time_while_reads_go_on() {
 async fn a_full_disk_loses_no_order_that_was_acknowledged() {
     let house = without_caches(3).await;
     house.kitchen_rests();
-    set(&house, "http.limit.enabled", json!(false));
     let key = "fault.data.full";
     set(&house, key, json!(true));
     let (person, mut placed) = (house.visitor(), 0);
