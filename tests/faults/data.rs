@@ -248,3 +248,21 @@ async fn no_fault_of_the_data_reaches_the_consoles_own_database() {
     console_lives(&house).await;
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_that_is_dropped_while_faults_are_on_leaves_a_sound_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let house = House::on(folder.path(), 3).await;
+    let before = index(folder.path());
+    assert_eq!(house.visitor().post(ORDERS, &order_of(1, 1)).await.status, 201);
+    for key in ["fault.data.no_index", "fault.instance.pause", "fault.service.paused_workers", "fault.data.pool_of_one"]
+    {
+        set(&house, key, json!(true));
+    }
+    until("the index is gone", async || index(folder.path()).is_none()).await;
+    set(&house, "fault.data.locked", json!(true));
+    until("somebody holds the lock", async || is_locked(&house)).await;
+    drop(house);
+    until("all is as before", async || index(folder.path()) == before).await;
+    assert_eq!(audit(folder.path()).await, 1);
+}
