@@ -7,13 +7,16 @@ mod data;
 mod data_dir;
 mod drill;
 mod listen;
+mod logs;
 mod owner;
 mod parts;
 mod probe;
+mod query;
 mod remote;
 mod run_file;
 mod serve;
 mod settings;
+mod traces;
 mod trust;
 mod waterfall;
 
@@ -21,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::observe::log::{self as log_of_process, LogOptions};
 use crate::settings::startup::{self, ServeFlags};
 
 /// A whole backend in one binary that you can see through, break and measure, offline.
@@ -45,6 +49,10 @@ enum Verb {
     /// List or change what can be changed while the server runs
     #[command(subcommand)]
     Settings(settings::SettingsVerb),
+    /// Show the latest log lines of the running server, requests included
+    Logs(logs::LogsFlags),
+    /// Find requests among those whose journeys the running server has kept
+    Traces(traces::TracesFlags),
     /// Check roundtrip.toml, or load it again
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -109,8 +117,17 @@ impl CliError {
     }
 }
 
+/// Makes the process log as `options` say.
+fn start_log(options: &LogOptions) -> Result<(), CliError> {
+    log_of_process::install(options).map_err(|error| CliError::new(error.to_string()))
+}
+
 /// Runs one command to its end.
 pub fn run(command: Command) -> Result<(), CliError> {
+    if !matches!(command.verb, None | Some(Verb::Serve(_))) {
+        // What a server logs is configured; it starts its log when it has read that.
+        start_log(&LogOptions::default())?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -122,6 +139,8 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Probe(flags)) => probe::probe(flags).await,
             Some(Verb::Owner(verb)) => owner::owner(verb).await,
             Some(Verb::Settings(verb)) => settings::settings(verb).await,
+            Some(Verb::Logs(flags)) => logs::logs(flags).await,
+            Some(Verb::Traces(flags)) => traces::traces(flags).await,
             Some(Verb::Config(verb)) => config::config(verb).await,
             Some(Verb::Data(verb)) => data::data(verb),
             Some(Verb::Backup(verb)) => backup::backup(verb).await,

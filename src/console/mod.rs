@@ -14,12 +14,15 @@ pub mod door;
 mod events;
 mod gate;
 mod journeys;
+mod logs;
 mod pages;
+mod query;
 mod routes;
 mod setup;
 mod signing;
 mod site;
 mod stack;
+mod traces;
 mod upstreams;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};

@@ -3,7 +3,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    account, backups, cache, configuration, control, events, journeys, pages, setup, signing, site, stack, upstreams,
+    account, backups, cache, configuration, control, events, journeys, logs, pages, setup, signing, site, stack,
+    traces, upstreams,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -34,6 +35,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(web::post().to(journeys::send)),
         )
         .service(resource("/api/journeys/{trace_id}", "GET, HEAD").route(get().to(journeys::one)))
+        .service(resource("/api/traces", "GET, HEAD").route(get().to(traces::list)))
+        .service(resource("/api/log", "GET, HEAD").route(get().to(logs::list)))
         .service(resource("/api/events", "GET").route(web::get().to(events::stream)))
         .service(resource("/api/stack", "GET, HEAD").route(get().to(stack::view)))
         .service(resource("/api/stack/sides", "GET, HEAD").route(get().to(stack::sides)))
@@ -64,6 +67,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/control/backups/restore", "POST").route(web::post().to(backups::restore_by_command)))
         .service(resource("/api/control/configuration", "POST").route(web::post().to(configuration::reload_by_command)))
         .service(resource("/api/control/settings", "POST").route(web::post().to(stack::change_by_command)))
+        .service(resource("/api/control/traces", "POST").route(web::post().to(traces::list_by_command)))
+        .service(resource("/api/control/log", "POST").route(web::post().to(logs::list_by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
         .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))

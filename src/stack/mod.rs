@@ -5,6 +5,7 @@
 
 pub mod backups;
 mod dns_follows;
+pub mod otlp;
 pub mod reload;
 pub mod site;
 mod start;
