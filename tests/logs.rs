@@ -170,7 +170,8 @@ async fn in_json_each_line_on_standard_error_is_an_object() {
     }
     let access = lines.iter().find(|line| line["target"] == "access").expect("the request");
     assert_eq!((&access["path"], &access["status"]), (&"/api/v1/nothing".into(), &404.into()));
-    assert_eq!((&access["user_agent"], &access["upstream"]), (&"a\" \"b\tc".into(), &"i1".into()));
+    assert_eq!(access["user_agent"], "a\" \"b\tc");
+    assert!(access["upstream"].as_str().is_some_and(|id| ["i1", "i2", "i3"].contains(&id)), "{access}");
     assert!(access["trace_id"].as_str().is_some_and(|id| id.len() == 32));
     assert!(lines.iter().any(|line| line["target"] != "access" && line["msg"].is_string()), "{err}");
     assert!(!err.contains("canary"));

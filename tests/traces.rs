@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::House;
-use harness::people::{Ask, Owner};
+use harness::people::Owner;
 use harness::probes::{outgoing, probe};
 use roundtrip::domain::permission::Role;
 use roundtrip::lab::journeys::{Sending, Wish, send};
@@ -15,6 +15,7 @@ use roundtrip::observe::part::{EdgePart, InstancePart, Part};
 use roundtrip::observe::span::{Context, Trace};
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn send_as(house: &House, id: &str, role: Role) {
     let preset = presets::offered(true).iter().find(|preset| preset.id == id).expect("a preset");
@@ -134,8 +135,13 @@ async fn a_request_that_a_fault_struck_is_kept_and_found_by_its_key() {
 async fn a_trace_that_somebody_else_began_goes_on() {
     let house = House::with_one_instance().await;
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let asked = Ask::new("GET", "/api/v1/nothing").header("traceparent", parent);
-    assert_eq!(house.visitor().send(asked).await.status, 404);
+    // As bytes: the client of the tests has a trace of its own.
+    let mut socket = house.sealed(house.stack.app()).await;
+    let head = format!("GET /api/v1/nothing HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", house.stack.app());
+    socket.write_all(format!("{head}traceparent: {parent}\r\n\r\n").as_bytes()).await.expect("is sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
     let id = "0af7651916cd43dd8448eb211c80319c".parse().expect("an id");
     let journey = house.stack.recorder().journey(id).expect("errors are kept");
     assert_eq!(journey.outer.map(|outer| outer.to_string()).as_deref(), Some("b7ad6b7169203331"));

@@ -1,5 +1,6 @@
 //! `roundtrip logs`: the latest lines of the running server.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -51,7 +52,11 @@ pub async fn logs(flags: LogsFlags) -> Result<(), CliError> {
     loop {
         let answer: Value = remote.post(&ask(after), &json!({})).await?;
         for line in answer["lines"].as_array().into_iter().flatten() {
-            println!("{}", if flags.json { line.to_string() } else { text(line) });
+            let shown = if flags.json { line.to_string() } else { text(line) };
+            if writeln!(std::io::stdout(), "{shown}").is_err() {
+                // Whoever read has seen enough.
+                return Ok(());
+            }
         }
         if !flags.follow {
             return Ok(());
