@@ -1,4 +1,4 @@
-//! One screen: parse, log, run one command.
+//! One screen: parse, run one command.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,7 @@ use clap::Parser;
 use roundtrip::cli::{self, Command};
 
 fn main() -> ExitCode {
-    let command = Command::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    match cli::run(command) {
+    match cli::run(Command::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("roundtrip: {error}");

@@ -144,7 +144,8 @@ impl Call {
     /// The answer for what the service refused.
     pub fn failed(&self, error: &ServiceError) -> Problem {
         if let ServiceError::Internal(reason) = error {
-            log::error!("{} {}: {reason}", self.request.method(), self.request.path());
+            let trace_id = self.span().trace().context().trace_id;
+            log::error!(trace_id:%; "{} {}: {reason}", self.request.method(), self.request.path());
         }
         self.refused(refusal::of_service(error))
     }

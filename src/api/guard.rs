@@ -10,6 +10,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
+use super::routes::Route;
 use super::{Shared, State, answer, faults};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -82,7 +83,8 @@ pub async fn guard(
     }
     response.request().extensions_mut().remove::<Shared<Root>>();
     drop(root);
-    state.recorder.submit(Part::Instance(InstancePart { key: claim.key, spans: trace.finish() }));
+    let route = response.request().app_data::<Route>().map(|route| route.0);
+    state.recorder.submit(Part::Instance(InstancePart { key: claim.key, route, spans: trace.finish() }));
     Ok(response)
 }
 

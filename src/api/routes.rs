@@ -85,9 +85,13 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .default_service(web::to(not_found));
 }
 
+/// The template of the address that a request matched. Finding it again (`match_pattern`) walks through all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Route(pub &'static str);
+
 /// An address that answers every other method with 405 and `Allow` (RFC 9110, section 15.5.6).
 fn resource(path: &'static str, allow: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move |call: Call| async move {
+    web::resource(path).app_data(Route(path)).default_service(web::to(move |call: Call| async move {
         let detail = format!("{} is not for this address; it takes {allow}.", call.request().method());
         let problem = Problem::new(Hop::Api, 405, "method-not-allowed", "Method not allowed", detail);
         let mut response = respond::problem(&call.refused(problem));

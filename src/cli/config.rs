@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::remote::Remote;
+use super::serve::collector;
 use super::{CliError, DataDirFlag, certificates};
 use crate::settings::site::{RESTAURANT, SitePlan};
 use crate::settings::startup::{ServeFlags, Source};
@@ -14,14 +15,14 @@ use crate::stack::site;
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
     /// Say whether `serve` would take these flags and the roundtrip.toml beside them, and what goes where
-    Check(ServeFlags),
+    Check(Box<ServeFlags>),
     /// Have the running server load its roundtrip.toml again (so does SIGHUP); no connection is dropped
     Reload(DataDirFlag),
 }
 
 pub async fn config(verb: ConfigVerb) -> Result<(), CliError> {
     match verb {
-        ConfigVerb::Check(flags) => check(flags),
+        ConfigVerb::Check(flags) => check(*flags),
         ConfigVerb::Reload(folder) => reload(&folder).await,
     }
 }
@@ -31,6 +32,7 @@ fn check(flags: ServeFlags) -> Result<(), CliError> {
     let startup = source.read().map_err(|error| CliError::new(error.to_string()))?;
     site::check(&startup.site).map_err(|error| CliError::new(error.to_string()))?;
     certificates::given(&startup)?;
+    collector(&startup)?;
     print!("{}", text(&startup.site));
     Ok(())
 }

@@ -9,15 +9,18 @@ mod drill;
 mod instances;
 mod listen;
 mod load;
+mod logs;
 mod metrics;
 mod owner;
 mod parts;
 mod probe;
+mod query;
 mod remote;
 mod run_file;
 mod serve;
 mod settings;
 mod token;
+mod traces;
 mod trust;
 mod waterfall;
 
@@ -25,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::observe::log::{self as log_of_process, LogOptions};
 use crate::settings::startup::{self, ServeFlags};
 
 /// A whole backend in one binary that you can see through, break and measure, offline.
@@ -66,6 +70,10 @@ enum Verb {
     /// Show the metrics of the running server, or print a dashboard and alerting rules for them
     #[command(subcommand)]
     Metrics(metrics::MetricsVerb),
+    /// Show the latest log lines of the running server, requests included
+    Logs(logs::LogsFlags),
+    /// Find requests among those whose journeys the running server has kept
+    Traces(traces::TracesFlags),
     /// Check roundtrip.toml, or load it again
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -130,8 +138,17 @@ impl CliError {
     }
 }
 
+/// Makes the process log as `options` say.
+fn start_log(options: &LogOptions) -> Result<(), CliError> {
+    log_of_process::install(options).map_err(|error| CliError::new(error.to_string()))
+}
+
 /// Runs one command to its end.
 pub fn run(command: Command) -> Result<(), CliError> {
+    if !matches!(command.verb, None | Some(Verb::Serve(_))) {
+        // What a server logs is configured; it starts its log when it has read that.
+        start_log(&LogOptions::default())?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -150,6 +167,8 @@ pub fn run(command: Command) -> Result<(), CliError> {
             Some(Verb::Restart(flags)) => instances::restart(flags).await,
             Some(Verb::Release(flags)) => instances::release(flags).await,
             Some(Verb::Metrics(verb)) => metrics::metrics(verb).await,
+            Some(Verb::Logs(flags)) => logs::logs(flags).await,
+            Some(Verb::Traces(flags)) => traces::traces(flags).await,
             Some(Verb::Config(verb)) => config::config(verb).await,
             Some(Verb::Data(verb)) => data::data(verb),
             Some(Verb::Backup(verb)) => backup::backup(verb).await,

@@ -13,6 +13,7 @@ use crate::client::{Answer, Client, ClientConfig, Connection, Failure, Outgoing,
 use crate::domain::permission::Role;
 use crate::observe::assemble::{self, Parts};
 use crate::observe::journey::Journey;
+use crate::observe::kept::Why;
 use crate::observe::part::ClientPart;
 
 /// Patience for the whole request.
@@ -147,7 +148,7 @@ async fn to_any_server(flags: &ProbeFlags, body: Vec<u8>) -> Result<(Journey, Op
     if let (Some(timing), Some(root)) = (timing, part.spans.first_mut()) {
         root.attributes.push((waterfall::SERVER_TIMING.into(), timing.into()));
     }
-    Ok((assemble::journey(Parts { client: Some(part), ..Parts::default() }), failure))
+    Ok((assemble::journey(Parts { client: Some(part), ..Parts::default() }, Why::Probe), failure))
 }
 
 async fn send(client: &Client, request: Outgoing) -> Result<Answer, Failure> {

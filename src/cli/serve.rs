@@ -11,12 +11,14 @@ use tokio::task::JoinSet;
 
 use super::data_dir::DataDir;
 use super::parts::{Parts, certificate_names, machine_names};
+use super::remote::read_ca;
 use super::run_file::RunFile;
-use super::{CliError, certificates, listen};
+use super::{CliError, certificates, listen, start_log};
 use crate::console::Console;
 use crate::console::door::Door;
 use crate::settings::startup::{ServeFlags, Source, Startup};
 use crate::stack::Stack;
+use crate::stack::otlp::{Collector, Exporter, Pace};
 use crate::stack::reload::Reloader;
 use crate::store::CONTROL_FILE;
 use crate::store::control::{self, Control};
@@ -30,10 +32,12 @@ const OWNER_FIRST: &str = "others may reach this machine only once it has an own
 pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
     let source = Source { flags, folder: PathBuf::from(".") };
     let startup = source.read().map_err(failed)?;
+    start_log(&startup.log)?;
     // Registered first: a signal during the start is an orderly stop, too.
     let stopped = stop_signal()?;
     let mut reload = ReloadSignal::new()?;
     refuse_bind(&startup)?;
+    let collector = collector(&startup)?;
     let given = certificates::given(&startup)?;
     let folder = DataDir::open(&startup.data_dir)?;
     // What is refused most often comes before anything is put into the folder: so nothing is touched.
@@ -44,7 +48,11 @@ pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
             return Err(refusal);
         }
     };
-    let server = Server::start(&startup, source, &folder, sockets, given).await?;
+    let mut server = Server::start(&startup, source, &folder, sockets, given).await?;
+    if let Some(Err(refusal)) = collector.map(|collector| server.export_to(&collector)) {
+        server.stop(&folder).await?;
+        return Err(refusal);
+    }
     server.announce(&startup, &folder).await?;
     let mut stopped = pin!(stopped);
     loop {
@@ -91,6 +99,8 @@ struct Server {
     control: Control,
     /// Of the certificates, and of the data.
     upkeep: JoinSet<()>,
+    /// Of traces, if somebody collects them.
+    exporter: Option<Exporter>,
     run: RunFile,
 }
 
@@ -164,7 +174,14 @@ impl Server {
         if let Some(every) = startup.backup_every {
             upkeep.spawn(stack.backups().clone().schedule(every));
         }
-        Ok(Server { stack, reloader, console, door, control, upkeep, run })
+        Ok(Server { stack, reloader, console, door, control, upkeep, exporter: None, run })
+    }
+
+    fn export_to(&mut self, collector: &Collector) -> Result<(), CliError> {
+        let ca_pem = read_ca(&self.run.ca)?;
+        let exporter = Exporter::start(collector, self.stack.recorder(), &ca_pem, Pace::default());
+        self.exporter = Some(exporter.map_err(failed)?);
+        Ok(())
     }
 
     /// Says where it is: for a person, or as one JSON object for a script.
@@ -211,17 +228,26 @@ impl Server {
 
     /// Unready, drain, commit, checkpoint; then the proofs of this run go.
     async fn stop(self, folder: &DataDir) -> Result<(), CliError> {
-        let Server { stack, console, door, control, upkeep, .. } = self;
+        let Server { stack, console, door, control, upkeep, exporter, .. } = self;
         drop(upkeep);
         // Before the console, which waits for whoever asked for one.
         stack.backups().cancel();
         door.stop().await;
         console.stop().await;
         stack.stop(DRAIN).await.map_err(failed)?;
+        if let Some(exporter) = exporter {
+            exporter.stop().await;
+        }
         control.close().await.map_err(failed)?;
         folder.forget_run();
         Ok(())
     }
+}
+
+/// Whoever collects traces, if anybody does.
+pub fn collector(startup: &Startup) -> Result<Option<Collector>, CliError> {
+    let collector = startup.otlp.as_deref().map(Collector::parse).transpose();
+    collector.map_err(|why| CliError::new(format!("otlp: {why}")))
 }
 
 /// What is wrong with the address whatever the folder holds: refused before the folder is made.

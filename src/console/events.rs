@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::State;
 use super::caller::{Answer, Call, Caller};
 use super::journeys::value;
+use super::logs::Following;
 use super::stack::state_of;
 use crate::domain::permission::Permission;
 use crate::observe::clock::Tick;
@@ -21,6 +22,8 @@ use crate::web::problem::Problem;
 const EVERY: Duration = Duration::from_secs(2);
 /// How often the session is looked at again: a stream ends so soon after its owner signed out.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How often a page that follows the log is told what came.
+const LOG_EVERY: Duration = Duration::from_millis(250);
 /// Events that wait for a slow page; beyond that it misses journeys, never blocks anybody.
 const WAITING_MAX: usize = 32;
 
@@ -51,6 +54,8 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
     let mut loads = call.state.loads.subscribe();
     let mut every = tokio::time::interval(EVERY);
     let mut check = tokio::time::interval(CHECK_EVERY);
+    let mut log = Following::asked(call);
+    let mut log_every = tokio::time::interval(LOG_EVERY);
     loop {
         let event = tokio::select! {
             _ = closing.wait_for(|closing| *closing) => return,
@@ -81,6 +86,10 @@ async fn tell(call: &Call, page: &mpsc::Sender<Bytes>) {
             // The sender lives in the state, so this never fails.
             _ = live.changed() => match live.borrow_and_update().as_deref() {
                 Some(second) => events::event("live", &value(second)),
+                None => continue,
+            },
+            _ = log_every.tick(), if log.is_some() => match log.as_mut().and_then(|log| log.next(&call.state)) {
+                Some(told) => events::event("log", &told),
                 None => continue,
             },
             journey = journeys.recv() => match journey {

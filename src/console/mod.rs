@@ -18,7 +18,9 @@ mod happenings;
 mod instances;
 mod journeys;
 mod load;
+mod logs;
 mod pages;
+mod query;
 mod rollouts;
 mod routes;
 mod settings;
@@ -27,6 +29,7 @@ mod signing;
 mod site;
 mod stack;
 mod tokens;
+mod traces;
 mod upstreams;
 mod watching;
 

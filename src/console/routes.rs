@@ -3,8 +3,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    account, backups, cache, configuration, control, docs, events, happenings, instances, journeys, load, pages,
-    rollouts, settings, setup, signing, site, stack, tokens, upstreams, watching,
+    account, backups, cache, configuration, control, docs, events, happenings, instances, journeys, load, logs, pages,
+    rollouts, settings, setup, signing, site, stack, tokens, traces, upstreams, watching,
 };
 use crate::web::headers::CSP_REPORT;
 use crate::web::problem::Problem;
@@ -40,6 +40,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .route(web::post().to(journeys::send)),
         )
         .service(resource("/api/journeys/{trace_id}", "GET, HEAD").route(get().to(journeys::one)))
+        .service(resource("/api/traces", "GET, HEAD").route(get().to(traces::list)))
+        .service(resource("/api/log", "GET, HEAD").route(get().to(logs::list)))
         .service(resource("/api/events", "GET").route(web::get().to(events::stream)))
         .service(
             resource("/api/load", "GET, HEAD, POST, DELETE")
@@ -108,6 +110,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/api/control/instances", "POST").route(web::post().to(instances::by_command)))
         .service(resource("/api/control/rollouts", "POST").route(web::post().to(rollouts::by_command)))
         .service(resource("/api/control/metrics", "POST").route(web::post().to(watching::metrics_by_command)))
+        .service(resource("/api/control/traces", "POST").route(web::post().to(traces::list_by_command)))
+        .service(resource("/api/control/log", "POST").route(web::post().to(logs::list_by_command)))
         .service(resource("/api/control/setup-link", "POST").route(web::post().to(control::setup_link)))
         .service(resource("/api/control/owner", "POST").route(web::post().to(control::owner)))
         .service(resource("/api/control/sessions", "POST").route(web::post().to(control::session)))

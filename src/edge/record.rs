@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hyper::header::{HeaderValue, REFERER, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
 use time::OffsetDateTime;
@@ -15,9 +16,10 @@ use super::connection::ConnInfo;
 use super::offer::Offer;
 use super::site::Rules;
 use crate::balancer::answer::Answer;
-use crate::observe::clock::{Tick, micros};
+use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::ids::{SpanId, TraceId};
+use crate::observe::log::access::Entry;
 use crate::observe::metrics::Served;
 use crate::observe::part::{EdgePart, Part};
 use crate::observe::span::{Context, Direction, Span, Status, Trace};
@@ -33,15 +35,16 @@ const SERVER_TIMING_BYTES: usize = 96;
 #[derive(Debug)]
 pub enum By {
     Edge,
-    /// An instance of ours: it writes a part of this trace.
-    Instance,
+    /// An instance of ours, by its id: it writes a part of this trace.
+    Instance(String),
     /// An upstream of somebody's own, by its id.
     YourService(String),
 }
 
 impl By {
     pub fn of(answer: &Answer) -> Self {
-        if answer.own { By::Instance } else { By::YourService(answer.upstream.clone()) }
+        let id = answer.upstream.clone();
+        if answer.own { By::Instance(id) } else { By::YourService(id) }
     }
 }
 
@@ -65,6 +68,14 @@ pub struct Exchange {
     your_service: Option<String>,
     /// The route that it took, if that leads to somebody's own service.
     route: Option<Arc<str>>,
+    /// Who answered, if it was an instance of ours.
+    instance: Option<String>,
+    /// What the edge's cache did; None: it was not asked.
+    cache: Option<&'static str>,
+    client: IpAddr,
+    version: Version,
+    referrer: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
     upload: Option<Arc<Progress>>,
     response_bytes: u64,
     /// The upstream broke off in the middle of the body.
@@ -104,6 +115,12 @@ impl Exchange {
             instance_parts: 0,
             your_service: None,
             route: None,
+            instance: None,
+            cache: None,
+            client: info.peer.ip(),
+            version: request.version,
+            referrer: request.headers.get(REFERER).cloned(),
+            user_agent: request.headers.get(USER_AGENT).cloned(),
             upload: None,
             response_bytes: 0,
             truncated: false,
@@ -115,13 +132,19 @@ impl Exchange {
     }
 
     /// Who the client is, where a proxy of ours stands before us.
-    pub fn client_is(&self, client: IpAddr) {
+    pub fn client_is(&mut self, client: IpAddr) {
+        self.client = client;
         self.root.attribute("client.address", || client.to_string());
     }
 
     /// Its answer, as something that waits for the client.
     pub fn offer(&self) -> Arc<Offer> {
         self.info.offer()
+    }
+
+    /// What the edge's cache did, in the words of `Cache-Status`; None: it was not asked.
+    pub fn cache_did(&mut self, what: Option<&'static str>) {
+        self.cache = what;
     }
 
     pub fn uploads(&mut self, progress: Arc<Progress>) {
@@ -161,7 +184,10 @@ impl Exchange {
         self.status = status;
         match by {
             By::Edge => {}
-            By::Instance => self.instance_parts = 1,
+            By::Instance(id) => {
+                self.instance_parts = 1;
+                self.instance = Some(id);
+            }
             By::YourService(id) => self.your_service = Some(id),
         }
         self.root.attribute("http.response.status_code", || status);
@@ -181,7 +207,8 @@ impl Exchange {
     pub fn truncated(&mut self, error: &Broken) {
         self.truncated = true;
         self.root.status(Status::Error).attribute("error.type", || "truncated");
-        log::info!(target: "edge", "{} {}: the answer broke off: {error}", self.method, self.path);
+        let trace_id = self.root.trace().context().trace_id;
+        log::info!(target: "edge", trace_id:%; "{} {}: the answer broke off: {error}", self.method, self.path);
     }
 
     /// All of the answer has been handed over.
@@ -199,27 +226,18 @@ impl Exchange {
             self.root.status(Status::Error).attribute("error.type", || "client_gone");
         }
         let Context { trace_id, key, .. } = self.root.trace().context();
-        let took = Tick::now().since(self.started);
+        let now = Tick::now();
         let request_bytes = self.upload.as_ref().map_or(0, |upload| upload.bytes());
         let counted = self.shared.recorder.metrics().served(&Served {
             method: &self.method,
             path: &self.path,
             route: self.route.as_ref(),
             status: self.status,
-            took,
+            took: now.since(self.started),
             request_bytes,
             response_bytes: self.response_bytes,
         });
-        log::debug!(
-            target: "access",
-            "{} {} {} {} {} B {:.0} us {trace_id}",
-            self.info.peer,
-            self.method,
-            self.path,
-            self.status,
-            self.response_bytes,
-            micros(took),
-        );
+        self.shared.recorder.access().record(now, self.status, || self.logged(now, trace_id));
         self.shared.recorder.submit(Part::Edge(EdgePart {
             trace_id,
             key,
@@ -237,6 +255,26 @@ impl Exchange {
             spans: self.root.trace().finish(),
         }));
         self.info.end();
+    }
+}
+
+impl Exchange {
+    fn logged(&self, now: Tick, trace_id: TraceId) -> Entry<'_> {
+        Entry {
+            client: self.client,
+            started_at: self.started_at,
+            method: &self.method,
+            path: &self.path,
+            version: protocol_version(self.version),
+            status: self.status,
+            bytes: self.response_bytes,
+            took: now.since(self.started),
+            referrer: self.referrer.as_ref().map(HeaderValue::as_bytes),
+            user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
+            trace_id,
+            upstream: self.instance.as_deref().or(self.your_service.as_deref()),
+            cache: self.cache,
+        }
     }
 }
 

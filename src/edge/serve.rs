@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Shared;
 use super::body::{self, EdgeBody, Progress, Trouble, UploadBody};
-use super::cache::{self, Refused, Source};
+use super::cache::{self, CacheStatus, Refused, Source};
 use super::check;
 use super::compress::Wish;
 use super::connection::ConnInfo;
@@ -65,7 +65,7 @@ pub async fn answer(
     let serving = Serving { generation: shared.cache.generation(), site: shared.site.load_full() };
     let mut standing = Standing::default();
     let mut promise = None;
-    let answered = match prepare(&mut head, verdict, &serving, &shared, &info, &exchange, started) {
+    let answered = match prepare(&mut head, verdict, &serving, &shared, &info, &mut exchange, started) {
         Err(refusal) => Err(refusal),
         Ok(mut way) => {
             exchange.takes(&way.route.rules);
@@ -188,7 +188,7 @@ fn prepare<'a>(
     serving: &'a Serving,
     shared: &Shared,
     info: &ConnInfo,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     started: Tick,
 ) -> Result<Way<'a>, Refusal> {
     let Serving { generation, site } = serving;
@@ -242,7 +242,8 @@ fn refusal(failure: &Failure, progress: Option<&Progress>, bytes_max: u64) -> Re
 /// An answer as its client gets it: with a sticky cookie, our times and what the route's rules say.
 fn pass_on(found: Found<'_>, shared: &Shared, info: &ConnInfo, mut exchange: Exchange) -> Response<EdgeBody> {
     let Found { answer, rules, wish } = found;
-    let cache::Found { mut head, mut body, by, stick_to, switched, kept } = answer;
+    let cache::Found { mut head, mut body, by, stick_to, switched, kept, cached } = answer;
+    exchange.cache_did(cached.map(CacheStatus::id));
     headers::set_all(&mut head.headers, &rules.response_headers);
     if let Some(cookie) = stick_to.and_then(|token| sticky::set(&token, info.origin.is_secure())) {
         head.headers.append(SET_COOKIE, cookie);

@@ -13,6 +13,7 @@ use super::clock::{Tick, micros};
 use super::hop::Hop;
 use super::ids::SpanId;
 use super::journey::{CacheSide, Candidate, HopTimes, Journey, JourneySpan, QueueSide, Sides, Summary, SupplierSide};
+use super::kept::Why;
 use super::part::{
     CACHE_BYPASSED, CACHE_HIT, CACHE_KEY, CACHE_WHERE, CANDIDATES, ClientPart, DnsPart, EdgePart, InstancePart,
     QUEUE_TICKET, QUEUE_WAITING, SUPPLIER_ATTEMPTS, SUPPLIER_BREAKER, SUPPLIER_ITEM, SUPPLIER_OUTCOME,
@@ -49,11 +50,13 @@ impl Parts {
     }
 }
 
-/// The journey of `parts`.
-pub fn journey(parts: Parts) -> Journey {
+/// The journey of `parts`, which is kept because of `why`.
+pub fn journey(parts: Parts, why: Why) -> Journey {
     let complete = parts.complete() || (parts.edge.is_none() && parts.client.is_some());
     let head = Head::of(&parts);
     let your_service = parts.edge.as_ref().and_then(|edge| edge.your_service.clone());
+    let route = parts.instances.iter().rev().find_map(|instance| instance.route).map(str::to_owned);
+    let outer = parts.edge.as_ref().filter(|_| parts.client.is_none()).and_then(|edge| edge.spans.first()?.parent);
     let mut spans = join::join(parts);
     spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
     let mut spans = parents_first(spans);
@@ -77,6 +80,7 @@ pub fn journey(parts: Parts) -> Journey {
             trace_id: head.trace_id,
             sent_at: head.sent_at,
             method: head.method,
+            route: route.unwrap_or_else(|| path_of(&head.path)),
             path: head.path,
             sent_as: head.sent_as,
             connection: head.connection,
@@ -85,6 +89,7 @@ pub fn journey(parts: Parts) -> Journey {
             turn,
             probe: head.probe,
             faults: struck(&spans),
+            kept: why,
         },
         reason: reason(head.status).to_owned(),
         request_bytes: head.request_bytes,
@@ -96,8 +101,14 @@ pub fn journey(parts: Parts) -> Journey {
         instances: candidates(&spans),
         your_service,
         sides: sides(&spans),
+        outer,
         spans: spans.into_iter().map(|span| shown(span, origin)).collect(),
     }
+}
+
+/// Without the query that a client's part has.
+fn path_of(target: &str) -> String {
+    target.split('?').next().unwrap_or_default().to_owned()
 }
 
 /// What the parts say about the request as a whole; the client's word goes before the edge's.

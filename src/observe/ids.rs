@@ -65,6 +65,20 @@ fn hex<const DIGITS: usize>(mut number: u128) -> [u8; DIGITS] {
     text
 }
 
+impl TraceId {
+    /// As binary protocols carry it.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl SpanId {
+    /// As binary protocols carry it.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+}
+
 macro_rules! hex_id {
     ($type:ident, $number:ty, $digits:literal) => {
         impl $type {

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::hop::Hop;
 use super::ids::{SpanId, TraceId};
+use super::kept::Why;
 use super::span::{Direction, Status};
 
 /// What a list of journeys shows.
@@ -29,6 +30,12 @@ pub struct Summary {
     /// Keys of the faults that struck, each once, in the order of the way.
     #[serde(default)]
     pub faults: Vec<String>,
+    /// The instance's template of the address, such as `/api/v1/menu/{id}`; where none is known, the path.
+    #[serde(default)]
+    pub route: String,
+    /// Why it is kept.
+    #[serde(default)]
+    pub kept: Why,
 }
 
 /// One span, its times counted from the journey's start.
@@ -165,6 +172,9 @@ pub struct Journey {
     #[serde(default)]
     pub your_service: Option<String>,
     pub sides: Sides,
+    /// The span of somebody else's that the request came from, if its `traceparent` named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outer: Option<SpanId>,
     /// Ordered by start, parents before children; the first is the root.
     pub spans: Vec<JourneySpan>,
 }

@@ -64,6 +64,8 @@ pub struct EdgePart {
 #[derive(Debug, Clone)]
 pub struct InstancePart {
     pub key: SpanId,
+    /// The template of the address that it answered at.
+    pub route: Option<&'static str>,
     pub spans: Vec<Record>,
 }
 

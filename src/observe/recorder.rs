@@ -1,7 +1,6 @@
 //! One recorder a stack: joins parts, decides what is kept, in bounded memory.
 //!
-//! Kept are every probe, every error, the slowest and a uniform sample (tail-based sampling: the
-//! decision is made when the edge's part arrives, so when the outcome is known).
+//! What is kept [`super::kept`] says; the decision is made when the edge's part arrives, so when the outcome is known.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,17 +9,16 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use super::assemble::{self, Parts};
-use super::clock::{Tick, micros};
+use super::clock::Tick;
 use super::hop::Hop;
 use super::ids::{SpanId, TraceId};
 use super::journey::{Journey, Summary};
+use super::kept::{self, Chooser, Kept, Rings, Why};
+use super::log::access::AccessLog;
 use super::metrics::Metrics;
-use super::part::{ClientPart, DNS_QUERY_ID, DNS_SOURCE_PORT, DnsPart, EdgePart, Part, WorkPart};
+use super::part::{ClientPart, DNS_QUERY_ID, DNS_SOURCE_PORT, DnsPart, Part, WorkPart};
 use super::span::Record;
 
-/// Journeys kept of probes, and as many again of other traffic: a flood of errors never pushes out
-/// what a person sent to look at.
-const KEPT_MAX: usize = 256;
 /// Requests whose parts are not complete.
 const STAGED_MAX: usize = 4_096;
 /// How long a part waits for the others of its request.
@@ -31,17 +29,17 @@ const PROBE_STAGED_FOR: Duration = Duration::from_secs(5);
 const DNS_MAX: usize = 256;
 /// Pieces of work beside the requests, the latest.
 const WORK_MAX: usize = 64;
-/// One in so many unremarkable requests is kept.
-const SAMPLE_EVERY: u64 = 64;
-/// The share of requests that count as the slowest.
-const SLOW_SHARE: f64 = 0.01;
 
 #[derive(Debug)]
 struct Staged {
     parts: Parts,
     since: Tick,
-    /// Decided by the edge's part; None before it came.
-    keep: Option<bool>,
+    /// The edge's part came, and decided.
+    decided: bool,
+    /// Why it is worth keeping; None: it is not, as far as is known.
+    why: Option<Why>,
+    /// A fault struck in an instance.
+    struck: bool,
 }
 
 #[derive(Debug, Default)]
@@ -50,16 +48,14 @@ struct State {
     /// The order in which keys were staged, for expiry.
     order: VecDeque<SpanId>,
     dns: VecDeque<DnsPart>,
-    probes: VecDeque<Arc<Journey>>,
-    others: VecDeque<Arc<Journey>>,
     work: VecDeque<Arc<WorkPart>>,
-    seen: u64,
-    slow_us: f64,
+    kept: Rings,
+    chooser: Chooser,
 }
 
 impl State {
     /// Puts a part where it belongs. Returns what is worth keeping and waits for nothing more.
-    fn take_in(&mut self, part: Part, now: Tick) -> Vec<Parts> {
+    fn take_in(&mut self, part: Part, now: Tick) -> Vec<(Parts, Why)> {
         let key = match part {
             Part::Dns(dns) => {
                 if self.dns.len() == DNS_MAX {
@@ -77,20 +73,22 @@ impl State {
             }
             Part::Instance(instance) => {
                 let key = instance.key;
-                self.stage(key).parts.instances.push(instance);
+                let staged = self.stage(key);
+                staged.struck |= instance.spans.iter().any(|span| span.fault.is_some());
+                staged.parts.instances.push(instance);
                 key
             }
             Part::Edge(edge) => {
-                let (key, keep) = (edge.key, self.worth_keeping(&edge));
+                let (key, why) = (edge.key, self.chooser.choose(&edge, now));
                 if edge.instance_parts == 0 && !edge.probe && !self.staged.contains_key(&key) {
                     // Nobody else writes of it.
                     let mut ready = Vec::new();
-                    ready.extend(keep.then(|| Parts { edge: Some(edge), ..Parts::default() }));
+                    ready.extend(why.map(|why| (Parts { edge: Some(edge), ..Parts::default() }, why)));
                     self.give_up(now, &mut ready);
                     return ready;
                 }
                 let staged = self.stage(key);
-                staged.keep = Some(keep);
+                (staged.decided, staged.why) = (true, why);
                 staged.parts.edge = Some(edge);
                 key
             }
@@ -104,26 +102,33 @@ impl State {
         };
         let mut ready = Vec::new();
         if self.staged.get(&key).is_some_and(|staged| staged.parts.complete()) {
-            let whole = self.staged.remove(&key).filter(|staged| staged.keep != Some(false));
-            ready.extend(whole.map(|staged| staged.parts));
+            let whole = self.staged.remove(&key);
+            ready.extend(whole.and_then(|staged| self.worth(staged, now)));
         }
         self.give_up(now, &mut ready);
         ready
     }
 
     /// Stops waiting for what is too old; what is worth keeping is kept as it is.
-    fn give_up(&mut self, now: Tick, ready: &mut Vec<Parts>) {
-        while let Some(key) = self.order.front() {
-            if let Some(staged) = self.staged.get(key) {
+    fn give_up(&mut self, now: Tick, ready: &mut Vec<(Parts, Why)>) {
+        while let Some(key) = self.order.front().copied() {
+            if let Some(staged) = self.staged.get(&key) {
                 let patience = if staged.parts.probe() { PROBE_STAGED_FOR } else { STAGED_FOR };
                 if now.since(staged.since) < patience {
                     return;
                 }
-                let old = self.staged.remove(key).filter(|staged| staged.keep == Some(true));
-                ready.extend(old.map(|staged| staged.parts));
+                let old = self.staged.remove(&key).filter(|staged| staged.decided);
+                ready.extend(old.and_then(|staged| self.worth(staged, now)));
             }
             self.order.pop_front();
         }
+    }
+
+    /// What waits for nothing more, if it is worth keeping.
+    fn worth(&mut self, staged: Staged, now: Tick) -> Option<(Parts, Why)> {
+        let why = if staged.parts.probe() { Some(Why::Probe) } else { staged.why };
+        let why = if staged.struck { self.chooser.struck(why, now) } else { why };
+        Some((staged.parts, why?))
     }
 
     /// The place where the parts of `key` meet; the oldest makes room when there is none.
@@ -136,7 +141,13 @@ impl State {
             }
             self.order.push_back(key);
         }
-        self.staged.entry(key).or_insert_with(|| Staged { parts: Parts::default(), since: Tick::now(), keep: None })
+        self.staged.entry(key).or_insert_with(|| Staged {
+            parts: Parts::default(),
+            since: Tick::now(),
+            decided: false,
+            why: None,
+            struck: false,
+        })
     }
 
     /// What the DNS server recorded of the queries in a client's spans.
@@ -154,17 +165,6 @@ impl State {
         }
         found
     }
-
-    /// Tail sampling. The slowest are found by tracking a quantile with two steps of unequal size
-    /// (stochastic approximation: up by `1 - share`, down by `share`, so that it rests where `share` lie above).
-    fn worth_keeping(&mut self, edge: &EdgePart) -> bool {
-        const STEP: f64 = 0.05;
-        let us = edge.spans.first().map_or(0.0, |span| micros(span.end.since(span.start)));
-        let slow = us > self.slow_us;
-        self.slow_us += self.slow_us.max(1.0) * STEP * if slow { 1.0 - SLOW_SHARE } else { -SLOW_SHARE };
-        self.seen += 1;
-        edge.probe || edge.status >= 400 || slow || self.seen.is_multiple_of(SAMPLE_EVERY)
-    }
 }
 
 /// Cheap to clone; all clones are the same recorder.
@@ -173,6 +173,7 @@ pub struct Recorder {
     state: Arc<Mutex<State>>,
     metrics: Metrics,
     live: broadcast::Sender<Arc<Journey>>,
+    access: AccessLog,
 }
 
 impl Default for Recorder {
@@ -184,7 +185,7 @@ impl Default for Recorder {
 impl Recorder {
     /// One that counts there.
     pub fn counting(metrics: Metrics) -> Self {
-        Self { state: Arc::default(), metrics, live: broadcast::channel(64).0 }
+        Self { state: Arc::default(), metrics, live: broadcast::channel(64).0, access: AccessLog::default() }
     }
 
     /// The counters of its stack.
@@ -196,8 +197,8 @@ impl Recorder {
     pub fn submit(&self, part: Part) {
         self.metrics.count(&part);
         let ready = self.state().take_in(part, Tick::now());
-        for parts in ready {
-            self.keep(parts);
+        for (parts, why) in ready {
+            self.keep(parts, why);
         }
     }
 
@@ -225,30 +226,40 @@ impl Recorder {
             return journey;
         }
         let parts = self.state().staged.remove(&key).map(|staged| staged.parts);
-        self.keep(parts.unwrap_or_else(|| Parts { client: Some(alone), ..Parts::default() }))
+        self.keep(parts.unwrap_or_else(|| Parts { client: Some(alone), ..Parts::default() }), Why::Probe)
     }
 
     /// The kept journey of a trace.
     pub fn journey(&self, trace_id: TraceId) -> Option<Arc<Journey>> {
-        let state = self.state();
-        let mut kept = state.probes.iter().rev().chain(state.others.iter().rev());
-        kept.find(|journey| journey.summary.trace_id == trace_id).cloned()
+        self.state().kept.find(trace_id).cloned()
     }
 
     /// The ids of all kept traces.
-    pub fn kept(&self) -> HashSet<TraceId> {
-        let state = self.state();
-        state.probes.iter().chain(&state.others).map(|journey| journey.summary.trace_id).collect()
+    pub fn kept_ids(&self) -> HashSet<TraceId> {
+        self.state().kept.iter().map(|kept| kept.journey.summary.trace_id).collect()
     }
 
     /// The latest kept journeys, newest first.
     pub fn recent(&self, count: usize) -> Vec<Summary> {
-        let state = self.state();
-        let mut all: Vec<Summary> =
-            state.probes.iter().chain(&state.others).map(|journey| journey.summary.clone()).collect();
+        let mut all: Vec<Summary> = self.kept().iter().map(|kept| kept.journey.summary.clone()).collect();
         all.sort_by_key(|summary| std::cmp::Reverse(summary.sent_at));
         all.truncate(count);
         all
+    }
+
+    /// All that is kept, in no order. Looking through it holds up nobody.
+    pub fn kept(&self) -> Vec<Kept> {
+        self.state().kept.iter().cloned().collect()
+    }
+
+    /// Requests so far, kept or not.
+    pub fn seen(&self) -> u64 {
+        self.state().chooser.seen()
+    }
+
+    /// The log of the requests.
+    pub fn access(&self) -> &AccessLog {
+        &self.access
     }
 
     /// The latest work that no request waited for, newest first. It is no journey, and counts as no request.
@@ -262,18 +273,13 @@ impl Recorder {
     }
 
     /// Makes the journey, which is most of the work, outside of the lock that every request takes.
-    fn keep(&self, parts: Parts) -> Arc<Journey> {
+    fn keep(&self, parts: Parts, why: Why) -> Arc<Journey> {
         if let Some(edge) = &parts.edge {
             self.metrics.exemplify(edge);
         }
-        let journey = Arc::new(assemble::journey(parts));
-        let mut state = self.state();
-        let ring = if journey.summary.probe { &mut state.probes } else { &mut state.others };
-        if ring.len() == KEPT_MAX {
-            ring.pop_front();
-        }
-        ring.push_back(Arc::clone(&journey));
-        drop(state);
+        let journey = Arc::new(assemble::journey(parts, why));
+        let bytes = kept::bytes_of(&journey);
+        self.state().kept.push(Arc::clone(&journey), bytes);
         // Nobody listening is fine.
         let _ = self.live.send(Arc::clone(&journey));
         journey

@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use super::runtime::{self, Snapshot};
 use super::site::{self, SiteFile, SitePlan};
+use crate::observe::log::access::AccessForm;
+use crate::observe::log::{LogFormat, LogOptions};
 
 /// Similarity from which a wrong key is worth a "did you mean" (Jaro-Winkler, 0 to 1).
 const SIMILAR: f64 = 0.8;
@@ -75,6 +77,19 @@ pub struct ServeFlags {
     /// How often the data is backed up, if anything was written: 30s, 15m, 1h, 1d; or off [default: 1h]
     #[arg(long, env = "ROUNDTRIP_BACKUP_EVERY", value_name = "DURATION")]
     pub backup_every: Option<String>,
+    /// How lines on standard error look [default: text]
+    #[arg(long, env = "ROUNDTRIP_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What standard error gets: error, warn, info, debug, trace, off; or by module, such as warn,balancer=info
+    /// [default: warn]
+    #[arg(long, env = "RUST_LOG", value_name = "FILTER")]
+    pub log_level: Option<String>,
+    /// Whether standard error gets a line for each request, and which [default: off]
+    #[arg(long, env = "ROUNDTRIP_ACCESS_LOG", value_name = "FORM")]
+    pub access_log: Option<AccessForm>,
+    /// Collector that gets the kept traces (OTLP/HTTP): http://127.0.0.1:4318 [default: none]
+    #[arg(long, env = "ROUNDTRIP_OTLP", value_name = "URL")]
+    pub otlp: Option<String>,
     /// Open the browser
     #[arg(long, env = "ROUNDTRIP_OPEN", value_parser = FalseyValueParser::new())]
     pub open: bool,
@@ -125,6 +140,9 @@ pub struct Startup {
     pub instances: usize,
     /// None: only when somebody asks.
     pub backup_every: Option<Duration>,
+    pub log: LogOptions,
+    /// None: no trace is exported.
+    pub otlp: Option<String>,
     pub open: bool,
     pub json: bool,
 }
@@ -174,6 +192,12 @@ impl Startup {
             hsts,
             instances,
             backup_every: backup_every(flags.backup_every.or(file.backup_every).as_deref())?,
+            log: LogOptions {
+                format: flags.log_format.or(file.log_format).unwrap_or_default(),
+                filter: log_filter(flags.log_level.or(file.log_level))?,
+                access: flags.access_log.or(file.access_log).unwrap_or_default(),
+            },
+            otlp: flags.otlp.or(file.otlp),
             open: flags.open || file.open,
             json: flags.json || file.json,
         })
@@ -210,9 +234,23 @@ impl Startup {
             ("hsts", self.hsts != later.hsts),
             ("instances", self.instances != later.instances),
             ("backup-every", self.backup_every != later.backup_every),
+            ("log-format", self.log.format != later.log.format),
+            ("log-level", self.log.filter != later.log.filter),
+            ("otlp", self.otlp != later.otlp),
+            ("access-log", self.log.access != later.log.access),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
+}
+
+/// In the words of `RUST_LOG`. Who writes nothing of it has not asked for anything.
+fn log_filter(text: Option<String>) -> Result<Option<String>, BadConfiguration> {
+    let text = text.filter(|text| !text.trim().is_empty());
+    if let Some(text) = &text {
+        let wrong = |error| BadConfiguration(format!("log-level is '{text}': {error}; such as warn,balancer=info"));
+        env_filter::Builder::new().try_parse(text).map_err(wrong)?;
+    }
+    Ok(text)
 }
 
 /// A number and its unit; or `off`.

@@ -20,7 +20,7 @@ use crate::settings::fault::{Fault, ROWS};
 impl Stack {
     /// All metrics, now.
     pub fn exposition(&self, format: Format) -> String {
-        let kept: HashSet<TraceId> = self.recorder.kept();
+        let kept: HashSet<TraceId> = self.recorder.kept_ids();
         let mut text = Exposition::new(format, &kept);
         let reading = Reading::of(self);
         requests(&mut text, self.recorder.metrics());

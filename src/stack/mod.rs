@@ -13,6 +13,7 @@ mod keepers;
 mod kills;
 pub mod live;
 mod maker;
+pub mod otlp;
 mod people;
 mod pools;
 mod reading;

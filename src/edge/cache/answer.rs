@@ -46,6 +46,8 @@ pub struct Found {
     pub switched: Option<Switched>,
     /// Where it came from, when it was kept and is sent whole.
     pub kept: Option<Kept>,
+    /// What the cache did; None: there is none here.
+    pub cached: Option<CacheStatus>,
 }
 
 #[derive(Debug)]
@@ -259,7 +261,7 @@ impl Get<'_> {
             body = Body::Whole(Bytes::new());
         }
         cache_status.append(&mut head.headers, &self.source.via.name);
-        Found { head, body, by, stick_to: None, switched: None, kept: None }
+        Found { head, body, by, stick_to: None, switched: None, kept: None, cached: Some(cache_status) }
     }
 }
 

@@ -77,10 +77,11 @@ impl Found {
     pub(super) fn passed(answer: Answer, why: Option<Why>, via: &Via) -> Self {
         let by = By::of(&answer);
         let Answer { mut head, body, stick_to, switched, .. } = answer;
-        if let Some(why) = why {
-            CacheStatus::Forwarded(Forwarded::because(why)).append(&mut head.headers, &via.name);
+        let cached = why.map(|why| CacheStatus::Forwarded(Forwarded::because(why)));
+        if let Some(status) = cached {
+            status.append(&mut head.headers, &via.name);
         }
-        Self { head, body: Body::Upstream(body), by, stick_to, switched, kept: None }
+        Self { head, body: Body::Upstream(body), by, stick_to, switched, kept: None, cached }
     }
 }
 
@@ -204,12 +205,13 @@ impl Get<'_> {
         };
         let by = By::of(&answer);
         let Answer { mut head, body, stick_to, .. } = answer;
-        let status = Forwarded { stored: true, ..Forwarded::because(why) };
-        CacheStatus::Forwarded(status).append(&mut head.headers, &self.source.via.name);
+        let status = CacheStatus::Forwarded(Forwarded { stored: true, ..Forwarded::because(why) });
+        status.append(&mut head.headers, &self.source.via.name);
+        let cached = Some(status);
         let kept = Arc::new(kept);
         if body.is_end_stream() {
             ticket.keep(Stored::new(kept, Bytes::new()), self.settings.bytes);
-            return Found { head, body: Body::Whole(Bytes::new()), by, stick_to, switched: None, kept: None };
+            return Found { head, body: Body::Whole(Bytes::new()), by, stick_to, switched: None, kept: None, cached };
         }
         let (growing, reader) = Growing::new(length, promise);
         if length.is_some() {
@@ -217,7 +219,7 @@ impl Get<'_> {
             ticket.announce(Arriving { head: Arc::clone(&kept), body: Arc::clone(&growing) });
         }
         tokio::spawn(fill(ticket, kept, growing, body, CacheSettings { object_bytes, ..self.settings }));
-        Found { head, body: Body::Growing(reader), by, stick_to, switched: None, kept: None }
+        Found { head, body: Body::Growing(reader), by, stick_to, switched: None, kept: None, cached }
     }
 
     /// Nothing of this answer is kept. What it says about others counts only if it was asked like theirs.

@@ -26,6 +26,7 @@ use crate::web::accept_encoding::Coding;
 pub use answer::{Body, Found, Refused};
 pub use fetch::Source;
 pub use growing::Reader;
+pub use status::CacheStatus;
 use store::Store;
 pub use store::{Figures, Kept};
 

@@ -65,7 +65,7 @@ impl Get<'_> {
                 path,
                 status,
                 counted: None,
-                instance_parts: usize::from(matches!(by, By::Instance)),
+                instance_parts: usize::from(matches!(by, By::Instance(_))),
                 your_service: if let By::YourService(id) = by { Some(id) } else { None },
                 request_bytes: 0,
                 response_bytes,

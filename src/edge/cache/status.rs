@@ -57,6 +57,15 @@ impl Forwarded {
 }
 
 impl CacheStatus {
+    /// In a word.
+    pub const fn id(self) -> &'static str {
+        match self {
+            CacheStatus::Hit { .. } => "hit",
+            CacheStatus::Forwarded(Forwarded { collapsed: true, .. }) => "collapsed",
+            CacheStatus::Forwarded(Forwarded { why, .. }) => why.id(),
+        }
+    }
+
     /// Adds it, after what caches behind us said (section 2).
     pub fn append(self, headers: &mut HeaderMap, cache: &str) {
         let mut text = String::with_capacity(48);

@@ -233,9 +233,13 @@ impl Writer {
         }
         let Some(connection) = &self.connection else { return };
         let Some(shorten) = self.log_size.due() else { return };
-        if let Err(error) = connection::checkpoint_within(connection, shorten.cut, shorten.wait) {
-            log::warn!("store: {}: the log stays as long as it is: {error}", self.path.display());
-            self.fence(Lost::of(error).fence);
+        let began = Tick::now();
+        match connection::checkpoint_within(connection, shorten.cut, shorten.wait) {
+            Ok(()) => log::info!("store: checkpoint: took {:.0} µs", micros(Tick::now().since(began))),
+            Err(error) => {
+                log::warn!("store: {}: the log stays as long as it is: {error}", self.path.display());
+                self.fence(Lost::of(error).fence);
+            }
         }
     }
 
