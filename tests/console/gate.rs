@@ -7,13 +7,15 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 22] = [
+const GUARDED: [(&str, &str); 24] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
     ("POST", "/api/journeys"),
     ("GET", "/api/journeys/4bf92f3577b34da6a3ce929d0e0e4736"),
     ("GET", "/api/events"),
+    ("GET", "/api/traces"),
+    ("GET", "/api/log"),
     ("GET", "/api/stack"),
     ("GET", "/api/settings"),
     ("PATCH", "/api/settings"),
@@ -31,11 +33,13 @@ const GUARDED: [(&str, &str); 22] = [
     ("POST", "/api/backups/verify"),
     ("POST", "/api/backups/restore"),
 ];
-const FOR_COMMANDS: [&str; 10] = [
+const FOR_COMMANDS: [&str; 12] = [
     "/api/control/setup-link",
     "/api/control/owner",
     "/api/control/sessions",
     "/api/control/journeys",
+    "/api/control/traces",
+    "/api/control/log",
     "/api/control/configuration",
     "/api/control/settings",
     "/api/control/backups/list",
