@@ -7,13 +7,15 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 34] = [
+const GUARDED: [(&str, &str); 36] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
     ("POST", "/api/journeys"),
     ("GET", "/api/journeys/4bf92f3577b34da6a3ce929d0e0e4736"),
     ("GET", "/api/events"),
+    ("GET", "/api/traces"),
+    ("GET", "/api/log"),
     ("GET", "/api/stack"),
     ("GET", "/api/live"),
     ("GET", "/api/settings"),
@@ -43,11 +45,13 @@ const GUARDED: [(&str, &str); 34] = [
     ("POST", "/api/load"),
     ("DELETE", "/api/load"),
 ];
-const FOR_COMMANDS: [&str; 15] = [
+const FOR_COMMANDS: [&str; 17] = [
     "/api/control/setup-link",
     "/api/control/owner",
     "/api/control/sessions",
     "/api/control/journeys",
+    "/api/control/traces",
+    "/api/control/log",
     "/api/control/configuration",
     "/api/control/settings",
     "/api/control/restore",
