@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::choice::{Looks, Pick};
 use super::known::Look;
 use super::roster::Roster;
+use super::upstream::Upstream;
 use crate::faults::{Place, Strike, is_on, strike};
 use crate::observe::hop::Hop;
 use crate::observe::span::Span;
@@ -16,8 +17,12 @@ pub const WHY: &str = "the fault fault.balancer.wrong_instance is on, and it is 
 
 impl Roster {
     /// Before a request goes to the chosen one: in a span of its own, and counted in what is spent.
-    pub async fn hold_up(&self, path: &str, instance: &str, parent: &Span) -> Duration {
-        let place = Place { instance: Some(instance), ..Place::path(path) };
+    pub async fn hold_up(&self, path: &str, upstream: &Upstream, parent: &Span) -> Duration {
+        if self.settings.snapshot().faults.none() {
+            return Duration::ZERO;
+        }
+        let instance = upstream.id();
+        let place = Place { instance: Some(&instance), ..Place::path(path) };
         let Some(late) = strike(&self.settings, Fault::BalancerDelay, place) else { return Duration::ZERO };
         let held = parent.child(Hop::Balancer, "Held up by a fault");
         late.mark(&held);

@@ -158,7 +158,7 @@ impl Run<'_> {
         let Choice { in_flight, stick_to, .. } = choice;
         let upstream = Arc::clone(in_flight.upstream());
         self.tried.push(upstream.serial);
-        self.spent += self.balancer.0.hold_up(self.head.uri.path(), &upstream.id(), self.parent).await;
+        self.spent += self.balancer.0.hold_up(self.head.uri.path(), &upstream, self.parent).await;
         let span = self.parent.child(Hop::Balancer, FORWARD);
         span.attribute("roundtrip.instance", || upstream.id())
             .attribute("roundtrip.balancer.attempt", || self.tried.len())

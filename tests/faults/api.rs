@@ -13,13 +13,13 @@ async fn a_delay_of_the_api_is_a_span_of_the_journey() {
     let key = "fault.api.delay";
     set(&house, key, json!({ "strength": 50, "route": MENU }));
     let (status, journey) = look(&house, MENU).await;
-    assert_eq!((status, journey.faults.as_slice()), (200, &[key.to_owned()][..]));
+    assert_eq!((status, journey.summary.faults.as_slice()), (200, &[key.to_owned()][..]));
     assert!(struck_us(&journey, key) >= 50_000.0);
-    assert_eq!(look(&house, "/api/v1/session").await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, "/api/v1/session").await.1.summary.faults, Vec::<String>::new());
     console_lives(&house).await;
     set(&house, key, json!({ "strength": 50, "for_s": 1 }));
     over(house.stack.settings(), Fault::ApiDelay, Place::ANYWHERE).await;
-    assert_eq!(look(&house, MENU).await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
     house.stop().await;
 }
 

@@ -26,7 +26,7 @@ async fn a_delay_of_the_balancer_is_a_span_before_the_request_is_passed_on() {
     let key = "fault.balancer.delay";
     set(&house, key, json!({ "strength": 50, "route": MENU }));
     let (status, journey) = look(&house, MENU).await;
-    assert_eq!((status, journey.faults.as_slice()), (200, &[key.to_owned()][..]));
+    assert_eq!((status, journey.summary.faults.as_slice()), (200, &[key.to_owned()][..]));
     assert!(struck_us(&journey, key) >= 50_000.0);
     let (held, passed_on) = (span(&journey, "Held up by a fault"), span(&journey, "Answer the request"));
     let (held, passed_on) = (held.expect("a span"), passed_on.expect("the instance's part"));
@@ -34,7 +34,7 @@ async fn a_delay_of_the_balancer_is_a_span_before_the_request_is_passed_on() {
     console_lives(&house).await;
     set(&house, key, json!({ "strength": 50, "for_s": 1 }));
     over(house.stack.settings(), Fault::BalancerDelay, Place::ANYWHERE).await;
-    assert_eq!(look(&house, MENU).await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
     house.stop().await;
 }
 
@@ -46,13 +46,13 @@ async fn a_wrong_choice_takes_the_one_that_is_out_and_says_why() {
     until("it is known to be dead", async || state(&house, "i2") == Some(State::Unhealthy)).await;
     set(&house, key, json!(100));
     let (_, journey) = look(&house, MENU).await;
-    assert_eq!(journey.faults, [key]);
+    assert_eq!(journey.summary.faults, [key]);
     let why = attribute(&journey, "roundtrip.balancer.why").and_then(|why| why.as_str()).expect("a reason");
     assert!(why.starts_with("i2") && why.contains(key), "{why}");
     console_lives(&house).await;
     off(&house, key);
     let (status, journey) = look(&house, MENU).await;
-    assert_eq!((status, journey.faults.as_slice()), (200, &[][..]));
+    assert_eq!((status, journey.summary.faults.as_slice()), (200, &[][..]));
     off(&house, KILL);
     until("it is well", async || state(&house, "i2") == Some(State::Healthy)).await;
     house.stop().await;
@@ -64,6 +64,7 @@ async fn without_health_checks_the_dead_stay_in_the_list_and_without_retries_tha
     set(&house, "balancer.policy", json!("round_robin"));
     set(&house, "balancer.health.interval", json!(100));
     set(&house, "balancer.retry.budget", json!(100));
+    set(&house, "balancer.breaker.mode", json!("off"));
     let blind = "fault.balancer.no_health_checks";
     set(&house, blind, json!(true));
     kill(&house, "i2").await;

@@ -51,10 +51,10 @@ async fn a_slow_query_takes_so_much_longer_in_the_instance_that_it_is_aimed_at_a
     assert!(struck_us(&journey, key) >= 60_000.0, "{:?}", journey.spans);
     console_lives(&house).await;
     set(&house, key, json!({ "strength": 60, "instances": ["i2"] }));
-    assert_eq!(look(&house, MENU).await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
     set(&house, key, json!({ "strength": 60, "for_s": 1 }));
     over(house.stack.settings(), Fault::DataDelay, Place::ANYWHERE).await;
-    assert_eq!(look(&house, MENU).await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
     house.stop().await;
 }
 
@@ -84,7 +84,7 @@ async fn a_query_that_fails_is_503_and_nothing_was_done() {
         assert!(!refused.header("retry-after").is_empty());
     }
     assert_eq!(house.books(), before);
-    assert_eq!(look(&house, MENU).await.1.faults, [key]);
+    assert_eq!(look(&house, MENU).await.1.summary.faults, [key]);
     console_lives(&house).await;
     set(&house, key, json!({ "for_s": 1 }));
     over(house.stack.settings(), Fault::DataFails, Place::ANYWHERE).await;
@@ -117,7 +117,6 @@ async fn a_locked_database_refuses_writes_in_bounded_time_while_reads_go_on() {
 async fn a_full_disk_loses_no_order_that_was_acknowledged() {
     let house = without_caches(3).await;
     house.kitchen_rests();
-    set(&house, "http.limit.enabled", json!(false));
     let key = "fault.data.full";
     set(&house, key, json!(true));
     let (person, mut placed) = (house.visitor(), 0);
@@ -248,4 +247,22 @@ async fn no_fault_of_the_data_reaches_the_consoles_own_database() {
     assert_eq!(owner.0.get("/api/session").await.status, 200);
     console_lives(&house).await;
     house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_that_is_dropped_while_faults_are_on_leaves_a_sound_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let house = House::on(folder.path(), 3).await;
+    let before = index(folder.path());
+    assert_eq!(house.visitor().post(ORDERS, &order_of(1, 1)).await.status, 201);
+    for key in ["fault.data.no_index", "fault.instance.pause", "fault.service.paused_workers", "fault.data.pool_of_one"]
+    {
+        set(&house, key, json!(true));
+    }
+    until("the index is gone", async || index(folder.path()).is_none()).await;
+    set(&house, "fault.data.locked", json!(true));
+    until("somebody holds the lock", async || is_locked(&house)).await;
+    drop(house);
+    until("all is as before", async || index(folder.path()) == before).await;
+    assert_eq!(audit(folder.path()).await, 1);
 }

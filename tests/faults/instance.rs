@@ -77,7 +77,7 @@ async fn a_paused_instance_holds_what_comes_and_answers_it_when_the_fault_is_ove
     assert!(!held.is_finished());
     set(&house, "fault.instance.pause", json!({ "for_s": 1 }));
     assert_eq!(held.await.expect("an answer"), 200);
-    assert_eq!(look(&house, MENU).await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
     house.stop().await;
 }
 
@@ -107,12 +107,12 @@ async fn a_slow_instance_takes_so_much_longer_for_each_request() {
     let key = "fault.instance.slow";
     set(&house, key, json!({ "strength": 50, "instances": ["v1"], "for_s": 60 }));
     let (status, journey) = look(&house, MENU).await;
-    assert_eq!((status, journey.faults.as_slice()), (200, &[key.to_owned()][..]));
+    assert_eq!((status, journey.summary.faults.as_slice()), (200, &[key.to_owned()][..]));
     assert!(struck_us(&journey, key) >= 50_000.0);
     console_lives(&house).await;
     set(&house, key, json!({ "strength": 50, "for_s": 1 }));
     over(house.stack.settings(), Fault::InstanceSlow, Place::ANYWHERE).await;
-    assert_eq!(look(&house, MENU).await.1.faults, Vec::<String>::new());
+    assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
     house.stop().await;
 }
 

@@ -1,11 +1,8 @@
 //! The kitchen under faults.
 
-use std::time::Duration;
-
-use roundtrip::domain::permission::Role;
 use serde_json::json;
 
-use crate::back::{ORDERS, console_lives, set, until, without_caches};
+use crate::back::{ORDERS, console_lives, set, until};
 use crate::harness::people::Person;
 use crate::harness::{House, audit, order_of};
 
@@ -64,20 +61,5 @@ async fn a_poisoned_ticket_ends_as_a_dead_letter_and_is_sound_when_the_fault_is_
     let house = House::on(folder.path(), 1).await;
     let chef = house.staff("chef").await;
     until("it is cooked", async || lengths(&chef).await == [0, 0, 0]).await;
-    assert!(house.stack.mint_session(Role::Guest).await.expect("an answer").is_none());
     assert_eq!(stop_and_audit(folder.path(), house).await, 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stack_that_is_dropped_while_faults_are_on_is_sound_at_the_next_start() {
-    let house = without_caches(3).await;
-    let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(house.visitor().post(ORDERS, &order_of(1, 1)).await.status, 201);
-    for key in ["fault.data.locked", "fault.instance.pause", "fault.service.paused_workers", "fault.data.no_index"] {
-        set(&house, key, json!(true));
-    }
-    let from = house.folder().join("bistro.db");
-    house.stack.stop(Duration::from_secs(5)).await.expect("an orderly stop");
-    std::fs::copy(from, folder.path().join("bistro.db")).expect("a copy");
-    assert_eq!(audit(folder.path()).await, 1);
 }

@@ -336,7 +336,7 @@ pub static ROWS: &[Row] = &[
         (
             "fault.service.poison_ticket",
             "Poison tickets",
-            "A new ticket makes every worker that touches it fail, until it is set aside as dead. Such a ticket is sound again when this ends.",
+            "A ticket that is taken up now makes every worker that touches it fail, until it is set aside as dead. It is sound again when this ends.",
         ),
         &["layer.service", TOLERANCE],
         failing(F::ServicePoisonTicket, NONE),
@@ -374,7 +374,7 @@ pub static ROWS: &[Row] = &[
         (
             "fault.data.delay",
             "Each query",
-            "Each step of the database takes so much longer, and holds its reader or the writer meanwhile.",
+            "Each step of the database takes so much longer, and holds its reader or the writer meanwhile; an instance, which has one thread, does nothing else.",
         ),
         &["layer.data", "perf.database"],
         delay(F::DataDelay, 5_000, INSTANCES),
@@ -442,7 +442,7 @@ pub static ROWS: &[Row] = &[
         (
             "fault.clock.skew",
             "Clock is wrong",
-            "The stack's own clock is off by so much, forwards or back. Times on the charts and in traces are of another clock, which can't be broken.",
+            "The stack's own clock is off by so much, forwards or back. What it makes too old is over for good: sessions, drafts. Times on the charts and in traces are of another clock, which can't be broken.",
         ),
         &["layer.data", "maint.monitoring"],
         measured(F::ClockSkew, Strength { min: -86_400, max: 86_400, default: 3_600, unit: "s" }, NONE),

@@ -82,6 +82,9 @@ impl DataFaults {
 
     /// Says in the trace that the writer meets one.
     pub fn mark_writer(&self, span: &Span) {
+        if self.settings.snapshot().faults.none() {
+            return;
+        }
         let met = [Fault::DataLocked, Fault::DataFull];
         met.into_iter()
             .filter_map(|fault| is_on(&self.settings, fault, Place::ANYWHERE))
