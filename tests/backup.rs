@@ -439,7 +439,7 @@ async fn a_restore_whose_caller_leaves_is_carried_to_its_end_before_anything_els
     assert_eq!(guest.post("/api/v1/orders", &order_of(12, 1)).await.status, 201);
     tokio::select! {
         biased;
-        _ = house.stack.restore(name.clone()) => panic!("it takes longer than that"),
+        _ = house.stack.restore(name.clone(), "a test") => panic!("it takes longer than that"),
         () = std::future::ready(()) => {}
     }
     assert!(backups.verify(name).await.expect("a report").ok);
