@@ -5,6 +5,7 @@
 //! for as long as the fault is on. [`Follow`] wakes those who must do something when one begins and when it ends.
 
 mod follow;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -5,7 +5,9 @@
 
 pub mod api;
 pub mod balancer;
+pub mod client;
 pub mod data;
+pub mod dns;
 pub mod fault;
 pub mod http;
 pub mod row;
