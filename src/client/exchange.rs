@@ -293,16 +293,16 @@ impl<'a> Run<'a> {
     fn hung_up(&mut self, passed: &Passed, end: Tick) -> Broken {
         let (start, sent) = (self.at, passed.last_write.unwrap_or(end).clamp(self.at, end));
         self.at = end;
+        self.record_sending(passed, start, sent);
+        let message = self.conditions.hung_up(self.root, sent, end);
+        Broken { trouble: Trouble::new(Hop::Client, message), unread: false }
+    }
+
+    fn record_sending(&self, passed: &Passed, start: Tick, sent: Tick) -> Span {
         let send = self.root.record(Hop::Http, SEND, start, sent);
         send.attribute("http.request.raw", || redact::message(&passed.written))
             .attribute("http.request.size", || passed.bytes_written);
-        let close = self.root.record(Hop::Client, "Hang up", sent, end);
-        close.status(Status::Error);
-        let message = self.conditions.hang_up.map(|hang_up| {
-            hang_up.strike.mark(&close);
-            hang_up.explain()
-        });
-        Broken { trouble: Trouble::new(Hop::Client, message.unwrap_or_default()), unread: false }
+        send
     }
 
     /// The leaves of an exchange, each beginning where the one before ended; `version` is known when it
@@ -315,10 +315,8 @@ impl<'a> Run<'a> {
             Some(last) if !unread => last.clamp(start, answered.unwrap_or(end)),
             _ => answered.unwrap_or(end),
         };
-        let send = self.root.record(Hop::Http, SEND, start, sent);
-        send.attribute("http.request.raw", || redact::message(&passed.written))
-            .attribute("http.request.size", || passed.bytes_written)
-            .attribute("http.connection.reused", || !self.fresh)
+        let send = self.record_sending(passed, start, sent);
+        send.attribute("http.connection.reused", || !self.fresh)
             .attribute("http.connection.requests", || link.requests);
         if unread || passed.last_write.is_none() {
             send.status(Status::Error);

@@ -13,21 +13,21 @@ use crate::faults::wire::Length;
 use crate::faults::{self, Place, Strike};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
-use crate::observe::span::{Direction, Span};
+use crate::observe::span::{Direction, Span, Status};
 use crate::settings::fault::Fault;
 use crate::settings::runtime::Settings;
 
 /// Where a request is broken off by its own sender.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HangUp {
-    pub strike: Strike,
+    strike: Strike,
     /// How much of the body is sent first.
     body_bytes: usize,
 }
 
 impl HangUp {
     /// What happened, as the one who waits for the answer reads it.
-    pub fn explain(&self) -> String {
+    fn explain(&self) -> String {
         let when = match self.strike.fault {
             Fault::ClientHalfBody => "in the middle of the request's body",
             _ => "as soon as it had sent the request",
@@ -105,6 +105,15 @@ impl<'a> Conditions<'a> {
         let span = self.named(parent.record(Hop::Client, names[usize::from(self.slow.is_some())], start, until));
         span.direction(Direction::Back);
         start
+    }
+
+    /// Records the closing of a request's connection by its own sender; says what happened.
+    pub fn hung_up(&self, parent: &Span, from: Tick, until: Tick) -> String {
+        let span = parent.record(Hop::Client, "Hang up", from, until);
+        span.status(Status::Error);
+        let Some(hang_up) = self.hang_up else { return String::new() };
+        hang_up.strike.mark(&span);
+        hang_up.explain()
     }
 
     fn named(&self, span: Span) -> Span {

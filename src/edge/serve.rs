@@ -94,7 +94,10 @@ pub async fn answer(
     let struck = Strikes::drawn(&shared.settings, exchange.path(), exchange.root());
     if struck.reset.is_some() {
         exchange.reset();
-        info.levers().reset();
+        if version < Version::HTTP_2 {
+            // In h2 it is the stream that ends so; the connection carries others.
+            info.levers().reset();
+        }
         return Err(Reset);
     }
     let mut response = match answered {

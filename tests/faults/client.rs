@@ -7,13 +7,13 @@ use roundtrip::client::Outgoing;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::journey::Journey;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 
 use crate::breaking::{
     answered, console_lives, ends_by_itself, failed_by, fresh, heals, kept, send, set, struck, withdraw,
 };
-use crate::harness::House;
 use crate::harness::probes::{outgoing, span};
+use crate::harness::{House, order_of};
 use crate::rig::{raw_upstream, until};
 
 const SLOW: &str = "fault.client.slow_network";
@@ -55,15 +55,15 @@ async fn on_a_slow_network_each_turn_costs_the_way_there_and_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_hangs_up_early_fails_at_the_client_and_the_edge_drops_the_work() {
-    let dropped = Arc::<AtomicUsize>::default();
-    let seen = Arc::clone(&dropped);
-    // It never answers, and notices when nobody waits any more.
+    let waits = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&waits);
+    // It never answers, and works until nobody waits any more.
     let upstream = raw_upstream(move |mut stream| {
-        let seen = Arc::clone(&seen);
+        let count = Arc::clone(&count);
         async move {
-            if stream.read(&mut [0; 64]).await.is_ok_and(|count| count == 0) {
-                seen.fetch_add(1, Ordering::SeqCst);
-            }
+            count.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.read(&mut [0; 64]).await;
+            count.fetch_sub(1, Ordering::SeqCst);
         }
     });
     let house = House::before(&[upstream.await]).await;
@@ -72,7 +72,9 @@ async fn who_hangs_up_early_fails_at_the_client_and_the_edge_drops_the_work() {
     let (message, journey) = failed_by(sent, Hop::Client, HANGS_UP);
     assert!(message.contains("as soon as it had sent"), "{message}");
     assert!(span(&journey, "Hang up").is_some() && journey.summary.status == 0);
-    until(|| dropped.load(Ordering::SeqCst) > 0).await;
+    let edge = span(&journey, "Serve the request").expect("the edge's record");
+    assert_eq!(edge.attributes["error.type"], json!("client_gone"), "{edge:?}");
+    until(|| waits.load(Ordering::SeqCst) == 0).await;
     console_lives(&house).await;
     house.stop().await;
 }
@@ -94,18 +96,17 @@ async fn of_half_a_body_half_arrives_and_a_request_without_one_is_spared() {
     let house = House::with_one_instance().await;
     set(&house, HALF_BODY, json!(true));
     answered(&house, fresh(&house)).await;
-    let order = || Outgoing { ..outgoing(&house, "POST", "/api/v1/orders", Some(&crate::harness::order_of(1, 1))) };
+    let order = || outgoing(&house, "POST", "/api/v1/orders", Some(&order_of(1, 1)));
     let before = house.books();
-    let (message, journey) = failed_by(send(&house, order()).await, Hop::Client, HALF_BODY);
+    let (message, half) = failed_by(send(&house, order()).await, Hop::Client, HALF_BODY);
     assert!(message.contains("in the middle of the request's body"), "{message}");
-    let body = order().body.len() as u64;
-    let head = journey.request_bytes - body / 2;
-    assert!(head > 0 && journey.request_bytes < head + body, "{}", journey.request_bytes);
     assert_eq!(house.books(), before, "half an order is none");
     console_lives(&house).await;
     withdraw(&house, HALF_BODY);
-    let (sent, _) = send(&house, order()).await;
+    let (sent, whole) = send(&house, order()).await;
     assert_eq!(sent.expect("an answer").status, 201);
+    let body = order().body.len() as u64;
+    assert_eq!(whole.request_bytes - half.request_bytes, body - body / 2);
     house.stop().await;
 }
 
@@ -132,6 +133,7 @@ async fn with_the_edge_near_only_what_it_fetches_pays_and_what_it_has_kept_does_
     let house = House::with_one_instance().await;
     set(&house, DISTANCE, json!(40));
     set(&house, "client.region_edge", json!("near"));
+    set(&house, "api.menu.shared_ttl", json!(3_600));
     let fetched = answered(&house, fresh(&house)).await;
     assert!(span(&fetched, "Distance to the edge").is_none(), "{:?}", names(&fetched));
     let out = span(&fetched, "Distance to the origin").expect("a way");

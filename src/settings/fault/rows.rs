@@ -58,7 +58,7 @@ pub static ROWS: &[Row] = &[
         (
             "fault.client.slow_network",
             "Slow phone network",
-            "Our own client waits so long before each of its turns: to send, and to read. Requests of browsers are not touched.",
+            "Each byte that our own client sends or reads takes so long: a new connection pays it six times, a kept one twice. Requests of browsers are not touched.",
         ),
         &["layer.client", "perf.latency-throughput"],
         // A handshake pays it three times, and the edge gives it three seconds.
