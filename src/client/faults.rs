@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use crate::faults::wire::Length;
 use crate::faults::{self, Place, Strike};
@@ -16,6 +17,9 @@ use crate::observe::hop::Hop;
 use crate::observe::span::{Direction, Span, Status};
 use crate::settings::fault::Fault;
 use crate::settings::runtime::Settings;
+
+/// Between the last byte that is sent and the end: long enough for the server to have begun.
+const HESITATION: Duration = Duration::from_millis(20);
 
 /// Where a request is broken off by its own sender.
 #[derive(Debug, Clone, Copy)]
@@ -222,12 +226,13 @@ impl Blade {
 pub(super) struct Cut<S> {
     inner: S,
     scissors: Scissors,
+    hesitation: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Cut<S> {
     pub fn new(inner: S) -> (Self, Scissors) {
         let scissors = Scissors::default();
-        (Self { inner, scissors: scissors.clone() }, scissors)
+        (Self { inner, scissors: scissors.clone(), hesitation: None }, scissors)
     }
 }
 
@@ -235,6 +240,8 @@ impl<S: AsyncWrite + Unpin> Cut<S> {
     /// Closes for real, once all that may be sent has been.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if !self.scissors.have_cut() {
+            let hesitation = self.hesitation.get_or_insert_with(|| Box::pin(tokio::time::sleep(HESITATION)));
+            ready!(hesitation.as_mut().poll(cx));
             if let Err(error) = ready!(Pin::new(&mut self.inner).poll_flush(cx)) {
                 return Poll::Ready(error);
             }
@@ -246,8 +253,12 @@ impl<S: AsyncWrite + Unpin> Cut<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Cut<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Cut<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.scissors.blade().falls() {
+            // An answer that comes meanwhile is for nobody.
+            return self.poll_close(cx).map(Err);
+        }
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
@@ -265,9 +276,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cut<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.scissors.blade().falls() {
-            return self.poll_close(cx).map(Err);
-        }
+        // Who waits for the answer closes it: in `poll_read`.
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 

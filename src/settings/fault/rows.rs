@@ -69,7 +69,7 @@ pub static ROWS: &[Row] = &[
         (
             "fault.client.hangs_up",
             "Hangs up early",
-            "Our own client closes the connection as soon as it has sent its request; who works on for nobody is what one sees.",
+            "Our own client closes the connection 20 ms after it has sent its request; who works on for nobody is what one sees.",
         ),
         &["layer.client", TOLERANCE],
         failing(F::ClientHangsUp, ROUTE),
