@@ -10,6 +10,7 @@ use hyper::{Request, Response};
 
 use super::answer::{Answer, AnswerBody, is_event_stream};
 use super::connection::{ConnectError, Connection, SendError};
+use super::distance;
 use super::failure::Failure;
 use super::in_flight::InFlight;
 use super::upgrade::Switched;
@@ -32,6 +33,8 @@ pub struct Bounds<'a> {
     pub rules: &'a BalancerSettings,
     /// Until the request's deadline; None without one.
     pub left: Option<Duration>,
+    /// What a byte takes to the upstream or back.
+    pub one_way: Duration,
 }
 
 impl Bounds<'_> {
@@ -75,6 +78,7 @@ impl Balancer {
             let request = self.addressed(head, upload, &upstream, span);
             upload = match Box::pin(exchange(connection, request, &upstream, &progress, bounds)).await {
                 Ok((connection, response)) => {
+                    distance::record(bounds.one_way, span, found, Tick::now());
                     return Ok(accept(connection, response, in_flight, &progress, started, bounds));
                 }
                 Err(Failed::Unsent(whole)) => whole,
@@ -88,6 +92,7 @@ impl Balancer {
             upstream.pool.clear();
             span.record(Hop::Balancer, "Find the kept connection closed", found, Tick::now()).status(Status::Error);
         }
+        distance::there_and_back(bounds.one_way, span).await;
         let opening = span.child(Hop::Balancer, "Open a connection");
         span.attribute("http.connection.reused", || false);
         let (target, addresses) = upstream.place();
@@ -101,10 +106,14 @@ impl Balancer {
             }
         };
         opening.end();
+        let opened = Tick::now();
         let progress = upload.progress();
         let request = self.addressed(head, upload, &upstream, span);
         match Box::pin(exchange(connection, request, &upstream, &progress, bounds)).await {
-            Ok((connection, response)) => Ok(accept(connection, response, in_flight, &progress, started, bounds)),
+            Ok((connection, response)) => {
+                distance::record(bounds.one_way, span, opened, Tick::now());
+                Ok(accept(connection, response, in_flight, &progress, started, bounds))
+            }
             Err(failed) => Err(blame(failed, &mut in_flight, &progress, started, bounds)),
         }
     }
@@ -158,6 +167,7 @@ fn exchange<'a>(
     bounds: Bounds<'a>,
 ) -> impl Future<Output = Result<(Connection, Response<Incoming>), Failed>> + 'a {
     let switching = upgrade::is_asked(request.headers());
+    connection.is_away(bounds.one_way);
     let sent = connection.send(request);
     async move {
         let patience = bounds.at_most(bounds.rules.timeouts.head);

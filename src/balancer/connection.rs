@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use super::head_limit::{HeadLimit, Limited};
 use super::target::Target;
 use super::upload::Upload;
+use crate::faults::wire::{Length, Wire};
 
 /// An answer's head may be as large as this: more than any server sends, and bounded.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
@@ -30,6 +31,8 @@ pub struct Connection {
     sender: http1::SendRequest<Upload>,
     driver: AbortHandle,
     limit: Arc<HeadLimit>,
+    /// Of the wire to the upstream.
+    length: Length,
     /// Bounds its exchanges, one after another: to put a timer off is cheaper than to set a new one.
     alarm: Pin<Box<Sleep>>,
 }
@@ -90,7 +93,8 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let limit = Arc::<HeadLimit>::default();
+        let (limit, length) = (Arc::<HeadLimit>::default(), Length::default());
+        let stream = Wire::new(stream, length.clone());
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
             .handshake(TokioIo::new(Limited::new(stream, Arc::clone(&limit))))
@@ -102,7 +106,7 @@ impl Connection {
             }
         });
         let alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Ok(Self { sender, driver: driver.abort_handle(), limit, alarm })
+        Ok(Self { sender, driver: driver.abort_handle(), limit, length, alarm })
     }
 
     /// Whether a request can be sent at once.
@@ -135,6 +139,11 @@ impl Connection {
                 None => SendError::Broken(error.into_error()),
             })
         }
+    }
+
+    /// So far away is the upstream for what is sent next.
+    pub fn is_away(&self, one_way: Duration) {
+        self.length.set(one_way);
     }
 
     pub fn alarm(&mut self) -> Pin<&mut Sleep> {

@@ -163,7 +163,8 @@ impl Run<'_> {
         span.attribute("roundtrip.instance", || upstream.id())
             .attribute("roundtrip.balancer.attempt", || self.tried.len())
             .attribute("server.address", || upstream.place().0.authority());
-        let bounds = Bounds { rules: &self.rules, left: self.left() };
+        let one_way = self.balancer.0.settings.snapshot().client.to_origin();
+        let bounds = Bounds { rules: &self.rules, left: self.left(), one_way };
         let began = Tick::now();
         let attempted = self.balancer.attempt(self.head, upload, in_flight, self.replay.as_ref(), bounds, &span).await;
         let status = attempted.as_ref().ok().map(|(answer, _)| answer.head.status.as_u16());

@@ -9,6 +9,7 @@ pub mod answer;
 mod attempt;
 mod choice;
 mod connection;
+mod distance;
 pub mod events;
 mod expect;
 mod explain;

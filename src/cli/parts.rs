@@ -56,6 +56,7 @@ impl Parts<'_> {
             dns,
             app_addresses: vec![self.startup.bind],
             tls: self.tls()?,
+            authority: self.authority.clone(),
             ca_pem: self.authority.ca_pem().as_bytes().to_vec(),
             ca_path: self.authority.ca_path(),
             control_key: self.control_key,

@@ -15,8 +15,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Trouble;
+use super::faults::Conditions;
 use super::url::Url;
 use super::verify::{CHECKED, Checked};
+use crate::faults::wire::{Length, Wire};
 use crate::observe::assemble::CLIENT_HELLO;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -36,6 +38,7 @@ pub(super) struct Connected {
     pub stream: Box<dyn Stream>,
     pub peer: SocketAddr,
     pub local: SocketAddr,
+    pub length: Length,
     /// None for plain HTTP.
     pub sealed: Option<Sealed>,
 }
@@ -62,22 +65,25 @@ pub(super) async fn open(
     url: &Url,
     addresses: &[IpAddr],
     config: &Arc<ClientConfig>,
-    deadline: Instant,
+    (conditions, deadline): (&Conditions<'_>, Instant),
 ) -> Result<Connected, Trouble> {
+    let length = Length::of(conditions.one_way());
     if !url.https {
-        let (stream, peer, local) = dial(root, Hop::Http, at, url, addresses, deadline).await?;
-        return Ok(Connected { stream: Box::new(stream), peer, local, sealed: None });
+        let (stream, peer, local) = dial((root, Hop::Http), at, url, addresses, conditions, deadline).await?;
+        let stream = Box::new(Wire::new(stream, length.clone()));
+        return Ok(Connected { stream, peer, local, length, sealed: None });
     }
     let span = root.child_at(Hop::Tls, "Open a sealed connection", *at);
     let opened = async {
-        let (stream, peer, local) = dial(&span, Hop::Tls, at, url, addresses, deadline).await?;
-        let stream = shake_hands(&span, at, url, stream, config, deadline).await?;
+        let (stream, peer, local) = dial((&span, Hop::Tls), at, url, addresses, conditions, deadline).await?;
+        let stream = Wire::new(stream, length.clone());
+        let stream = shake_hands(&span, at, url, stream, config, (conditions, deadline)).await?;
         Ok((stream, peer, local))
     };
     match opened.await {
         Ok((stream, peer, local)) => {
             let sealed = Some(Sealed::new(span, *at, url, stream.get_ref().1, (peer, local)));
-            Ok(Connected { stream: Box::new(stream), peer, local, sealed })
+            Ok(Connected { stream: Box::new(stream), peer, local, length, sealed })
         }
         Err(trouble) => {
             span.status(Status::Error);
@@ -89,16 +95,18 @@ pub(super) async fn open(
 
 /// TCP: one span for each address that is tried.
 async fn dial(
-    parent: &Span,
-    hop: Hop,
+    (parent, hop): (&Span, Hop),
     at: &mut Tick,
     url: &Url,
     addresses: &[IpAddr],
+    conditions: &Conditions<'_>,
     deadline: Instant,
 ) -> Result<(TcpStream, SocketAddr, SocketAddr), Trouble> {
     let mut why = String::new();
     for ip in addresses {
         let peer = SocketAddr::new(*ip, url.port);
+        // Who is out of time by then finds that out below.
+        let _ = tokio::time::timeout_at(deadline, conditions.there_and_back(parent, at)).await;
         let span = parent.child_at(hop, "TCP connect", *at);
         span.attribute("network.peer.address", || peer.ip().to_string())
             .attribute("network.peer.port", || peer.port())
@@ -142,10 +150,10 @@ async fn shake_hands(
     parent: &Span,
     at: &mut Tick,
     url: &Url,
-    stream: TcpStream,
+    stream: Wire<TcpStream>,
     config: &Arc<ClientConfig>,
-    deadline: Instant,
-) -> Result<TlsStream<Tap<TcpStream>>, Trouble> {
+    (conditions, deadline): (&Conditions<'_>, Instant),
+) -> Result<TlsStream<Tap<Wire<TcpStream>>>, Trouble> {
     let start = *at;
     let name = ServerName::try_from(url.host.clone())
         .map_err(|_| Trouble::new(Hop::Tls, format!("'{}' can't be the name of a server.", url.host)))?;
@@ -157,22 +165,32 @@ async fn shake_hands(
     let shaken = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     *at = Tick::now();
     let checked = *checked.lock().unwrap_or_else(PoisonError::into_inner);
-    let last = record(parent, start, &tap.take(), checked, *at);
+    let last = record(parent, start, &tap.take(), checked, *at, conditions);
     match shaken {
         Ok(stream) => Ok(stream),
         Err(error) => {
             last.status(Status::Error);
             last.attribute("error.type", || error.to_string());
+            conditions.blame(&error, &last);
             Err(Trouble::new(Hop::Tls, explain(url, &error)))
         }
     }
 }
 
 /// The leaves of a handshake, each beginning where the one before ended; returns the last that was reached.
-fn record(parent: &Span, start: Tick, passed: &Passed, checked: Checked, end: Tick) -> Span {
+fn record(
+    parent: &Span,
+    start: Tick,
+    passed: &Passed,
+    checked: Checked,
+    end: Tick,
+    conditions: &Conditions<'_>,
+) -> Span {
     let answered = passed.first_read.map(|read| read.clamp(start, end));
     let hello = parent.record(Hop::Tls, CLIENT_HELLO, start, answered.unwrap_or(end));
     let Some(answered) = answered else { return hello };
+    let arrived = conditions.out(&hello, start, answered);
+    conditions.back(&hello, arrived, answered);
     // A resumed session is proven by its key: no certificate is sent (RFC 8446, section 2.2).
     let keys_end = checked.start.unwrap_or(end).clamp(answered, end);
     let keys = parent.record(Hop::Tls, "Derive the keys", answered, keys_end);

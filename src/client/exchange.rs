@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::faults::{Conditions, Cut};
 use super::pool::Link;
 use super::url::Url;
 use super::{Answer, BODY_BYTES_MAX, Connection, Failure, Inner, Outgoing, Trouble, USER_AGENT, connect, head};
@@ -105,6 +106,7 @@ pub(super) async fn open(client: &Inner, url: &str) -> Result<(), String> {
             // Timed like any other, for nobody: the request that follows is the one to be looked at.
             let root = Trace::start(Context::new_root(), SpanId::random(), Hop::Client, "Open", Tick::now());
             let mut run = Run::new(client, &outgoing, &root, Tick::now());
+            run.under_conditions(&parsed);
             run.dial(&parsed).await.map_err(|trouble| trouble.message)?.0
         }
     };
@@ -127,16 +129,34 @@ struct Run<'a> {
     ends: Option<(SocketAddr, SocketAddr)>,
     /// What our DNS said of the host.
     resolved: Option<IpAddr>,
+    conditions: Conditions<'a>,
 }
 
 impl<'a> Run<'a> {
     fn new(client: &'a Inner, outgoing: &'a Outgoing, root: &'a Span, at: Tick) -> Self {
         let deadline = Instant::now() + outgoing.timeout;
-        Self { client, outgoing, root, deadline, at, fresh: false, sent: 0, received: 0, ends: None, resolved: None }
+        Self {
+            client,
+            outgoing,
+            root,
+            deadline,
+            at,
+            fresh: false,
+            sent: 0,
+            received: 0,
+            ends: None,
+            resolved: None,
+            conditions: Conditions::default(),
+        }
+    }
+
+    fn under_conditions(&mut self, url: &Url) {
+        self.conditions = Conditions::drawn(self.client.settings.as_ref(), &url.target, self.outgoing.body.len());
     }
 
     async fn go(&mut self, url: &Url) -> Result<Came, Trouble> {
         let build = self.root.child_at(Hop::Client, "Build the request", self.at);
+        self.under_conditions(url);
         let context = self.root.trace().context();
         let probe_key = self.client.probe_key.as_ref().filter(|_| self.outgoing.probe);
         let request = head::request(self.outgoing, url, &context, probe_key);
@@ -204,15 +224,19 @@ impl<'a> Run<'a> {
             client.resolver.look_up(self.root, &mut self.at, named, self.deadline, outgoing.bypass_caches).await?;
         self.resolved = found.addresses.first().copied().filter(|_| found.by_dns);
         let config = if outgoing.resume { &client.tls.resuming } else { &client.tls.anew };
-        let connected = connect::open(self.root, &mut self.at, url, &found.addresses, config, self.deadline).await?;
-        let (stream, tap) = Tap::new(connected.stream);
+        let patience = (&self.conditions, self.deadline);
+        let connected = connect::open(self.root, &mut self.at, url, &found.addresses, config, patience).await?;
+        let (stream, scissors) = Cut::new(connected.stream);
+        let (stream, tap) = Tap::new(stream);
         let made = http1::Builder::new().handshake(TokioIo::new(stream)).await;
         let (sender, connection) = made.map_err(|error| Trouble::new(Hop::Http, error.to_string()))?;
         // It ends when the sender is dropped or the server closes; its error reaches the sender.
         tokio::spawn(connection);
         let (peer, local) = (connected.peer, connected.local);
         self.ends = Some((peer, local));
-        Ok((Link { sender, tap, peer, local, requests: 0, rested: Moment::now() }, connected.sealed))
+        let length = connected.length;
+        let link = Link { sender, tap, length, scissors, peer, local, requests: 0, rested: Moment::now() };
+        Ok((link, connected.sealed))
     }
 
     /// The root's facts, said when the request is over, so that saying them costs no step its time.
@@ -235,6 +259,8 @@ impl<'a> Run<'a> {
     async fn exchange(&mut self, link: &mut Link, request: Request<Full<Bytes>>, kept: bool) -> Result<Came, Broken> {
         link.requests += 1;
         link.tap.reset(self.root.detailed());
+        link.length.set(self.conditions.one_way());
+        link.scissors.set(self.conditions.hang_up);
         let mut unsent = false;
         let came = tokio::time::timeout_at(self.deadline, async {
             // The task that drives a kept connection may have to look at it once more.
@@ -254,10 +280,29 @@ impl<'a> Run<'a> {
         self.received += passed.bytes_read;
         let repeatable =
             unsent || matches!(self.outgoing.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+        if link.scissors.have_cut() {
+            return Err(self.hung_up(&passed, end));
+        }
         let unread = kept && repeatable && passed.bytes_read == 0 && matches!(came, Err(Cause::Http(_)));
         let version = came.as_ref().ok().map(|came| came.head.version);
         self.record(link, &passed, end, version, unread);
         came.map_err(|cause| Broken { trouble: Trouble::new(Hop::Http, cause.explain(self.outgoing)), unread })
+    }
+
+    /// The request was broken off by us, on purpose.
+    fn hung_up(&mut self, passed: &Passed, end: Tick) -> Broken {
+        let (start, sent) = (self.at, passed.last_write.unwrap_or(end).clamp(self.at, end));
+        self.at = end;
+        self.record_sending(passed, start, sent);
+        let message = self.conditions.hung_up(self.root, sent, end);
+        Broken { trouble: Trouble::new(Hop::Client, message), unread: false }
+    }
+
+    fn record_sending(&self, passed: &Passed, start: Tick, sent: Tick) -> Span {
+        let send = self.root.record(Hop::Http, SEND, start, sent);
+        send.attribute("http.request.raw", || redact::message(&passed.written))
+            .attribute("http.request.size", || passed.bytes_written);
+        send
     }
 
     /// The leaves of an exchange, each beginning where the one before ended; `version` is known when it
@@ -270,10 +315,8 @@ impl<'a> Run<'a> {
             Some(last) if !unread => last.clamp(start, answered.unwrap_or(end)),
             _ => answered.unwrap_or(end),
         };
-        let send = self.root.record(Hop::Http, SEND, start, sent);
-        send.attribute("http.request.raw", || redact::message(&passed.written))
-            .attribute("http.request.size", || passed.bytes_written)
-            .attribute("http.connection.reused", || !self.fresh)
+        let send = self.record_sending(passed, start, sent);
+        send.attribute("http.connection.reused", || !self.fresh)
             .attribute("http.connection.requests", || link.requests);
         if unread || passed.last_write.is_none() {
             send.status(Status::Error);
@@ -285,7 +328,9 @@ impl<'a> Run<'a> {
             }
             return;
         }
-        let wait = self.root.record(Hop::Http, WAIT_FOR_ANSWER, sent, answered.unwrap_or(end));
+        let arrived = self.conditions.out(self.root, sent, answered.unwrap_or(end));
+        let left = answered.map(|answered| self.conditions.back(self.root, arrived, answered));
+        let wait = self.root.record(Hop::Http, WAIT_FOR_ANSWER, arrived, left.unwrap_or(end));
         let Some(answered) = answered else {
             wait.status(Status::Error);
             return;

@@ -6,6 +6,7 @@
 mod cache;
 mod connect;
 mod exchange;
+mod faults;
 mod head;
 pub mod lean;
 mod pool;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use crate::observe::hop::Hop;
 use crate::observe::part::ClientPart;
 use crate::observe::span::Context;
+use crate::settings::runtime::Settings;
 use crate::web::probe::ProbeKey;
 
 pub use resolver::{NotFound, Resolver};
@@ -174,10 +176,22 @@ struct Inner {
     probe_key: Option<ProbeKey>,
     ca_path: Option<PathBuf>,
     detail: bool,
+    /// A stack's, whose faults strike this client.
+    settings: Option<Settings>,
 }
 
 impl Client {
+    /// One that no fault strikes.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        Self::with(config, None)
+    }
+
+    /// A stack's own: its faults strike it, and it stands as far away as its settings say.
+    pub fn of_stack(config: ClientConfig, settings: Settings) -> Result<Self, ClientError> {
+        Self::with(config, Some(settings))
+    }
+
+    fn with(config: ClientConfig, settings: Option<Settings>) -> Result<Self, ClientError> {
         Ok(Self(Arc::new(Inner {
             resolver: config.resolver,
             tls: verify::TlsConfigs::new(&config.roots)?,
@@ -185,6 +199,7 @@ impl Client {
             detail: config.detail || config.probe_key.is_some(),
             probe_key: config.probe_key,
             ca_path: config.ca_path,
+            settings,
         })))
     }
 

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 
+use super::faults::Scissors;
+use crate::faults::wire::Length;
 use crate::observe::tap::TapHandle;
 
 /// Connections kept to one origin.
@@ -24,6 +26,9 @@ pub(super) struct Link {
     pub sender: SendRequest<Full<Bytes>>,
     /// The bytes of requests and answers, decrypted.
     pub tap: TapHandle,
+    /// How long its wire is, and when it is closed early.
+    pub length: Length,
+    pub scissors: Scissors,
     pub peer: SocketAddr,
     pub local: SocketAddr,
     /// Requests it has carried.

@@ -2,11 +2,12 @@
 //!
 //! hickory-server carries the messages; what is answered is decided by [`zone`], which is pure.
 
+mod faults;
 mod server;
 mod zone;
 
 pub use server::{DnsServer, Names, OnAnswer};
-pub use zone::{Address, Alias, DnsConfig};
+pub use zone::{Address, Alias, DnsConfig, Live};
 
 /// Why the name server could not start.
 #[derive(Debug, thiserror::Error)]

@@ -18,10 +18,12 @@ use serde_json::Value;
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::DnsError;
+use super::faults::{self, Owners, Verdict};
 use super::zone::{Answer, DnsConfig, Zones};
 use crate::observe::clock::Tick;
 use crate::observe::part::DnsPart;
 use crate::observe::rcode;
+use crate::settings::runtime::Settings;
 
 /// An idle TCP connection is closed after this long (RFC 7766, section 6.2.3: of the order of seconds).
 const TCP_IDLE: Duration = Duration::from_secs(5);
@@ -53,7 +55,13 @@ impl DnsServer {
     pub async fn start(config: DnsConfig, on_answer: OnAnswer) -> Result<Self, DnsError> {
         let zones = Arc::new(ArcSwap::from_pointee(Zones::build(&config, 1)?));
         let (tcp, udp, address) = bind(config.bind).await?;
-        let handler = Handler { zones: Arc::clone(&zones), on_answer, turn: AtomicUsize::new(0) };
+        let handler = Handler {
+            zones: Arc::clone(&zones),
+            on_answer,
+            turn: AtomicUsize::new(0),
+            owners: Owners::new(&config.live.app, &config.live.console)?,
+            settings: config.live.settings,
+        };
         let mut server = hickory_server::Server::new(handler);
         server.register_socket(udp);
         server.register_listener(tcp, TCP_IDLE, TCP_ANSWERS_MAX);
@@ -116,10 +124,17 @@ struct Handler {
     zones: Arc<ArcSwap<Zones>>,
     on_answer: OnAnswer,
     turn: AtomicUsize,
+    owners: Owners,
+    settings: Settings,
 }
 
 impl Handler {
-    fn answer(&self, request: &Request) -> Answer {
+    async fn verdict(&self, request: &Request) -> Verdict {
+        let [question] = request.queries.queries() else { return Verdict::default() };
+        faults::of_query(&self.settings, &self.owners, question.original().name()).await
+    }
+
+    fn answer(&self, request: &Request, verdict: &Verdict) -> Answer {
         let [question] = request.queries.queries() else {
             // Nobody sends several questions, and what it would mean is undefined (RFC 9619).
             return Answer { code: ResponseCode::FormErr, ..Answer::default() };
@@ -132,10 +147,15 @@ impl Handler {
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let question = question.original();
-        self.zones.load().answer(question.name(), question.query_class(), question.query_type(), turn)
+        let (name, kind) = (question.name(), question.query_type());
+        if let Some(instead) = verdict.instead {
+            return instead.answer(&self.zones.load(), name, kind);
+        }
+        let ttl_s = u32::try_from(self.settings.snapshot().dns.ttl.as_secs()).unwrap_or(u32::MAX);
+        self.zones.load().answer(name, question.query_class(), kind, turn).remembered_for(ttl_s)
     }
 
-    fn report(&self, request: &Request, answer: &Answer, start: Tick) {
+    fn report(&self, request: &Request, answer: &Answer, verdict: &Verdict, start: Tick) {
         let transport = if request.protocol() == Protocol::Udp { "udp" } else { "tcp" };
         let mut attributes = Vec::with_capacity(8);
         let mut put = |name: &'static str, value: Value| attributes.push((name.into(), value));
@@ -146,7 +166,11 @@ impl Handler {
                 put("dns.question.class", question.query_class().to_string().into());
             }
         }
-        put("dns.response_code", rcode::name(answer.code).into());
+        if verdict.lost {
+            put("error.type", "lost".into());
+        } else {
+            put("dns.response_code", rcode::name(answer.code).into());
+        }
         put("dns.authoritative", answer.authoritative.into());
         put("dns.answers", answer.answers.len().into());
         put("network.transport", transport.into());
@@ -155,6 +179,7 @@ impl Handler {
             query_id: request.metadata.id,
             start,
             end: Tick::now(),
+            fault: verdict.strike.map(|strike| strike.fault.key()),
             attributes,
         });
     }
@@ -167,7 +192,8 @@ async fn respond<R: ResponseHandler>(handler: &Handler, request: &Request, mut r
         // Answering an answer would let two servers talk for ever.
         return Header { metadata, counts: HeaderCounts::default() }.into();
     }
-    let answer = handler.answer(request);
+    let verdict = handler.verdict(request).await;
+    let answer = handler.answer(request, &verdict);
     metadata.response_code = answer.code;
     metadata.authoritative = answer.authoritative;
     let edns = request.edns.as_ref().map(|asked| {
@@ -179,7 +205,10 @@ async fn respond<R: ResponseHandler>(handler: &Handler, request: &Request, mut r
     let builder = MessageResponseBuilder::new(&request.queries, edns.as_ref());
     let none = || std::iter::empty();
     let message = builder.build(metadata, &answer.answers, &answer.authorities, none(), none());
-    handler.report(request, &answer, start);
+    handler.report(request, &answer, &verdict, start);
+    if verdict.lost {
+        return Header { metadata, counts: HeaderCounts::default() }.into();
+    }
     match response.send_response(message).await {
         Ok(info) => info,
         Err(error) => {

@@ -8,10 +8,11 @@ use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, SOA};
 use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
 
 use super::DnsError;
+use crate::settings::runtime::Settings;
 
 /// The zone that holds all names beneath it; every other name is a little zone of its own.
 const ZONE: &str = "roundtrip.test";
-/// How long an answer may be remembered. Short, so that a class sees it expire.
+/// How long a record may be remembered, where the settings say nothing else.
 const TTL_S: u32 = 30;
 /// How long "there is no such name" may be remembered (RFC 2308, section 5).
 const NEGATIVE_TTL_S: u32 = 10;
@@ -39,11 +40,22 @@ pub struct DnsConfig {
     pub bind: SocketAddr,
     pub addresses: Vec<Address>,
     pub aliases: Vec<Alias>,
+    pub live: Live,
+}
+
+/// What a server follows while it runs, and whose names are whose.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    pub settings: Settings,
+    /// Names that faults may deny, or lead astray.
+    pub app: Vec<String>,
+    /// Names that no fault touches.
+    pub console: Vec<String>,
 }
 
 impl DnsConfig {
     pub fn new(bind: SocketAddr) -> Self {
-        Self { bind, addresses: Vec::new(), aliases: Vec::new() }
+        Self { bind, addresses: Vec::new(), aliases: Vec::new(), live: Live::default() }
     }
 
     /// Adds an address record: A or AAAA.
@@ -66,6 +78,15 @@ pub(super) struct Answer {
     pub authoritative: bool,
     pub answers: Vec<Record>,
     pub authorities: Vec<Record>,
+}
+
+impl Answer {
+    /// As one that may be remembered for so long; what holds for a shorter time goes on to.
+    pub fn remembered_for(mut self, ttl_s: u32) -> Self {
+        self.answers.iter_mut().for_each(|record| record.ttl = ttl_s);
+        self.authorities.iter_mut().for_each(|record| record.ttl = record.ttl.min(ttl_s));
+        self
+    }
 }
 
 #[derive(Debug)]
@@ -162,6 +183,11 @@ impl Zones {
         Answer { code: ResponseCode::ServFail, ..Answer::default() }
     }
 
+    /// What lets the asker remember that `name` is not there.
+    pub fn soa_of_a_no(&self, name: &LowerName) -> Option<Record> {
+        self.zone(name).map(Zone::soa_of_a_no)
+    }
+
     fn zone(&self, name: &LowerName) -> Option<&Zone> {
         self.zones.iter().filter(|zone| zone.origin.zone_of(name)).max_by_key(|zone| zone.origin.num_labels())
     }
@@ -199,7 +225,7 @@ impl Zone {
     }
 }
 
-fn parse(text: &str) -> Result<Name, DnsError> {
+pub(super) fn parse(text: &str) -> Result<Name, DnsError> {
     let mut name = Name::from_ascii(text).map_err(|why| bad_name(text, &why))?;
     name.set_fqdn(true);
     Ok(name.to_lowercase())

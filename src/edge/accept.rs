@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
@@ -18,6 +19,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Refused connections are told of no more often: whoever makes too many must not fill the log as well.
 const WARN_EVERY: Duration = Duration::from_secs(1);
+/// Likewise of those whom the firewall turns away: of one in so many.
+const WARN_ONCE_IN: u64 = 1_000;
 
 /// A place for a connection from `peer`, if there is one, and the bounds that it keeps to its end.
 fn admit(admission: &Admission, peer: IpAddr, shared: &Shared) -> Option<(Place, Bounds)> {
@@ -40,6 +43,18 @@ async fn serve(
     }
 }
 
+/// Whether the firewall lets a connection from `peer` in. A trusted proxy brings others: their requests are looked at.
+fn may_enter(peer: IpAddr, shared: &Shared) -> bool {
+    let refused = shared.settings.snapshot().http.firewall.refuses(peer).filter(|_| !shared.site.load().trusts(peer));
+    if let Some(rule) = &refused {
+        let before = shared.turned_away.fetch_add(1, Ordering::Relaxed);
+        if before.is_multiple_of(WARN_ONCE_IN) {
+            log::warn!(target: "edge", "{peer}: turned away, for {rule}; {before} before it");
+        }
+    }
+    refused.is_none()
+}
+
 /// Accepts until told to stop, then drains for as long as was said, then cuts.
 pub async fn run(
     listener: TcpListener,
@@ -57,6 +72,8 @@ pub async fn run(
             changed = stop.changed() => if changed.is_err() { break },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
+                // Closed at once, before a byte is read.
+                Ok((_, peer)) if !may_enter(peer.ip(), &shared) => {}
                 Ok((stream, peer)) => match admit(&admission, peer.ip(), &shared) {
                     Some((place, bounds)) => {
                         let served = serve(stream, peer, tls.clone(), bounds, Arc::clone(&shared), stop.clone());

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::cache::{self, Reader};
 use super::compress::{Encoded, Encoder};
+use super::faults::Flaw;
 use super::offer::Offer;
 use super::record::Exchange;
 use super::site::BodyBounds;
@@ -164,6 +165,9 @@ pub enum Broken {
     Upstream(#[from] Cut),
     #[error("it could not be encoded: {0}")]
     Encoder(#[from] io::Error),
+    /// By a fault, whose key this is.
+    #[error("{0} is on")]
+    OnPurpose(&'static str),
 }
 
 /// What is kept goes out in pieces, so that an answer is under way until its client has taken nearly all of it.
@@ -175,6 +179,7 @@ pub struct EdgeBody {
     source: Encoded<Source>,
     offer: Arc<Offer>,
     exchange: Option<Exchange>,
+    flaw: Option<Box<Flaw>>,
 }
 
 #[derive(Debug)]
@@ -200,13 +205,18 @@ impl EdgeBody {
 
     /// Nothing: the exchange goes on elsewhere.
     pub fn nothing(offer: Arc<Offer>) -> Self {
-        Self { source: Encoded::new(Source::Whole(None), None), offer, exchange: None }
+        Self { source: Encoded::new(Source::Whole(None), None), offer, exchange: None, flaw: None }
     }
 
     fn new(source: Source, encoder: Option<Encoder>, exchange: Exchange) -> Self {
         let offer = exchange.offer();
         offer.stands();
-        Self { source: Encoded::new(source, encoder), offer, exchange: Some(exchange) }
+        Self { source: Encoded::new(source, encoder), offer, exchange: Some(exchange), flaw: None }
+    }
+
+    /// It is given as this says, not as it is.
+    pub fn breaks(&mut self, flaw: Flaw) {
+        self.flaw = Some(Box::new(flaw));
     }
 
     fn over(&mut self) {
@@ -260,7 +270,11 @@ impl Body for EdgeBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let body = self.get_mut();
-        let Poll::Ready(frame) = Pin::new(&mut body.source).poll_frame(cx) else {
+        let polled = match &mut body.flaw {
+            None => Pin::new(&mut body.source).poll_frame(cx),
+            Some(flaw) => flaw.poll_frame(&mut body.source, cx),
+        };
+        let Poll::Ready(frame) = polled else {
             body.offer.is_taken();
             return Poll::Pending;
         };
@@ -278,11 +292,15 @@ impl Body for EdgeBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.is_end_stream()
+        // One that is broken says itself when it has ended.
+        self.flaw.is_none() && self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.source.size_hint()
+        match self.flaw.as_ref().and_then(|flaw| flaw.short_of) {
+            Some(announced) => SizeHint::with_exact(announced),
+            None => self.source.size_hint(),
+        }
     }
 }
 

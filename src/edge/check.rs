@@ -1,5 +1,7 @@
 //! What a request has to be before anybody else sees it.
 
+use std::net::IpAddr;
+
 use hyper::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
@@ -127,6 +129,12 @@ pub fn announced_body(request: &Parts, body: &BodyBounds) -> Result<(), Refusal>
 pub fn no_route(authority: &str, path: &str) -> Refusal {
     let detail = format!("No route leads to {path} at {authority}. Add one to roundtrip.toml.");
     Refusal::new(404, "no-route", "No route", detail)
+}
+
+/// An address rule keeps the client out.
+pub fn not_let_in(client: IpAddr, rule: &str) -> Refusal {
+    let detail = format!("The edge lets no request of {client} in: {rule}. Its owner can change that in the settings.");
+    Refusal::new(403, "firewall", "Not let in", detail)
 }
 
 /// An OPTIONS that may go no further is answered here, where nothing but forwarding is done.

@@ -16,8 +16,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Shared;
+use super::faults::{self, Levers, Trickle};
 use super::gate::Gate;
-use super::handshake::{self, Handshake};
+use super::handshake::{self, Handshake, Timed};
 use super::offer::{Offer, Streams};
 use super::origin::Origin;
 use super::serve;
@@ -67,10 +68,12 @@ pub struct ConnInfo {
     given_up: AtomicUsize,
     /// The last request that asked for another protocol.
     switch: Mutex<Option<Switch>>,
+    levers: Levers,
 }
 
 impl ConnInfo {
-    fn new(peer: SocketAddr, bounds: Bounds, secure: bool, handshake: Option<Handshake>) -> Arc<Self> {
+    fn new(peer: SocketAddr, bounds: Bounds, handshake: Option<Handshake>, levers: Levers) -> Arc<Self> {
+        let secure = handshake.is_some();
         Arc::new(Self {
             peer,
             bounds,
@@ -84,7 +87,13 @@ impl ConnInfo {
             offer: Arc::default(),
             given_up: AtomicUsize::new(0),
             switch: Mutex::default(),
+            levers,
         })
+    }
+
+    /// What a request can do to the connection.
+    pub fn levers(&self) -> &Levers {
+        &self.levers
     }
 
     /// The handshake, for the first who asks.
@@ -150,12 +159,14 @@ pub async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!(target: "edge", "{peer}: {error}");
     }
+    let levers = Levers::default();
     let Some(config) = tls else {
-        let info = ConnInfo::new(peer, bounds, false, None);
+        let info = ConnInfo::new(peer, bounds, None, levers.clone());
         let begins = tokio::select! {
             begins = tokio::time::timeout(bounds.idle_timeout, begins_with_h2(&stream)) => begins,
             _ = stop.changed() => return,
         };
+        let stream = Timed::new(stream, levers);
         return match begins {
             Ok(Ok(true)) => serve_h2(stream, info, shared, stop).await,
             Ok(Ok(false)) => serve_h1(stream, info, shared, stop).await,
@@ -163,8 +174,11 @@ pub async fn serve(
             Err(_) => log::debug!(target: "edge", "{peer}: nothing was sent"),
         };
     };
+    let plan = faults::of_handshake(&shared, config);
+    let patience = bounds.handshake_timeout + plan.delay();
     let (began, metrics) = (Tick::now(), shared.recorder.metrics());
-    let shaken = tokio::time::timeout(bounds.handshake_timeout, handshake::accept(stream, config)).await;
+    let shaken = handshake::accept(Timed::new(stream, levers.clone()), plan);
+    let shaken = tokio::time::timeout(patience, shaken).await;
     match &shaken {
         Ok(Ok((_, handshake))) => metrics.handshake(Tick::now().since(began), handshake.resumed),
         Ok(Err(_)) | Err(_) => metrics.handshake_failed(),
@@ -172,7 +186,7 @@ pub async fn serve(
     match shaken {
         Ok(Ok((stream, handshake))) => {
             let h2 = handshake.h2;
-            let info = ConnInfo::new(peer, bounds, true, Some(handshake));
+            let info = ConnInfo::new(peer, bounds, Some(handshake), levers);
             if h2 { serve_h2(stream, info, shared, stop).await } else { serve_h1(stream, info, shared, stop).await }
         }
         Ok(Err(error)) => log::debug!(target: "edge", "{peer}: handshake: {error}"),
@@ -208,6 +222,7 @@ async fn serve_h1<S>(stream: S, info: Arc<ConnInfo>, shared: Arc<Shared>, stop: 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let stream = Trickle::new(stream, info.levers.clone());
     let (stream, watch) = Gate::new(stream, info.bounds, Arc::clone(&info.ended));
     let service = {
         let (info, shared, watch) = (Arc::clone(&info), Arc::clone(&shared), watch.clone());

@@ -12,21 +12,36 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::faults::{Levers, Plan};
+use crate::faults::Strike;
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::span::Span;
 
-/// A socket that remembers when it was first written to: that is when our flight of the handshake left.
+/// A socket that remembers when it was first written to: that is when our flight of the handshake left. It can be
+/// made to end with a reset.
 /// (`observe::tap` remembers every read and write; here it would cost a lock and a clock read for each.)
 #[derive(Debug)]
 pub struct Timed {
     inner: TcpStream,
     first_write: Option<Tick>,
+    levers: Levers,
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        // Closing throws away what was not sent, and says RST (RFC 9293, section 3.10.4, an abort).
+        if self.levers.resets()
+            && let Err(error) = self.inner.set_zero_linger()
+        {
+            log::debug!(target: "edge", "a connection ends without a reset: {error}");
+        }
+    }
 }
 
 impl Timed {
-    pub fn new(inner: TcpStream) -> Self {
-        Self { inner, first_write: None }
+    pub fn new(inner: TcpStream, levers: Levers) -> Self {
+        Self { inner, first_write: None, levers }
     }
 
     fn wrote(&mut self, polled: &Poll<io::Result<usize>>) {
@@ -82,14 +97,16 @@ pub struct Handshake {
     key_exchange: Option<String>,
     server_name: Option<String>,
     pub resumed: bool,
+    struck: Option<Strike>,
     pub h2: bool,
 }
 
 /// Shakes hands. The caller bounds the time.
-pub async fn accept(stream: TcpStream, config: Arc<rustls::ServerConfig>) -> io::Result<(TlsStream<Timed>, Handshake)> {
-    let started = LazyConfigAcceptor::new(Acceptor::default(), Timed::new(stream)).await?;
+pub async fn accept(stream: Timed, plan: Plan) -> io::Result<(TlsStream<Timed>, Handshake)> {
+    let started = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let hello_at = Tick::now();
-    let stream = started.into_stream(config).await?;
+    plan.before_answer().await?;
+    let stream = started.into_stream(Arc::clone(&plan.config)).await?;
     let (timed, tls) = stream.get_ref();
     // RFC 8446 names suites TLS_…; rustls' Debug of those of TLS 1.3 says TLS13_….
     let cipher = |suite: rustls::SupportedCipherSuite| format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1);
@@ -106,6 +123,7 @@ pub async fn accept(stream: TcpStream, config: Arc<rustls::ServerConfig>) -> io:
         key_exchange: tls.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())),
         server_name: tls.server_name().map(str::to_owned),
         resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
+        struck: plan.struck(),
         h2: tls.alpn_protocol() == Some(b"h2"),
     };
     Ok((stream, handshake))
@@ -119,6 +137,9 @@ impl Handshake {
             .attribute("tls.cipher", || self.cipher.clone())
             .attribute("tls.next_protocol", || if self.h2 { "h2" } else { "http/1.1" })
             .attribute("tls.resumed", || self.resumed);
+        if let Some(strike) = self.struck {
+            strike.mark(&span);
+        }
         if let Some(name) = &self.server_name {
             span.attribute("tls.client.server_name", || name.clone());
         }

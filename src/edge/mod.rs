@@ -9,6 +9,7 @@ pub mod cache;
 mod check;
 mod compress;
 mod connection;
+mod faults;
 mod form;
 mod framing;
 mod gate;
@@ -34,6 +35,7 @@ mod written;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -42,6 +44,7 @@ use tokio::task::JoinHandle;
 
 use crate::observe::recorder::Recorder;
 use crate::settings::runtime::Settings;
+use crate::tls::Flaws;
 use crate::web::probe::ProbeKey;
 use admission::Admission;
 use cache::SharedCache;
@@ -74,6 +77,8 @@ pub struct EdgeConfig {
     pub workers: usize,
     /// Its name in `Via`; a request that carries it already goes in a circle.
     pub via: String,
+    /// Shows what is wrong on purpose; None: nobody can break its certificates.
+    pub flaws: Option<Flaws>,
 }
 
 /// The edge could not start.
@@ -95,6 +100,9 @@ struct Shared {
     limiter: Limiter,
     encoders: Encoders,
     via: Via,
+    flaws: Option<Flaws>,
+    /// Connections that the firewall closed.
+    turned_away: AtomicU64,
     recorder: Recorder,
 }
 
@@ -122,7 +130,7 @@ pub struct Figures {
 impl Edge {
     /// Starts to accept, on the current tokio runtime; connections are served on threads of its own.
     pub fn start(config: EdgeConfig, recorder: Recorder) -> Result<Self, EdgeError> {
-        let EdgeConfig { listeners, site, settings, probe_key, workers, via } = config;
+        let EdgeConfig { listeners, site, settings, probe_key, workers, via, flaws } = config;
         let via = Via::new(via.clone()).ok_or(EdgeError::Via(via))?;
         let site = ArcSwap::from_pointee(site);
         let cache = SharedCache::new(settings.clone());
@@ -134,6 +142,8 @@ impl Edge {
             limiter: Limiter::default(),
             encoders: Encoders::default(),
             via,
+            flaws,
+            turned_away: AtomicU64::new(0),
             recorder,
         });
         let (stop, stopped) = watch::channel(None);
@@ -163,6 +173,11 @@ impl Edge {
     /// What it keeps of its upstreams' answers.
     pub fn cache(&self) -> &SharedCache {
         &self.shared.cache
+    }
+
+    /// Connections that its firewall has closed.
+    pub fn turned_away(&self) -> u64 {
+        self.shared.turned_away.load(Ordering::Relaxed)
     }
 
     /// What it serves, as its owner reads it.

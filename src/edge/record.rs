@@ -28,6 +28,8 @@ use crate::web::traceparent::{self, TraceParent};
 
 /// The client left before its answer was complete (nginx's status; never sent).
 const CLIENT_GONE: u16 = 499;
+/// The edge closed the connection without an answer (nginx's status; never sent).
+const NO_ANSWER: u16 = 444;
 /// What the times of four hops take, written out.
 const SERVER_TIMING_BYTES: usize = 96;
 
@@ -214,6 +216,17 @@ impl Exchange {
     /// All of the answer has been handed over.
     pub fn delivered(mut self) {
         self.close(true);
+    }
+
+    /// It gets no answer, on purpose.
+    pub fn reset(mut self) {
+        self.status = NO_ANSWER;
+        self.root.status(Status::Error).attribute("error.type", || "reset");
+        self.close(true);
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     fn close(&mut self, complete: bool) {

@@ -1,6 +1,5 @@
 //! One request: check, forward, answer.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,11 +19,12 @@ use super::cache::{self, CacheStatus, Refused, Source};
 use super::check;
 use super::compress::Wish;
 use super::connection::ConnInfo;
+use super::faults::{Reset, Strikes};
 use super::form::{self, Form};
 use super::framing::Mark;
 use super::headers;
 use super::hsts;
-use super::limit::{Asker, Standing, TooMany};
+use super::limit::{self, Asker, Standing, TooMany};
 use super::origin;
 use super::record::{self, By, Exchange};
 use super::refusal::Refusal;
@@ -49,7 +49,7 @@ pub async fn answer(
     watch: Option<Watch>,
     verdict: Verdict,
     mut request: Request<Incoming>,
-) -> Result<Response<EdgeBody>, Infallible> {
+) -> Result<Response<EdgeBody>, Reset> {
     let started = Tick::now();
     let switching = watch.clone().filter(|_| matches!(verdict, Verdict::Marked(Mark::Upgrade)));
     if request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
@@ -91,6 +91,15 @@ pub async fn answer(
         // A stream of h2 ends by itself.
         (None, _) => true,
     };
+    let struck = Strikes::drawn(&shared.settings, exchange.path(), exchange.root());
+    if struck.reset.is_some() {
+        exchange.reset();
+        if version < Version::HTTP_2 {
+            // In h2 it is the stream that ends so; the connection carries others.
+            info.levers().reset();
+        }
+        return Err(Reset);
+    }
     let mut response = match answered {
         Ok(found) => pass_on(found, &shared, &info, exchange),
         Err(refusal) => refuse(refusal, version, exchange),
@@ -104,6 +113,7 @@ pub async fn answer(
         // Whoever the answer is from: the operator's word goes before an upstream's.
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, promise);
     }
+    struck.apply(&mut response, version, info.levers()).await;
     Ok(response)
 }
 
@@ -131,8 +141,12 @@ struct Found<'a> {
 
 /// Whether the client may ask once more.
 fn count(head: &Parts, way: &Way<'_>, shared: &Shared, exchange: &Exchange) -> Result<Standing, TooMany> {
+    let (asker, root) = (Asker::new(head, way.client), exchange.root());
+    if let Some(tiny) = limit::faults::tiny(&shared.settings, head.uri.path()) {
+        return shared.limiter.count_tiny(asker, tiny, root);
+    }
     let limits = &shared.settings.snapshot().http.limit;
-    shared.limiter.count(way.route, Asker::new(head, way.client), limits, exchange.root())
+    shared.limiter.count(way.route, asker, limits, root)
 }
 
 async fn forward<'a>(
@@ -211,6 +225,10 @@ fn prepare<'a>(
     let (peer, fields) = (info.peer.ip(), &mut head.headers);
     let client = origin::client(peer, fields, site);
     exchange.client_is(client);
+    if let Some(rule) = shared.settings.snapshot().http.firewall.refuses(client) {
+        checking.status(Status::Error).attribute("error.type", || "firewall");
+        return Err(check::not_let_in(client, &rule));
+    }
     let promise = hsts::promise(&site.hosts, authority.to_str().unwrap_or_default(), info.origin.is_secure());
     let trusted = site.trusts(peer);
     let traced = record::trace_parent(fields).is_some();

@@ -6,6 +6,7 @@
 
 mod follow;
 mod home;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -87,7 +87,7 @@ fn graft_dns(spans: &mut Vec<Record>, dns: DnsPart) {
         end: dns.end,
         direction: Direction::Out,
         status: Status::Ok,
-        fault: None,
+        fault: dns.fault.map(Into::into),
         attributes: dns.attributes,
     }];
     keep_within(outer, &mut looking);
@@ -197,7 +197,10 @@ fn name_your_service(spans: &mut Vec<Record>) {
     let Some((id, start, end)) = spans.iter().rev().find(answered).map(|span| (span.id, span.start, span.end)) else {
         return;
     };
-    let sent = spans.iter().filter(|span| span.parent == Some(id)).map(|span| span.end).max().unwrap_or(start);
+    let (back, out): (Vec<_>, Vec<_>) =
+        spans.iter().filter(|span| span.parent == Some(id)).partition(|span| span.direction == Direction::Back);
+    let sent = out.iter().map(|span| span.end).max().unwrap_or(start);
+    let end = back.iter().map(|span| span.start).min().unwrap_or(end);
     spans.push(Record {
         id: SpanId::random(),
         parent: Some(id),

@@ -76,6 +76,8 @@ pub struct DnsPart {
     pub query_id: u16,
     pub start: Tick,
     pub end: Tick,
+    /// The key of the fault that struck.
+    pub fault: Option<&'static str>,
     pub attributes: Vec<(Cow<'static, str>, Value)>,
 }
 

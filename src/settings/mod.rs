@@ -6,7 +6,9 @@
 pub mod api;
 pub mod bad_days;
 pub mod balancer;
+pub mod client;
 pub mod data;
+pub mod dns;
 pub mod fault;
 pub mod http;
 #[cfg(test)]

@@ -30,11 +30,35 @@ pub struct Row {
 /// Where a setting's value lives in the snapshot, and what it takes.
 #[derive(Debug)]
 pub enum Field {
-    Choice { choices: &'static [&'static str], get: fn(&Snapshot) -> &'static str, set: fn(&mut Snapshot, &str) },
+    Choice {
+        choices: &'static [&'static str],
+        get: fn(&Snapshot) -> &'static str,
+        set: fn(&mut Snapshot, &str),
+    },
     Flag(fn(&mut Snapshot) -> &mut bool),
-    Count { field: fn(&mut Snapshot) -> &mut u64, min: u64, max: u64, unit: Option<&'static str> },
-    Millis { field: fn(&mut Snapshot) -> &mut Duration, min: u64, max: u64 },
-    Seconds { field: fn(&mut Snapshot) -> &mut Duration, min: u64, max: u64 },
+    Count {
+        field: fn(&mut Snapshot) -> &mut u64,
+        min: u64,
+        max: u64,
+        unit: Option<&'static str>,
+    },
+    Millis {
+        field: fn(&mut Snapshot) -> &mut Duration,
+        min: u64,
+        max: u64,
+    },
+    Seconds {
+        field: fn(&mut Snapshot) -> &mut Duration,
+        min: u64,
+        max: u64,
+    },
+    /// Of at most `max` characters; the error of `check` says what it takes.
+    Text {
+        get: fn(&Snapshot) -> String,
+        set: fn(&mut Snapshot, &str),
+        check: fn(&str) -> Result<(), String>,
+        max: usize,
+    },
     Fault(FaultKind),
 }
 
@@ -51,6 +75,10 @@ pub enum Kind {
         min: u64,
         max: u64,
     },
+    /// Of at most so many characters; what else it takes, its help says.
+    Text {
+        max: usize,
+    },
     Fault(FaultKind),
 }
 
@@ -59,6 +87,7 @@ impl Row {
         match self.field {
             Field::Choice { choices, .. } => Kind::Choice { choices },
             Field::Flag(_) => Kind::Flag,
+            Field::Text { max, .. } => Kind::Text { max },
             Field::Fault(kind) => Kind::Fault(kind),
             Field::Count { min, max, .. } | Field::Millis { min, max, .. } | Field::Seconds { min, max, .. } => {
                 Kind::Number { min, max }
@@ -68,7 +97,7 @@ impl Row {
 
     pub const fn unit(&self) -> Option<&'static str> {
         match self.field {
-            Field::Choice { .. } | Field::Flag(_) => None,
+            Field::Choice { .. } | Field::Flag(_) | Field::Text { .. } => None,
             Field::Count { unit, .. } => unit,
             Field::Millis { .. } => Some("ms"),
             Field::Seconds { .. } => Some("s"),
@@ -84,6 +113,7 @@ impl Row {
         match self.field {
             Field::Choice { get, .. } => json!(get(&values)),
             Field::Flag(field) => json!(*field(&mut values)),
+            Field::Text { get, .. } => json!(get(&values)),
             Field::Count { field, .. } => json!(*field(&mut values)),
             Field::Millis { field, .. } => json!(field(&mut values).as_millis() as u64),
             Field::Seconds { field, .. } => json!(field(&mut values).as_secs()),
@@ -107,7 +137,7 @@ impl Row {
     pub fn set(&self, values: &mut Snapshot, value: &Value) {
         let number = value.as_u64().unwrap_or_default();
         match self.field {
-            Field::Choice { set, .. } => set(values, value.as_str().unwrap_or_default()),
+            Field::Choice { set, .. } | Field::Text { set, .. } => set(values, value.as_str().unwrap_or_default()),
             Field::Flag(field) => *field(values) = value.as_bool().unwrap_or_default(),
             Field::Count { field, .. } => *field(values) = number,
             Field::Millis { field, .. } => *field(values) = Duration::from_millis(number),
@@ -121,6 +151,7 @@ impl Row {
         match self.kind() {
             Kind::Choice { choices } => format!("one of {}", choices.join(", ")),
             Kind::Flag => "true or false".to_owned(),
+            Kind::Text { max } => format!("text of at most {max} characters"),
             Kind::Fault(kind) => kind.takes(),
             Kind::Number { min, max } => {
                 let unit = self.unit().map(|unit| format!(" {unit}")).unwrap_or_default();
@@ -134,6 +165,10 @@ impl Row {
         let fits = match self.kind() {
             Kind::Choice { choices } => value.as_str().is_some_and(|value| choices.contains(&value)),
             Kind::Flag => value.is_boolean(),
+            Kind::Text { max } => match (value.as_str(), &self.field) {
+                (Some(text), Field::Text { check, .. }) if text.chars().count() <= max => return check(text),
+                _ => false,
+            },
             Kind::Fault(kind) => return Spec::read(kind.fault, value).map(drop),
             Kind::Number { min, max } => value.as_u64().is_some_and(|value| (min..=max).contains(&value)),
         };

@@ -12,7 +12,9 @@ use tokio::sync::watch;
 
 use super::api::ApiSettings;
 use super::balancer::BalancerSettings;
+use super::client::ClientSettings;
 use super::data::DataSettings;
+use super::dns::DnsSettings;
 use super::fault::{Fault, FaultSettings, Spec};
 use super::http::HttpSettings;
 use super::row::{Kind, Row};
@@ -21,13 +23,15 @@ use super::service::ServiceSettings;
 use super::startup::alike;
 use super::supplier::SupplierSettings;
 use super::supply::SupplySettings;
-use super::{api, balancer, data, fault, http, scaling, service, supplier, supply};
+use super::{api, balancer, client, data, dns, fault, http, scaling, service, supplier, supply};
 use crate::observe::hop::Hop;
 use crate::policy::random;
 
 /// All values at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
+    pub client: ClientSettings,
+    pub dns: DnsSettings,
     pub http: HttpSettings,
     pub balancer: BalancerSettings,
     pub scaling: ScalingSettings,
@@ -51,7 +55,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         supplier::ROWS,
         fault::ROWS,
     ];
-    http::rows().chain(hops.into_iter().flatten())
+    [client::ROWS, dns::ROWS].into_iter().flatten().chain(http::rows()).chain(hops.into_iter().flatten())
 }
 
 /// Why a change was refused: which key, and what it takes.
@@ -258,6 +262,8 @@ mod tests {
                 Kind::Choice { choices } => choices.iter().map(|choice| json!(choice)).collect(),
                 Kind::Flag => vec![json!(true), json!(false)],
                 Kind::Number { min, max } => vec![json!(min), json!(max)],
+                // Whatever fits is tested beside its row.
+                Kind::Text { .. } => vec![json!("")],
                 // Its own tests.
                 Kind::Fault(_) => vec![json!(false)],
             };

@@ -45,6 +45,7 @@ use crate::store::bistro::Bistro;
 use crate::store::cache;
 use crate::store::engine::{OpenError, Slow};
 use crate::store::hasher::Hasher;
+use crate::tls::Authority;
 use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
 use faults::Expiry;
@@ -88,6 +89,8 @@ pub struct StackConfig {
     pub app_addresses: Vec<IpAddr>,
     /// The edge's side of TLS.
     pub tls: Arc<rustls::ServerConfig>,
+    /// Signs the certificates that are wrong on purpose.
+    pub authority: Authority,
     /// What its client trusts, and the file where people find it.
     pub ca_pem: Vec<u8>,
     pub ca_path: PathBuf,

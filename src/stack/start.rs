@@ -18,7 +18,7 @@ use super::{APP_LOCAL_NAME, APP_NAME, Servers, Stack, StackConfig, StackError};
 use crate::api::routes::TEMPLATES;
 use crate::balancer::Balancer;
 use crate::client::{Client, ClientConfig, Resolver, Roots};
-use crate::dns::{DnsConfig, DnsServer};
+use crate::dns::{DnsConfig, DnsServer, Live};
 use crate::edge::{Edge, EdgeConfig, Listener};
 use crate::observe::happening::Happenings;
 use crate::observe::metrics::Metrics;
@@ -29,13 +29,16 @@ use crate::store::WallClock;
 use crate::store::bistro::{self, Bistro};
 use crate::store::engine;
 use crate::supplier::{self, Supplier};
-use crate::tls::UpstreamTrust;
+use crate::tls::{Flaws, UpstreamTrust};
 use crate::web::host::HostList;
 use crate::web::probe::ProbeKey;
 use crate::web::secret;
 
 /// The beginning of the edge's name in `Via`.
 const VIA: &str = "roundtrip";
+const APP_ALIAS: &str = "www.bistro.roundtrip.test";
+/// They lead to the console, which no fault touches.
+const CONSOLE_NAMES: [&str; 2] = ["console.roundtrip.test", "roundtrip.localhost"];
 /// What the edge may keep of the restaurant's answers: the menu and its dishes (`api.menu.shared_ttl`).
 const MENU_PATH: &str = "/api/v1/menu";
 
@@ -56,7 +59,8 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         None => None,
     };
     let log = recorder.clone();
-    let names = dns_names(config.dns, &config.app_addresses, supplier.as_ref());
+    let mut names = dns_names(config.dns, &config.app_addresses, supplier.as_ref());
+    names.live.settings = config.settings.clone();
     let dns = DnsServer::start(names.clone(), Arc::new(move |part| log.submit(Part::Dns(part)))).await?;
     let maker = bistro.as_ref().map(|bistro| InstanceMaker {
         bistro: bistro.clone(),
@@ -89,6 +93,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     };
     let pools = ground.pools(&config.site, &Pools::new()).await?;
     let site = ground.site(&config.site, &pools)?;
+    let flaws = Flaws::new(config.authority, &certified_names(&config.app_names));
     let tls = Listener { socket: config.app, tls: Some(config.tls) };
     let plain = config.app_http.map(|socket| Listener { socket, tls: None });
     let edge = Edge::start(
@@ -100,6 +105,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
             workers: config.workers,
             // One edge may stand behind another; only its own name says that a request goes in a circle.
             via: format!("{VIA}-{}", secret::hex(&secret::random_bytes::<3>()?)),
+            flaws: Some(flaws),
         },
         recorder.clone(),
     )?;
@@ -112,13 +118,14 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     }
     let own = ground.restaurant.as_ref();
     let dns_follows = own.map(|balancer| DnsFollows::start(dns.names(), balancer, names));
-    let client = Client::new(ClientConfig {
+    let own = ClientConfig {
         resolver: Resolver::at(dns.address()),
         roots: Roots::Pem(config.ca_pem),
         probe_key: Some(probe_key),
         ca_path: Some(config.ca_path),
         detail: true,
-    })?;
+    };
+    let client = Client::of_stack(own, config.settings.clone())?;
     let (app, app_http, dns_address) = (edge.addresses()[0], edge.addresses().get(1).copied(), dns.address());
     let servers = Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows })));
     let own = maker.clone().zip(ground.restaurant.clone());
@@ -151,10 +158,14 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     })
 }
 
+/// Names and addresses under which the edge answers.
+fn certified_names(more: &[String]) -> Vec<String> {
+    let own = [APP_LOCAL_NAME, APP_NAME, APP_ALIAS, "localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    own.iter().chain(more).cloned().collect()
+}
+
 fn app_hosts(config: &StackConfig) -> Result<HostList, StackError> {
-    let own =
-        [APP_LOCAL_NAME, APP_NAME, "www.bistro.roundtrip.test", "localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let names: Vec<String> = own.iter().chain(&config.app_names).cloned().collect();
+    let names = certified_names(&config.app_names);
     let port =
         |socket: &TcpListener| Ok::<_, StackError>(socket.local_addr().map_err(crate::edge::EdgeError::from)?.port());
     let hosts = HostList::new(&names, port(&config.app)?, 443);
@@ -166,12 +177,17 @@ fn app_hosts(config: &StackConfig) -> Result<HostList, StackError> {
 
 /// What the stack's DNS server knows whatever happens.
 fn dns_names(bind: SocketAddr, app: &[IpAddr], supplier: Option<&Supplier>) -> DnsConfig {
-    let mut names = DnsConfig::new(bind).alias("www.bistro.roundtrip.test", APP_NAME);
+    let mut names = DnsConfig::new(bind).alias(APP_ALIAS, APP_NAME);
+    names.live = Live {
+        app: [APP_NAME, APP_LOCAL_NAME, APP_ALIAS].map(str::to_owned).into(),
+        console: CONSOLE_NAMES.map(str::to_owned).into(),
+        ..Live::default()
+    };
     if let Some(supplier) = supplier {
         names = names.address(supplier::NAME, supplier.address().ip());
     }
     for ip in app {
-        for name in [APP_NAME, APP_LOCAL_NAME, "console.roundtrip.test", "roundtrip.localhost"] {
+        for name in [APP_NAME, APP_LOCAL_NAME].into_iter().chain(CONSOLE_NAMES) {
             names = names.address(name, *ip);
         }
     }

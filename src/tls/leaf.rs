@@ -22,7 +22,7 @@ use super::{TlsError, files};
 
 const CERTIFICATE: &str = "leaf.pem";
 const KEY: &str = "leaf.key";
-const LIFE: Duration = Duration::days(30);
+pub(super) const LIFE: Duration = Duration::days(30);
 /// Remade when this share of its life is left.
 const LEFT_SHARE: i32 = 3;
 /// How often [`keep_renewed`] looks.
@@ -160,6 +160,21 @@ fn load(authority: &Authority) -> Result<Option<Leaf>, TlsError> {
 /// Makes, keeps and returns a new certificate, with a new key.
 fn issue(authority: &Authority, names: Vec<String>, now: OffsetDateTime) -> Result<Leaf, TlsError> {
     let key_pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let validity = (now - BACKDATED, (now + LIFE).min(authority.not_after()));
+    let parameters = parameters(&names, validity)?;
+    let certificate = parameters.signed_by(&key_pair, authority.issuer())?;
+    let (certificate_path, key_path) = paths(authority);
+    // Between the two the pair does not match; then the next start makes another.
+    files::write(&key_path, &key_pair.serialize_pem(), 0o600)?;
+    files::write(&certificate_path, &certificate.pem(), 0o600)?;
+    leaf_of(certificate.der().clone(), &key_pair)
+}
+
+/// A server's certificate, from and until when.
+pub(super) fn parameters(
+    names: &[String],
+    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+) -> Result<CertificateParams, TlsError> {
     let alternative = |name: &String| match name.parse::<IpAddr>() {
         Ok(ip) => Ok(SanType::IpAddress(ip)),
         Err(_) => name.as_str().try_into().map(SanType::DnsName).map_err(|_| TlsError::BadName(name.clone())),
@@ -170,19 +185,14 @@ fn issue(authority: &Authority, names: Vec<String>, now: OffsetDateTime) -> Resu
     parameters.distinguished_name = subject;
     parameters.serial_number = Some(serial()?);
     parameters.subject_alt_names = names.iter().map(alternative).collect::<Result<_, _>>()?;
-    parameters.not_before = now - BACKDATED;
-    parameters.not_after = (now + LIFE).min(authority.not_after());
+    parameters.not_before = not_before;
+    parameters.not_after = not_after;
     parameters.is_ca = IsCa::ExplicitNoCa;
     // Firefox refuses a server's certificate without these.
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     parameters.use_authority_key_identifier_extension = true;
-    let certificate = parameters.signed_by(&key_pair, authority.issuer())?;
-    let (certificate_path, key_path) = paths(authority);
-    // Between the two the pair does not match; then the next start makes another.
-    files::write(&key_path, &key_pair.serialize_pem(), 0o600)?;
-    files::write(&certificate_path, &certificate.pem(), 0o600)?;
-    leaf_of(certificate.der().clone(), &key_pair)
+    Ok(parameters)
 }
 
 fn leaf_of(der: CertificateDer<'static>, key_pair: &KeyPair) -> Result<Leaf, TlsError> {

@@ -8,6 +8,7 @@ mod authority;
 mod choice;
 mod config;
 mod constraints;
+mod faults;
 pub mod files;
 mod given;
 mod leaf;
@@ -19,6 +20,7 @@ pub use authority::{Authority, CA_CERTIFICATE, CA_KEY, CaCertificate, fingerprin
 pub use choice::Certificates;
 pub use config::server_config;
 pub use constraints::{host_name, is_private};
+pub use faults::Flaws;
 pub use given::{Given, keep_current};
 pub use leaf::{LeafResolver, keep_renewed};
 pub use upstream::UpstreamTrust;

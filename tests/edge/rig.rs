@@ -238,6 +238,7 @@ impl Rig {
             probe_key: probe_key(),
             workers: 1,
             via: "roundtrip".to_owned(),
+            flaws: None,
         };
         let edge = Edge::start(config, recorder.clone()).unwrap();
         let address = edge.addresses()[0];

@@ -130,6 +130,7 @@ impl House {
             dns: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             app_addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
             tls: tls(),
+            authority: authority.clone(),
             ca_pem: authority.ca_pem().as_bytes().to_vec(),
             ca_path: authority.ca_path(),
             control_key,

@@ -2,6 +2,7 @@
 //!
 //! Whoever is counted is kept as a hash: a session or a token is never stored as it came.
 
+pub mod faults;
 mod standing;
 mod table;
 
@@ -78,6 +79,7 @@ pub struct Limiter {
     addresses: Table,
     sign_ins: Table,
     own: Table,
+    tiny: Table,
 }
 
 impl Limiter {

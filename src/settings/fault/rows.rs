@@ -58,17 +58,18 @@ pub static ROWS: &[Row] = &[
         (
             "fault.client.slow_network",
             "Slow phone network",
-            "Our own client waits so long before each of its turns: to send, and to read. Requests of browsers are not touched.",
+            "Each byte that our own client sends or reads takes so long: a new connection pays it six times, a kept one twice. Requests of browsers are not touched.",
         ),
         &["layer.client", "perf.latency-throughput"],
-        delay(F::ClientSlowNetwork, 5_000, ROUTE),
+        // A handshake pays it three times, and the edge gives it three seconds.
+        delay(F::ClientSlowNetwork, 800, ROUTE),
     ),
     row(
         Hop::Client,
         (
             "fault.client.hangs_up",
             "Hangs up early",
-            "Our own client closes the connection as soon as it has sent its request; who works on for nobody is what one sees.",
+            "Our own client closes the connection 20 ms after it has sent its request; who works on for nobody is what one sees.",
         ),
         &["layer.client", TOLERANCE],
         failing(F::ClientHangsUp, ROUTE),
