@@ -7,7 +7,7 @@ use super::journeys::{json_answer, value};
 use super::logs;
 use super::query::Query;
 use crate::domain::permission::Permission;
-use crate::observe::kept::SAMPLE_EVERY;
+use crate::observe::kept::{SAMPLE_EVERY, Why};
 use crate::observe::search::{Statuses, Wanted, search};
 use crate::web::problem::Problem;
 
@@ -51,12 +51,13 @@ fn wanted(call: &Call) -> Result<(Wanted, usize), Problem> {
     let wanted = Wanted {
         hop: logs::hop(&mut query),
         route: query.text("route", 200),
-        status: query.take("status", "A status (404) or a class (2xx, 4xx, 5xx)", Statuses::parse),
+        status: query.take("status", "A status (404), a class (5xx), or 0 for no answer", Statuses::parse),
         min_us: query.number("min_us", 0, US_MAX).map(|us| us as f64),
         max_us: query.number("max_us", 0, US_MAX).map(|us| us as f64),
         fault: query.text("fault", 100),
         sent_as: query.text("as", 40),
         probe: query.take("probe", "true or false", |text| text.parse().ok()),
+        kept: query.take("kept", "probe, error, fault, slow or sample", Why::from_id),
         before: query.number("before", 0, u64::MAX),
     };
     let limit = query.number("limit", 1, LIMIT_MAX).unwrap_or(LIMIT) as usize;

@@ -46,6 +46,12 @@ pub enum Why {
 }
 
 impl Why {
+    const ALL: [Why; 5] = [Why::Probe, Why::Error, Why::Fault, Why::Slow, Why::Sample];
+
+    pub fn from_id(id: &str) -> Option<Why> {
+        Self::ALL.into_iter().find(|why| why.id() == id)
+    }
+
     pub const fn id(self) -> &'static str {
         match self {
             Why::Probe => "probe",

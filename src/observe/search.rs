@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::hop::Hop;
 use super::journey::Journey;
-use super::kept::Kept;
+use super::kept::{Kept, Why};
 use super::span::Status;
 
 /// One status, or a class of them.
@@ -47,6 +47,8 @@ pub struct Wanted {
     /// The role that it was sent as.
     pub sent_as: Option<String>,
     pub probe: Option<bool>,
+    /// Why it is kept.
+    pub kept: Option<Why>,
     /// Kept before this one: `next` of an earlier answer.
     pub before: Option<u64>,
 }
@@ -57,6 +59,7 @@ impl Wanted {
         let summary = &journey.summary;
         self.before.is_none_or(|before| kept.number < before)
             && self.probe.is_none_or(|probe| summary.probe == probe)
+            && self.kept.is_none_or(|why| summary.kept == why)
             && self.status.is_none_or(|statuses| statuses.hold(summary.status))
             && self.min_us.is_none_or(|min| summary.total_us >= min)
             && self.max_us.is_none_or(|max| summary.total_us <= max)
