@@ -1,6 +1,7 @@
 //! The database under faults: slow, failing, locked, full, without its index; and the instances' caches.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roundtrip::faults::{Place, over};
@@ -262,7 +263,11 @@ async fn a_stack_that_is_dropped_while_faults_are_on_leaves_a_sound_file() {
     until("the index is gone", async || index(folder.path()).is_none()).await;
     set(&house, "fault.data.locked", json!(true));
     until("somebody holds the lock", async || is_locked(&house)).await;
-    drop(house);
+    let House { stack, console, door, .. } = house;
+    console.stop().await;
+    door.stop().await;
+    until("nobody else holds it", async || Arc::strong_count(&stack) == 1).await;
+    drop(stack);
     until("all is as before", async || index(folder.path()) == before).await;
     assert_eq!(audit(folder.path()).await, 1);
 }
