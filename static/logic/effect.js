@@ -31,6 +31,9 @@ export function extended(points, fresh) {
 
 export const hasTraffic = (points) => points.some(({ rate }) => rate > 0);
 
+/** Too few ask just now for a figure to say much. */
+export const isSparse = (points) => figuresNow(points).rate < 1;
+
 /** { rate, errors (a share), p50_ms, p99_ms }: a share or a time is null when nothing was answered. */
 function figuresOf(points) {
   const rate = mean(points.map((point) => point.rate));

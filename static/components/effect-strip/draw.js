@@ -18,12 +18,12 @@ export function drawCurve({ ys, max, bad }, points, marks) {
   const path = (run) => run.map(([left, top], index) => `${index ? "L" : "M"}${left.toFixed(1)} ${top.toFixed(1)}`).join("");
   return svg("svg", { class: bad ? "spark bad" : "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
     runs.map((run) => svg("path", { class: "area", d: `${path(run)}L${run.at(-1)[0].toFixed(1)} ${HEIGHT}L${run[0][0].toFixed(1)} ${HEIGHT}z` })),
-    runs.map((run) => svg("path", { class: "curve", d: path(run) })),
+    runs.map((run) => svg("path", { class: "curve", d: run.length > 1 ? path(run) : `${path(run)}h0` })),
     marks.map(({ at_ms, began }) => [x(at_ms), began]).filter(([left]) => left >= 0 && left <= WIDTH)
       .map(([left, began]) => svg("path", { class: began ? "mark" : "mark over", d: `M${left.toFixed(1)} 0V${HEIGHT}` })));
 }
 
-/** Stretches without a gap. A single point is a stretch of its own, too short to be seen: that is what is known. */
+/** Stretches without a gap. A single point is one, too: a line of no length, whose round ends are a dot. */
 function runsOf(places) {
   const runs = [[]];
   for (const place of places) {

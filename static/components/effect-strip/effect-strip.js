@@ -3,7 +3,7 @@
 // Says "send-traffic".
 
 import { h } from "../../lib/dom.js";
-import { cellsOf, hasTraffic } from "../../logic/effect.js";
+import { cellsOf, hasTraffic, isSparse } from "../../logic/effect.js";
 import { cell, drawBreaker, drawCurve } from "./draw.js";
 
 const BREAKER_SAYS = { forced_open: "open", half_open: "half open", disabled: "off" };
@@ -22,7 +22,9 @@ export class EffectStrip extends HTMLElement {
 
   show({ points, before, marks, breaker, sampling }) {
     if (!hasTraffic(points)) return this.#quiet("No request has come as far as the edge in the last minute, so there is nothing to measure.", true);
-    this.#none.parentElement.hidden = true;
+    this.#none.parentElement.hidden = !isSparse(points);
+    this.#none.textContent = "Hardly anything comes as far as the edge just now.";
+    this.#send.hidden = false;
     this.#cells.hidden = false;
     this.#sampling.textContent = sampling ? `Measured on ${sampling} requests.` : "";
     this.#cells.replaceChildren(

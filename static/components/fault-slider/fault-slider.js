@@ -6,9 +6,13 @@ import { h } from "../../lib/dom.js";
 import { aimSays, amountAt, amountChange, amountOf, amountSays, endsIn, isOn, POSITION_MAX, positionOf } from "../../logic/faults.js";
 import { errorOf, moreButton, wish } from "../fault-line/parts.js";
 
+// Each press of an arrow key lets go of it, and the next one follows: what counts is where it comes to rest.
+const SETTLES_IN_MS = 250;
+
 export class FaultSlider extends HTMLElement {
   #fault = null;
   #moving = false;
+  #settling = 0;
   #label = h("label");
   #output = h("output", { class: "tnum" });
   #range = h("input", { type: "range", min: 0, max: POSITION_MAX, oninput: () => this.#move(), onchange: () => this.#release() });
@@ -28,7 +32,6 @@ export class FaultSlider extends HTMLElement {
   }
 
   refuse(say) {
-    this.#moving = false;
     this.#put(amountOf(this.#fault));
     this.#error.say(say);
   }
@@ -61,12 +64,19 @@ export class FaultSlider extends HTMLElement {
 
   /** Shows at once what it would be; nothing is broken before it is let go of. */
   #move() {
+    clearTimeout(this.#settling);
     const position = Number(this.#range.value);
     this.#moving = position !== positionOf(this.#fault, amountOf(this.#fault));
     this.#say(amountAt(this.#fault, position), position);
   }
 
   #release() {
+    this.#moving = true;
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => this.#settle(), SETTLES_IN_MS);
+  }
+
+  #settle() {
     this.#moving = false;
     this.#error.say("");
     wish(this, "change-fault", { key: this.#fault.key, change: amountChange(this.#fault, amountAt(this.#fault, Number(this.#range.value))) });
