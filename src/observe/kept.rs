@@ -234,6 +234,7 @@ mod tests {
             method: "GET".to_owned(),
             path: "/menu".to_owned(),
             status,
+            counted: None,
             instance_parts: 0,
             your_service: None,
             request_bytes: 0,
