@@ -276,8 +276,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cut<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Who waits for the answer closes it: in `poll_read`.
-        Pin::new(&mut self.inner).poll_flush(cx)
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        // Whoever waits for an answer may not look before one comes: this wakes it.
+        if self.scissors.blade().falls()
+            && let Poll::Ready(error) = self.poll_close(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
