@@ -84,11 +84,9 @@ pub async fn no_page_is_wider_than_a_phone_or_a_projector(world: Arc<World>) {
         page.run("for (const each of document.querySelectorAll('details')) each.open = true", Vec::new()).await;
         fits(page, size, "the edge").await;
         breaking::open_line(&world).await;
-        for key in ["fault.instance.slow", "fault.http.truncated"] {
-            page.click(&format!("[data-more='{key}']")).await;
-        }
         page.until("the days are offered", "document.querySelector('bad-days li') !== null").await;
-        page.click("bad-days .quiet").await;
+        let open = "for (const each of document.querySelectorAll('.fx-more, bad-days .quiet')) each.click()";
+        page.run(open, Vec::new()).await;
         fits(page, size, "the break page").await;
         page.open(&world.console("/account")).await;
         page.until("the staff are listed", "document.querySelectorAll('staff-row button').length > 3").await;
