@@ -17,25 +17,26 @@ async fn background(page: &Page) -> String {
 }
 
 pub async fn the_theme_follows_the_system_until_chosen_and_the_choice_stays(world: Arc<World>) {
-    const BUTTON: &str = "top-bar .side button";
+    const BUTTON: &str = "top-bar .side > button";
     let page = &world.page;
     page.forget(&world.server.console).await;
     world.open_as_owner("/account").await;
-    page.until("the bar is there", "document.querySelector('top-bar .side button') !== null").await;
+    page.until("the bar is there", "document.querySelector('top-bar .side > button') !== null").await;
     let light = background(page).await;
     assert_eq!(page.text(BUTTON).await, "Dark");
     page.prefer("dark", "reduce").await;
-    page.until("the system's choice", "document.querySelector('top-bar .side button').textContent === 'Light'").await;
+    page.until("the system's choice", "document.querySelector('top-bar .side > button').textContent === 'Light'").await;
     let dark = background(page).await;
     assert_ne!(light, dark);
 
     page.click(BUTTON).await;
     assert_eq!(background(page).await, light);
     page.reload().await;
-    page.until("the bar is there", "document.querySelector('top-bar .side button')?.textContent === 'Dark'").await;
+    page.until("the bar is there", "document.querySelector('top-bar .side > button')?.textContent === 'Dark'").await;
     assert_eq!(background(page).await, light, "chosen, whatever the system says");
     page.open(&world.console("/")).await;
-    page.until("on the other page too", "document.querySelector('top-bar .side button')?.textContent === 'Dark'").await;
+    page.until("on the other page too", "document.querySelector('top-bar .side > button')?.textContent === 'Dark'")
+        .await;
     page.forget(&world.server.console).await;
 }
 
