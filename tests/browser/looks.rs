@@ -17,25 +17,26 @@ async fn background(page: &Page) -> String {
 }
 
 pub async fn the_theme_follows_the_system_until_chosen_and_the_choice_stays(world: Arc<World>) {
-    const BUTTON: &str = "top-bar .side button";
+    const BUTTON: &str = "top-bar .side > button";
     let page = &world.page;
     page.forget(&world.server.console).await;
     world.open_as_owner("/account").await;
-    page.until("the bar is there", "document.querySelector('top-bar .side button') !== null").await;
+    page.until("the bar is there", "document.querySelector('top-bar .side > button') !== null").await;
     let light = background(page).await;
     assert_eq!(page.text(BUTTON).await, "Dark");
     page.prefer("dark", "reduce").await;
-    page.until("the system's choice", "document.querySelector('top-bar .side button').textContent === 'Light'").await;
+    page.until("the system's choice", "document.querySelector('top-bar .side > button').textContent === 'Light'").await;
     let dark = background(page).await;
     assert_ne!(light, dark);
 
     page.click(BUTTON).await;
     assert_eq!(background(page).await, light);
     page.reload().await;
-    page.until("the bar is there", "document.querySelector('top-bar .side button')?.textContent === 'Dark'").await;
+    page.until("the bar is there", "document.querySelector('top-bar .side > button')?.textContent === 'Dark'").await;
     assert_eq!(background(page).await, light, "chosen, whatever the system says");
     page.open(&world.console("/")).await;
-    page.until("on the other page too", "document.querySelector('top-bar .side button')?.textContent === 'Dark'").await;
+    page.until("on the other page too", "document.querySelector('top-bar .side > button')?.textContent === 'Dark'")
+        .await;
     page.forget(&world.server.console).await;
 }
 
@@ -84,11 +85,9 @@ pub async fn no_page_is_wider_than_a_phone_or_a_projector(world: Arc<World>) {
         page.run("for (const each of document.querySelectorAll('details')) each.open = true", Vec::new()).await;
         fits(page, size, "the edge").await;
         breaking::open_line(&world).await;
-        for key in ["fault.instance.slow", "fault.http.truncated"] {
-            page.click(&format!("[data-more='{key}']")).await;
-        }
         page.until("the days are offered", "document.querySelector('bad-days li') !== null").await;
-        page.click("bad-days .quiet").await;
+        let open = "for (const each of document.querySelectorAll('.fx-more, bad-days .quiet')) each.click()";
+        page.run(open, Vec::new()).await;
         fits(page, size, "the break page").await;
         page.open(&world.console("/account")).await;
         page.until("the staff are listed", "document.querySelectorAll('staff-row button').length > 3").await;
