@@ -117,6 +117,7 @@ fn large(house: &House, spans: usize) {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         status: 503,
+        counted: None,
         instance_parts: 0,
         your_service: None,
         request_bytes: 0,

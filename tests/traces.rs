@@ -49,6 +49,7 @@ fn struck(house: &House, fault: &'static str) -> String {
         method: "GET".to_owned(),
         path: "/api/v1/menu/7".to_owned(),
         status: 200,
+        counted: None,
         instance_parts: 1,
         your_service: None,
         request_bytes: 0,

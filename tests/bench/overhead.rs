@@ -71,7 +71,7 @@ fn request(variant: Variant, recorder: &Recorder) {
         })
     });
     let spans = edge.trace().finish();
-    let instance = Part::Instance(InstancePart { key: first, spans: instance_spans });
+    let instance = Part::Instance(InstancePart { key: first, route: Some("/api/v1/menu/{id}"), spans: instance_spans });
     let edge = Part::Edge(EdgePart {
         trace_id: context.trace_id,
         key: first,

@@ -35,7 +35,7 @@ export class JourneyHistory extends HTMLElement {
       h("span", { class: "sent-time tnum muted" }, clockTime(summary.sent_at)),
       h("span", { class: "sent-what mono" }, `${summary.method} ${summary.path}`,
         summary.faults?.length > 0 && [" ", h("span", { class: "bad", title: summary.faults.join(", ") }, triangle(11), h("span", { class: "vh" }, "broken on purpose"))]),
-      h("span", { class: "sent-how soft" }, summary.probe ? how : how || "from a browser"),
+      h("span", { class: "sent-how soft" }, summary.probe ? how : how || "from elsewhere"),
       h("span", { class: succeeded(summary) ? "sent-status tnum" : "sent-status tnum bad" },
         turn && bullet(turn), turn && h("span", { class: "vh" }, `turned at ${turn.name}, `),
         summary.status ? String(summary.status) : "no answer"),

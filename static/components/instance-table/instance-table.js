@@ -57,17 +57,19 @@ function fill(row, instance, figure, { killed, slowed }) {
   rate.textContent = figure === undefined ? "—" : whole(figure.rate);
   half.textContent = figure === undefined ? "—" : ms(figure.p50_ms);
   const [drain, slowly, kill] = act.querySelectorAll("button");
-  name(drain, draining ? "undrain" : "drain", draining ? "Take back" : "Drain", id);
-  name(slowly, slowed.has(id) ? "unslow" : "slow", slowed.has(id) ? "As before" : "Slow", id);
-  name(kill, dead ? "revive" : "kill", dead ? "Start" : "Kill", id);
+  name(drain, draining ? "undrain" : "drain", "Drain", id, draining);
+  name(slowly, slowed.has(id) ? "unslow" : "slow", "Slow", id, slowed.has(id));
+  name(kill, dead ? "revive" : "kill", "Kill", id, dead);
   drain.disabled = dead;
   slowly.disabled = dead;
 }
 
-function name(button, wish, title, id) {
+/** Each is a switch: pressed, it can be taken back. */
+function name(button, wish, title, id, pressed) {
   button.dataset.wish = wish;
   if (button.textContent !== title) button.textContent = title;
   button.setAttribute("aria-label", `${title} ${id}`);
+  button.setAttribute("aria-pressed", String(pressed));
 }
 
 export const registerInstanceTable = () => customElements.define("instance-table", InstanceTable);

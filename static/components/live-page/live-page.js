@@ -10,6 +10,8 @@ const EVERY_MS = 1000;
 // What changes seldom is looked at less often.
 const SELDOM = 3;
 const EVENTS_MAX = 1024;
+// Lines of the log in one answer.
+const LINES = 200;
 
 const SLOW = "fault.instance.slow";
 const KILL = "fault.instance.kill";
@@ -22,7 +24,7 @@ export class LivePage {
   #figures = [];
   #instances = null;
   #faults = new Map();
-  #logged = 0;
+  #logged = null;
   #turn = 0;
 
   constructor(document) {
@@ -77,12 +79,19 @@ export class LivePage {
       const live = await call("GET", `/api/live?window=${this.#window}`);
       if (this.#frozen) return;
       this.#show(live);
-      const { lines, last } = await call("GET", `/api/log?after=${this.#logged}&limit=200`);
-      this.#logged = last;
-      this.log.add(lines);
+      await this.#readLog();
       if (this.#turn % SELDOM === 0) await this.#readSeldom();
       this.#turn += 1;
     });
+  }
+
+  /** What came since the last look; of more than fits into one answer the latest. */
+  async #readLog() {
+    const since = this.#logged === null ? "" : `&after=${this.#logged}`;
+    let { lines, last } = await call("GET", `/api/log?limit=${LINES}${since}`);
+    if (since !== "" && lines.length === LINES) ({ lines, last } = await call("GET", `/api/log?limit=${LINES}`));
+    this.#logged = last;
+    this.log.add(lines);
   }
 
   #show(live) {

@@ -17,6 +17,7 @@ const PAGES = [
   { title: "Live", path: "/live" },
   { title: "Traces", path: "/traces" },
   { title: "Edge & balancer", path: "/edge" },
+  { title: "Docs", path: "/docs" },
 ];
 
 // The server says how the stack is each 2 s; three silent turns, and the figure is called old.

@@ -42,6 +42,6 @@ export function factsOf(trip, hop) {
 
 function absence(part, { turn, line }) {
   if (part === "not reached") return `The request turned back at ${line.of(turn).name}, before it reached this station.`;
-  if (part === "not seen") return "Not seen from here: this request came from a browser, which keeps its own side to itself.";
+  if (part === "not seen") return "Not seen from here: whoever sent this request keeps their own side to themselves.";
   return "Not needed: the connection was already open, so the address was known and the envelope sealed.";
 }
