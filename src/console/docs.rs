@@ -18,9 +18,12 @@ use crate::web::respond;
 /// What a page of the docs is called in its address, its title and its text.
 type Guide = (&'static str, &'static str, &'static str);
 
-const GUIDES: [Guide; 2] = [
+const GUIDES: [Guide; 5] = [
     ("backups", "Backups, and the way back", include_str!("../../data/docs/backups.md")),
     ("edge", "What the edge does, by RFC section", include_str!("../../data/docs/edge.md")),
+    ("instances", "Instances that come and go, and releases", include_str!("../../data/docs/instances.md")),
+    ("load", "Sending traffic, and what its figures mean", include_str!("../../data/docs/load.md")),
+    ("metrics", "What is counted", include_str!("../../data/docs/metrics.md")),
 ];
 
 const SETTINGS: &str = "Settings and faults";

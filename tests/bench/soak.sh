@@ -36,24 +36,7 @@ descriptors() { ls "/proc/$server/fd" | wc -l; }
 threads() { awk '/^Threads/ {print $2}' "/proc/$server/status"; }
 on() { "$program" settings list --json --faults | grep -o '"left_s"' | wc -l; }
 
-cat >"$work/mix.toml" <<'MIX'
-[[request]]
-weight = 8
-method = "GET"
-path = "/api/v1/menu"
-
-[[request]]
-weight = 1
-method = "GET"
-path = "/api/v1/menu/{1..40}"
-
-[[request]]
-weight = 1
-method = "POST"
-path = "/api/v1/orders"
-body = '{"table":4,"lines":[{"menu_item_id":12,"quantity":1}]}'
-MIX
-"$program" load / --mix "$work/mix.toml" --rate "$rate" --duration "${minutes}m" --format json >"$work/load.json" 2>"$work/load.log" &
+"$program" load / --mix "$here/../../data/load/mixed.toml" --rate "$rate" --duration "${minutes}m" --format json >"$work/load.json" 2>"$work/load.log" &
 load=$!
 
 printf '%6s %10s %12s %8s %10s\n' minute 'RSS MiB' descriptors threads 'faults on'

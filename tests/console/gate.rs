@@ -7,7 +7,7 @@ use crate::harness::people::Ask;
 use crate::harness::{House, PASSWORD};
 
 /// Every address under /api but those that nobody needs to be signed in for.
-const GUARDED: [(&str, &str); 36] = [
+const GUARDED: [(&str, &str); 43] = [
     ("GET", "/api/session"),
     ("GET", "/api/presets"),
     ("GET", "/api/journeys"),
@@ -41,11 +41,18 @@ const GUARDED: [(&str, &str); 36] = [
     ("POST", "/api/backups"),
     ("POST", "/api/backups/verify"),
     ("POST", "/api/backups/restore"),
+    ("GET", "/api/instances"),
+    ("POST", "/api/instances"),
+    ("DELETE", "/api/instances/i1"),
+    ("POST", "/api/instances/i1/drain"),
+    ("POST", "/api/instances/i1/undrain"),
+    ("POST", "/api/rollouts"),
+    ("DELETE", "/api/rollouts/current"),
     ("GET", "/api/load"),
     ("POST", "/api/load"),
     ("DELETE", "/api/load"),
 ];
-const FOR_COMMANDS: [&str; 17] = [
+const FOR_COMMANDS: [&str; 19] = [
     "/api/control/setup-link",
     "/api/control/owner",
     "/api/control/sessions",
@@ -59,6 +66,8 @@ const FOR_COMMANDS: [&str; 17] = [
     "/api/control/tokens/create",
     "/api/control/tokens/revoke",
     "/api/control/metrics",
+    "/api/control/instances",
+    "/api/control/rollouts",
     "/api/control/backups/list",
     "/api/control/backups/create",
     "/api/control/backups/verify",
