@@ -58,7 +58,8 @@ async fn aimed_role(request: &ServiceRequest, state: &State, span: &Span) -> Opt
         let snapshot = state.settings.snapshot();
         BY_ROLE.into_iter().any(|fault| snapshot.faults.get(fault).is_some_and(|spec| spec.aim.role.is_some()))
     };
-    if !asked {
+    // A health check is nobody's, though it has no session either.
+    if !asked || request.path() == HEALTH {
         return None;
     }
     let cookies = header(request.headers(), "cookie");
@@ -80,7 +81,7 @@ async fn hold_up(hop: Hop, fault: Fault, state: &State, place: Place<'_>, span: 
     if let Some(late) = strike(&state.settings, fault, place) {
         let held = span.child(hop, "Held up by a fault");
         late.mark(&held);
-        tokio::time::sleep(late.delay()).await;
+        faults::wait(&state.settings, late, place).await;
     }
 }
 

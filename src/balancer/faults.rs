@@ -6,7 +6,8 @@ use super::choice::{Looks, Pick};
 use super::known::Look;
 use super::roster::Roster;
 use super::upstream::Upstream;
-use crate::faults::{Place, Strike, is_on, strike};
+use crate::faults::{self, Place, Strike, is_on, strike};
+use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
 use crate::observe::span::Span;
 use crate::policy::health::State;
@@ -26,9 +27,10 @@ impl Roster {
         let Some(late) = strike(&self.settings, Fault::BalancerDelay, place) else { return Duration::ZERO };
         let held = parent.child(Hop::Balancer, "Held up by a fault");
         late.mark(&held);
-        tokio::time::sleep(late.delay()).await;
+        let began = Tick::now();
+        faults::wait(&self.settings, late, place).await;
         held.end();
-        late.delay()
+        Tick::now().since(began)
     }
 
     /// Whether the worst is to be chosen for a request to `path`.

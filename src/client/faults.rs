@@ -31,7 +31,7 @@ pub(super) struct HangUp {
 
 impl HangUp {
     /// What happened, as the one who waits for the answer reads it.
-    fn explain(&self) -> String {
+    pub fn explain(&self) -> String {
         let when = match self.strike.fault {
             Fault::ClientHalfBody => "in the middle of the request's body",
             _ => "as soon as it had sent the request",

@@ -63,7 +63,7 @@ pub(super) async fn of_query(settings: &Settings, owners: &Owners, name: &Name) 
     let strike = |fault| faults::strike(settings, fault, Place::ANYWHERE);
     let delay = strike(Fault::DnsDelay);
     if let Some(delay) = delay {
-        tokio::time::sleep(delay.delay()).await;
+        faults::wait(settings, delay, Place::ANYWHERE).await;
     }
     if let Some(strike) = strike(Fault::DnsDrop) {
         return Verdict { strike: Some(strike), lost: true, instead: None };

@@ -93,7 +93,15 @@ pub async fn delay(settings: &Settings, fault: Fault, place: Place<'_>, span: Op
         if let Some(span) = span {
             strike.mark(span);
         }
-        tokio::time::sleep(strike.delay()).await;
+        wait(settings, strike, place).await;
+    }
+}
+
+/// Waits for as long as `late`, a delay that struck at `place`, says; less when the fault is over before.
+pub async fn wait(settings: &Settings, late: Strike, place: Place<'_>) {
+    tokio::select! {
+        () = tokio::time::sleep(late.delay()) => {}
+        () = over(settings, late.fault, place) => {}
     }
 }
 
@@ -203,6 +211,16 @@ mod tests {
         let late = Settings::new(snapshot);
         assert_eq!(is_on(&late, Fault::ApiErrors, Place::ANYWHERE), None);
         assert_eq!(is_on(&settings, Fault::ApiErrors, Place::ANYWHERE), None);
+    }
+
+    #[tokio::test]
+    async fn a_delay_ends_with_its_fault() {
+        let settings = with("fault.supplier.delay", json!(60_000));
+        let late = strike(&settings, Fault::SupplierDelay, Place::ANYWHERE).expect("it is on");
+        assert_eq!(late.delay(), Duration::from_secs(60));
+        let began = Tick::now();
+        tokio::join!(wait(&settings, late, Place::ANYWHERE), async { end_all(&settings) });
+        assert!(Tick::now().since(began) < late.delay());
     }
 
     proptest! {

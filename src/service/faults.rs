@@ -1,5 +1,5 @@
-//! What faults take from the machine: memory and processor time. One of each a stack, whomever they are aimed at: the
-//! instances share a process, and so does the console.
+//! What faults take from the machine: memory and processor time. One of each a stack, aimed at no instance: they
+//! share a process, and so does the console.
 
 use std::hint::black_box;
 use std::sync::Arc;

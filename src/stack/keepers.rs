@@ -7,7 +7,7 @@ use crate::service;
 use crate::settings::runtime::Settings;
 use crate::store::bistro::Bistro;
 
-/// At work until dropped. What they hold they let go of then.
+/// At work until dropped. What they hold of the database [`Bistro::let_go`] lets go of.
 #[derive(Debug)]
 pub struct Keepers {
     _tasks: JoinSet<()>,

@@ -336,6 +336,9 @@ impl Stack {
         drop(self.keepers.lock().unwrap_or_else(PoisonError::into_inner).take());
         // What a fault holds up would be waited for.
         self.end_faults("the stop");
+        if let Some(bistro) = &self.bistro {
+            bistro.let_go().await;
+        }
         if let Some(instances) = &self.instances {
             instances.close().await;
         }

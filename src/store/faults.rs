@@ -1,6 +1,6 @@
 //! A wall clock that is wrong.
 
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
 use super::WallClock;
 use crate::faults::{Place, is_on};
@@ -10,9 +10,7 @@ use crate::settings::runtime::Settings;
 impl WallClock {
     /// The system's, off by what `fault.clock.skew` says while that is on.
     pub fn skewed(settings: Settings) -> Self {
-        Self::new(move || {
-            let skew = is_on(&settings, Fault::ClockSkew, Place::ANYWHERE).map_or(0, |skew| skew.strength);
-            OffsetDateTime::now_utc() + Duration::seconds(skew)
-        })
+        let skew = move || is_on(&settings, Fault::ClockSkew, Place::ANYWHERE).map_or(0, |skew| skew.strength);
+        Self::default().off_by(move || Duration::seconds(skew()))
     }
 }

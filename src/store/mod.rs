@@ -102,16 +102,45 @@ fn new_secret() -> Result<SessionSecret, StoreError> {
 
 /// What time it is, for what is stored: a stack's own clock, which may be set wrong on purpose.
 #[derive(Clone)]
-pub struct WallClock(Arc<dyn Fn() -> OffsetDateTime + Send + Sync>);
+pub struct WallClock {
+    unskewed: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
+    skew: Arc<dyn Fn() -> time::Duration + Send + Sync>,
+}
+
+/// The present by a clock that may be wrong, in whole milliseconds as it will read back.
+#[derive(Debug, Clone, Copy)]
+pub struct Present {
+    /// What is judged and shown.
+    pub now: OffsetDateTime,
+    /// As if the clock were right: for what must hold however wrong it is.
+    pub unskewed: OffsetDateTime,
+}
+
+impl Present {
+    /// The earlier of both: what is deleted for its age is over by either.
+    pub fn over_by_either(self) -> OffsetDateTime {
+        self.now.min(self.unskewed)
+    }
+}
 
 impl WallClock {
     pub fn new(now: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self { unskewed: Arc::new(now), skew: Arc::new(|| time::Duration::ZERO) }
+    }
+
+    /// The same, off by what `skew` says.
+    pub fn off_by(self, skew: impl Fn() -> time::Duration + Send + Sync + 'static) -> Self {
+        Self { skew: Arc::new(skew), ..self }
     }
 
     /// The present, in whole milliseconds as it will read back.
     pub fn now(&self) -> OffsetDateTime {
-        rows::whole_millis((self.0)())
+        self.present().now
+    }
+
+    pub fn present(&self) -> Present {
+        let unskewed = rows::whole_millis((self.unskewed)());
+        Present { now: unskewed + (self.skew)(), unskewed }
     }
 }
 

@@ -4,7 +4,7 @@ use roundtrip::faults::{Place, over};
 use roundtrip::settings::fault::Fault;
 use serde_json::json;
 
-use crate::back::{MENU, ORDERS, console_lives, is_of_fault, look, off, set, struck_us, without_caches};
+use crate::back::{MENU, ORDERS, console_lives, is_of_fault, look, off, set, struck_us, until, without_caches};
 use crate::harness::order_of;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,6 +20,32 @@ async fn a_delay_of_the_api_is_a_span_of_the_journey() {
     set(&house, key, json!({ "strength": 50, "for_s": 1 }));
     over(house.stack.settings(), Fault::ApiDelay, Place::ANYWHERE).await;
     assert_eq!(look(&house, MENU).await.1.summary.faults, Vec::<String>::new());
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delay_that_is_withdrawn_holds_nobody_up_any_longer() {
+    let house = without_caches(1).await;
+    let key = "fault.api.delay";
+    set(&house, key, json!({ "strength": 5_000, "route": MENU }));
+    let busy = async || house.stack.instances().iter().any(|view| view.in_flight > 0);
+    let withdraw = async {
+        until("it is under way", busy).await;
+        off(&house, key);
+    };
+    let ((status, journey), ()) = tokio::join!(look(&house, MENU), withdraw);
+    assert_eq!((status, journey.summary.faults.as_slice()), (200, &[key.to_owned()][..]));
+    assert!(struck_us(&journey, key) < 5_000_000.0, "{:?}", journey.spans);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_aimed_at_guests_strikes_no_health_check() {
+    let house = without_caches(1).await;
+    let key = "fault.instance.errors";
+    set(&house, key, json!({ "role": "guest" }));
+    is_of_fault(&house.visitor().get(MENU).await, "service", key);
+    assert_eq!(house.visitor().get("/healthz").await.status, 204);
     house.stop().await;
 }
 

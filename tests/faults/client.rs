@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use roundtrip::client::Outgoing;
+use roundtrip::client::lean::{Broken, Jar, Kind, Line, Origin, Reach};
+use roundtrip::client::{Outgoing, Url};
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::journey::Journey;
 use serde_json::json;
@@ -14,7 +16,7 @@ use crate::breaking::{
 };
 use crate::harness::probes::{outgoing, span};
 use crate::harness::{House, order_of};
-use crate::rig::{raw_upstream, until};
+use crate::rig::{raw_upstream, soon, until};
 
 const SLOW: &str = "fault.client.slow_network";
 const HANGS_UP: &str = "fault.client.hangs_up";
@@ -145,5 +147,53 @@ async fn with_the_edge_near_only_what_it_fetches_pays_and_what_it_has_kept_does_
     answered(&house, menu()).await;
     let kept = answered(&house, menu()).await;
     assert!(!names(&kept).iter().any(|name| name.contains("Distance")), "{:?}", names(&kept));
+    house.stop().await;
+}
+
+/// As a load does: over a connection of its own, with nothing recorded.
+fn line(house: &House) -> Line {
+    let url = Url::parse(&house.stack.app_url()).expect("a url");
+    Line::new(Arc::new(Origin::new(house.stack.client(), url, Reach::Loopback, false)))
+}
+
+/// A GET of the menu; how long it took.
+async fn load(house: &House, line: &mut Line) -> (Result<u16, Broken>, Duration) {
+    let host = Url::parse(&house.stack.app_url()).expect("a url").authority;
+    let request = format!("GET /api/v1/menu HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let began = Instant::now();
+    let answered = soon(line.exchange(request.as_bytes(), false, &mut Jar::default())).await;
+    (answered.map(|answered| answered.status), began.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_from_far_away_pays_the_distance_and_one_over_a_slow_network_too() {
+    let house = House::with_one_instance().await;
+    for (key, value, withdrawn) in
+        [(DISTANCE, json!(40), json!(0)), (SLOW, json!({ "strength": 40, "route": "/api/v1/menu" }), json!(false))]
+    {
+        let mut line = line(&house);
+        set(&house, key, value);
+        for (turns, of) in [(3, "TCP, TLS and the request"), (1, "the request over a kept connection")] {
+            let (status, took) = load(&house, &mut line).await;
+            assert_eq!(status, Ok(200));
+            assert!(took >= turns * Duration::from_millis(80), "{key}, {of}: {took:?}");
+        }
+        set(&house, key, withdrawn);
+        assert_eq!(load(&house, &mut line).await.0, Ok(200));
+        assert_eq!(line.opened(), 1);
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_hangs_up_early_and_says_why() {
+    let house = House::with_one_instance().await;
+    let mut line = line(&house);
+    set(&house, HANGS_UP, json!({ "route": "/api/v1/menu" }));
+    let broken = load(&house, &mut line).await.0.expect_err("it is broken off");
+    assert!(broken.kind == Kind::Reset && broken.why.contains(HANGS_UP), "{broken:?}");
+    withdraw(&house, HANGS_UP);
+    assert_eq!(load(&house, &mut line).await.0, Ok(200));
+    assert_eq!(line.opened(), 2);
     house.stop().await;
 }

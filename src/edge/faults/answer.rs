@@ -1,5 +1,7 @@
 //! Answers that are late, narrow, broken off, or not what they say.
 
+use std::time::Duration;
+
 use http_body::Body as _;
 use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::{Response, StatusCode, Version};
@@ -24,11 +26,29 @@ const UNKNOWN_LENGTH: u64 = 1 << 32;
 #[error("{} is on", Fault::HttpReset.key())]
 pub struct Reset;
 
+/// A head that is late, for as long as its fault is on.
+#[derive(Debug)]
+pub struct Late {
+    strike: Strike,
+    settings: Settings,
+    path: String,
+}
+
+impl Late {
+    pub fn delay(&self) -> Duration {
+        self.strike.delay()
+    }
+
+    pub async fn is_over(self) {
+        faults::over(&self.settings, self.strike.fault, Place::path(&self.path)).await;
+    }
+}
+
 /// What strikes one answer.
 #[derive(Debug, Default)]
 pub struct Strikes {
     pub reset: Option<Strike>,
-    trickle: Option<Strike>,
+    trickle: Option<Late>,
     truncated: Option<Strike>,
     bad_length: Option<Strike>,
     line: Option<Line>,
@@ -53,7 +73,11 @@ impl Strikes {
         }
         Self {
             reset,
-            trickle: strike(Fault::HttpTrickle, "Let the head trickle"),
+            trickle: strike(Fault::HttpTrickle, "Let the head trickle").map(|strike| Late {
+                strike,
+                settings: settings.clone(),
+                path: path.to_owned(),
+            }),
             truncated: strike(Fault::HttpTruncated, "Cut the body short"),
             bad_length: strike(Fault::HttpBadLength, "Announce a wrong length").inspect(|_| {
                 root.status(Status::Error);
@@ -68,8 +92,8 @@ impl Strikes {
         if let Some(trickle) = trickle {
             // Heads of h2 are frames of one connection for all its streams: late as a whole.
             match version < Version::HTTP_2 {
-                true => levers.trickle(trickle.delay()),
-                false => tokio::time::sleep(trickle.delay()).await,
+                true => levers.trickle(trickle),
+                false => faults::wait(&trickle.settings, trickle.strike, Place::path(&trickle.path)).await,
             }
         }
         let broken = truncated.is_some() || bad_length.is_some() || line.is_some();

@@ -9,11 +9,13 @@ use rustls::ServerConfig;
 use crate::edge::Shared;
 use crate::faults::{self, Place, Strike};
 use crate::settings::fault::Fault;
+use crate::settings::runtime::Settings;
 
 /// How one handshake is to go.
 #[derive(Debug)]
 pub struct Plan {
     pub config: Arc<ServerConfig>,
+    settings: Settings,
     delay: Option<Strike>,
     cut: Option<Strike>,
 }
@@ -28,11 +30,12 @@ pub fn of_handshake(shared: &Shared, usual: Arc<ServerConfig>) -> Plan {
             None
         })
     });
-    Plan { config: config.unwrap_or(usual), delay: strike(Fault::TlsDelay), cut: strike(Fault::TlsCut) }
+    let (delay, cut) = (strike(Fault::TlsDelay), strike(Fault::TlsCut));
+    Plan { config: config.unwrap_or(usual), settings: settings.clone(), delay, cut }
 }
 
 impl Plan {
-    /// By how much longer the handshake takes.
+    /// By how much longer the handshake may take.
     pub fn delay(&self) -> Duration {
         self.delay.map_or(Duration::ZERO, |strike| strike.delay())
     }
@@ -40,7 +43,7 @@ impl Plan {
     /// Between ClientHello and ServerHello.
     pub async fn before_answer(&self) -> io::Result<()> {
         if let Some(delay) = self.delay {
-            tokio::time::sleep(delay.delay()).await;
+            faults::wait(&self.settings, delay, Place::ANYWHERE).await;
         }
         match self.cut {
             Some(cut) => Err(io::Error::other(format!("{} is on", cut.fault.key()))),

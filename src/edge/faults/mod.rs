@@ -5,10 +5,10 @@ mod body;
 mod handshake;
 mod trickle;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use answer::Late;
 pub use answer::{Reset, Strikes};
 pub use body::Flaw;
 pub use handshake::{Plan, of_handshake};
@@ -21,8 +21,9 @@ pub struct Levers(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     resets: AtomicBool,
-    /// Over how many milliseconds the head that is written next is to trickle; 0: not at all.
-    trickle_ms: AtomicU64,
+    /// The head that is written next is to trickle.
+    trickles: AtomicBool,
+    late: Mutex<Option<Late>>,
 }
 
 impl Levers {
@@ -36,14 +37,22 @@ impl Levers {
     }
 
     /// The head that is written next is to take so long.
-    fn trickle(&self, over: Duration) {
-        self.0.trickle_ms.store(u64::try_from(over.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    fn trickle(&self, late: Late) {
+        *self.late() = Some(late);
+        self.0.trickles.store(true, Ordering::Release);
     }
 
-    fn take_trickle(&self) -> Option<Duration> {
-        if self.0.trickle_ms.load(Ordering::Relaxed) == 0 {
+    fn take_trickle(&self) -> Option<Late> {
+        // Of most writes it is asked in vain: those take no lock.
+        if !self.0.trickles.load(Ordering::Acquire) {
             return None;
         }
-        Some(Duration::from_millis(self.0.trickle_ms.swap(0, Ordering::Relaxed)))
+        self.0.trickles.store(false, Ordering::Relaxed);
+        self.late().take()
+    }
+
+    /// A whole value: a panic elsewhere leaves no half of one.
+    fn late(&self) -> MutexGuard<'_, Option<Late>> {
+        self.0.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

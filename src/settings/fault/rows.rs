@@ -273,20 +273,20 @@ pub static ROWS: &[Row] = &[
         (
             "fault.instance.memory_leak",
             "Leak memory",
-            "The instance takes memory and gives none back, up to so much; all of it comes back when this ends.",
+            "The process that all instances share takes memory and gives none back, up to so much; all of it comes back when this ends.",
         ),
         &["layer.service", "scal.resources"],
-        measured(F::InstanceMemoryLeak, Strength { min: 1, max: 256, default: 128, unit: "MiB" }, INSTANCES),
+        measured(F::InstanceMemoryLeak, Strength { min: 1, max: 256, default: 128, unit: "MiB" }, NONE),
     ),
     row(
         Hop::Service,
         (
             "fault.instance.cpu_hog",
             "Burn the processor",
-            "A thread of the instance computes for nothing, for so much of the time.",
+            "A thread of the process that all instances share computes for nothing, for so much of the time.",
         ),
         &["layer.service", "scal.resources"],
-        measured(F::InstanceCpuHog, Strength { min: 5, max: 80, default: 50, unit: "% of a core" }, INSTANCES),
+        measured(F::InstanceCpuHog, Strength { min: 5, max: 80, default: 50, unit: "% of a core" }, NONE),
     ),
     row(
         Hop::Api,
@@ -443,7 +443,7 @@ pub static ROWS: &[Row] = &[
         (
             "fault.clock.skew",
             "Clock is wrong",
-            "The stack's own clock is off by so much, forwards or back. What it makes too old is over for good: sessions, drafts. Times on the charts and in traces are of another clock, which can't be broken.",
+            "The stack's own clock is off by so much, forwards or back. What it makes too old counts for nothing meanwhile, such as sessions; what is deleted for its age is too old by the right time, too, and a request repeated with its key is answered as before. Times on the charts and in traces are of another clock, which can't be broken.",
         ),
         &["layer.data", "maint.monitoring"],
         measured(F::ClockSkew, Strength { min: -86_400, max: 86_400, default: 3_600, unit: "s" }, NONE),

@@ -4,9 +4,9 @@
 use rusqlite::{OptionalExtension, params};
 use time::OffsetDateTime;
 
-use super::super::StoreError;
 use super::super::engine::{Db, JobError, Touched, Transaction};
 use super::super::rows::{millis, parsed};
+use super::super::{Present, StoreError};
 use super::booking::{self, Cause};
 use super::keys::{self, Idempotency, KeyError};
 use super::life::{self, AdvanceError};
@@ -88,7 +88,7 @@ impl JobError for ChangeError {
 
 struct Job {
     change: Change,
-    now: OffsetDateTime,
+    present: Present,
     wakes: Wakes,
 }
 
@@ -104,7 +104,7 @@ struct Before {
 impl Bistro {
     /// Does something to an order, or finds what the same idempotency key has done.
     pub async fn change_order(&self, span: &Span, change: Change) -> Result<Changed, ChangeError> {
-        let job = Job { change, now: self.clock.now(), wakes: self.wakes() };
+        let job = Job { change, present: self.clock.present(), wakes: self.wakes() };
         self.engine.write(span, "Commit the change", move |transaction| job.run(transaction)).await
     }
 }
@@ -112,7 +112,7 @@ impl Bistro {
 impl Job {
     fn run(self, transaction: &mut Transaction<'_>) -> Result<Changed, ChangeError> {
         let (key, by) = (self.change.idempotency.as_ref(), self.change.by);
-        if let Some(order) = keys::recall_order(&mut transaction.db, key, Some(by), self.now)? {
+        if let Some(order) = keys::recall_order(&mut transaction.db, key, Some(by), self.present)? {
             return Ok(Changed { order, replayed: true, queue_waiting: None });
         }
         let before = self.find(&mut transaction.db)?;
@@ -120,14 +120,14 @@ impl Job {
         if matches!(self.change.deed, Deed::Place) {
             // First, since only a draft goes without.
             transaction.db.step("Note when it was placed", &[PLACED_AT], |connection| {
-                let changed = connection.prepare_cached(PLACED_AT)?.execute([seq, millis(self.now)])?;
+                let changed = connection.prepare_cached(PLACED_AT)?.execute([seq, millis(self.present.now)])?;
                 Ok(((), Touched::Changed(changed)))
             })?;
         }
-        life::advance(&mut transaction.db, seq, self.change.deed.action(), Some(by), self.now)?;
+        life::advance(&mut transaction.db, seq, self.change.deed.action(), Some(by), self.present.now)?;
         let queue_waiting = self.follow(transaction, &before)?;
         let order = orders::by_seq(&mut transaction.db, "Read the order", seq)?;
-        keys::keep(&mut transaction.db, key, by, Some(seq), &order, self.now)?;
+        keys::keep(&mut transaction.db, key, by, Some(seq), &order, self.present)?;
         Ok(Changed { order, replayed: false, queue_waiting })
     }
 
@@ -159,7 +159,7 @@ impl Job {
 
     /// What else the deed means. Returns the length of the kitchen's queue when it grew.
     fn follow(&self, transaction: &mut Transaction<'_>, before: &Before) -> Result<Option<i64>, ChangeError> {
-        let (seq, now) = (before.seq, self.now);
+        let (seq, now) = (before.seq, self.present.now);
         let book = |transaction: &mut Transaction<'_>, kind| {
             booking::book(&mut transaction.db, kind, Cause::Order(seq), before.total, now)
         };

@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
-use time::OffsetDateTime;
 
-use super::super::StoreError;
 use super::super::engine::{JobError, Touched, Transaction};
 use super::super::rows::{millis, moment, money, parsed};
+use super::super::{Present, StoreError};
 use super::keys::{self, Idempotency, KeyError};
 use super::{Bistro, orders};
 use crate::domain::ledger::{Account, Day, DayLine, Kind};
@@ -68,8 +67,8 @@ impl Bistro {
         by: PersonId,
         idempotency: Option<Idempotency>,
     ) -> Result<(Day, bool), CloseError> {
-        let now = self.clock.now();
-        let close = move |transaction: &mut Transaction<'_>| close(transaction, by, idempotency.as_ref(), now);
+        let present = self.clock.present();
+        let close = move |transaction: &mut Transaction<'_>| close(transaction, by, idempotency.as_ref(), present);
         self.engine.write(span, "Close the day", close).await
     }
 
@@ -90,9 +89,10 @@ fn close(
     transaction: &mut Transaction<'_>,
     by: PersonId,
     key: Option<&Idempotency>,
-    now: OffsetDateTime,
+    present: Present,
 ) -> Result<(Day, bool), CloseError> {
-    if let Some(day) = keys::recall_answer(&mut transaction.db, key, by, now)? {
+    let now = present.now;
+    if let Some(day) = keys::recall_answer(&mut transaction.db, key, by, present)? {
         return Ok((day, true));
     }
     let any = transaction.db.step("Was anything booked?", &[OPEN], |connection| {
@@ -114,7 +114,7 @@ fn close(
         let lines = lines.query_map([id, id], line)?.collect::<rusqlite::Result<_>>()?;
         Ok((Day { id, closed_at: now, last_entry, lines, receivable }, Touched::Changed(changed)))
     })?;
-    keys::keep(&mut transaction.db, key, by, None, &day, now)?;
+    keys::keep(&mut transaction.db, key, by, None, &day, present)?;
     Ok((day, false))
 }
 

@@ -24,6 +24,11 @@ impl Bistro {
         tokio::join!(self.engine.keep_faults(), self.keep_tickets_sound(settings));
     }
 
+    /// Lets go of what faults hold of the database, once nobody keeps them any more.
+    pub async fn let_go(&self) {
+        self.engine.let_go().await;
+    }
+
     /// Tickets that poison alone set aside are queued again when there is no more of it; also those of a process that
     /// died meanwhile.
     async fn keep_tickets_sound(&self, settings: &Settings) {

@@ -1,15 +1,15 @@
-//! Idempotency keys: the answer to a request is kept, and a repeat gets it again, whatever has happened since.
+//! Idempotency keys: the answer to a request is kept, and a repeat gets it again, whatever has happened since. Their age
+//! is told by the clock as it would be if no fault had set it wrong: a key that is forgotten early is an order twice.
 
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, ToSql, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use time::OffsetDateTime;
 
-use super::super::StoreError;
 use super::super::engine::{Db, Touched};
 use super::super::rows::millis;
+use super::super::{Present, StoreError};
 use super::orders;
 use crate::domain::order::Order;
 use crate::domain::session::PersonId;
@@ -60,9 +60,9 @@ pub fn recall_order(
     db: &mut Db<'_>,
     idempotency: Option<&Idempotency>,
     person: Option<PersonId>,
-    now: OffsetDateTime,
+    present: Present,
 ) -> Result<Option<Order>, KeyError> {
-    let Some(kept) = recall(db, idempotency, person, now)? else { return Ok(None) };
+    let Some(kept) = recall(db, idempotency, person, present)? else { return Ok(None) };
     match (kept.answer, kept.order) {
         (Some(answer), _) => Ok(Some(read(&answer)?)),
         (None, Some(seq)) => Ok(Some(orders::by_seq(db, "Read the order of before", seq)?)),
@@ -75,9 +75,9 @@ pub fn recall_answer<T: DeserializeOwned>(
     db: &mut Db<'_>,
     idempotency: Option<&Idempotency>,
     person: PersonId,
-    now: OffsetDateTime,
+    present: Present,
 ) -> Result<Option<T>, KeyError> {
-    let kept = recall(db, idempotency, Some(person), now)?;
+    let kept = recall(db, idempotency, Some(person), present)?;
     Ok(kept.and_then(|kept| kept.answer).map(|answer| read(&answer)).transpose()?)
 }
 
@@ -85,7 +85,7 @@ fn recall(
     db: &mut Db<'_>,
     idempotency: Option<&Idempotency>,
     person: Option<PersonId>,
-    now: OffsetDateTime,
+    present: Present,
 ) -> Result<Option<Kept>, KeyError> {
     let Some(idempotency) = idempotency else { return Ok(None) };
     let (statement, whose): (_, &dyn ToSql) = match &person {
@@ -94,7 +94,7 @@ fn recall(
     };
     let found = db.step("Look for the idempotency key", &[statement], |connection| {
         let mut find = connection.prepare_cached(statement)?;
-        let row = params![whose, idempotency.route, idempotency.key, millis(now - LIFETIME)];
+        let row = params![whose, idempotency.route, idempotency.key, millis(present.unskewed - LIFETIME)];
         let kept =
             find.query_row(row, |row| Ok(Kept { fingerprint: row.get(0)?, order: row.get(1)?, answer: row.get(2)? }));
         let kept = kept.optional()?;
@@ -114,14 +114,14 @@ pub fn keep(
     person: PersonId,
     order: Option<i64>,
     answer: &impl Serialize,
-    now: OffsetDateTime,
+    present: Present,
 ) -> Result<(), StoreError> {
     let Some(Idempotency { route, key, fingerprint }) = idempotency else { return Ok(()) };
     let answer = serde_json::to_string(answer).map_err(|error| StoreError::Internal(error.to_string()))?;
     db.step("Keep the answer for a repeat", &[INSERT, DELETE_OLD], |connection| {
-        let row = params![person.0, route, key, fingerprint, order, answer, millis(now)];
+        let row = params![person.0, route, key, fingerprint, order, answer, millis(present.unskewed)];
         let mut changed = connection.prepare_cached(INSERT)?.execute(row)?;
-        changed += connection.prepare_cached(DELETE_OLD)?.execute([millis(now - LIFETIME)])?;
+        changed += connection.prepare_cached(DELETE_OLD)?.execute([millis(present.unskewed - LIFETIME)])?;
         Ok(((), Touched::Changed(changed)))
     })
 }

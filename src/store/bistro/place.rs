@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::super::engine::{Db, JobError, Touched, Transaction};
 use super::super::rows::millis;
-use super::super::{StoreError, new_secret};
+use super::super::{Present, StoreError, new_secret};
 use super::booking::{self, Cause};
 use super::keys::{self, Idempotency, KeyError};
 use super::wakes::Wakes;
@@ -76,7 +76,7 @@ struct Job {
     id: OrderId,
     /// For a guest without a session.
     secret: Option<SessionSecret>,
-    now: OffsetDateTime,
+    present: Present,
     wakes: Wakes,
 }
 
@@ -97,7 +97,7 @@ impl Bistro {
         let _draw = span.child(Hop::Data, "Draw an id");
         let id = OrderId::from_bits(u128::from_be_bytes(random_bytes::<16>()?));
         let secret = if new.person.is_none() { Some(new_secret()?) } else { None };
-        Ok(Job { new, id, secret, now: self.clock.now(), wakes: self.wakes() })
+        Ok(Job { new, id, secret, present: self.clock.present(), wakes: self.wakes() })
     }
 }
 
@@ -108,11 +108,11 @@ impl Job {
         write: impl FnOnce(&Self, &mut Transaction<'_>) -> Result<(i64, Placed), PlaceError>,
     ) -> Result<Placed, PlaceError> {
         let key = self.new.idempotency.as_ref();
-        if let Some(order) = keys::recall_order(&mut transaction.db, key, self.new.person, self.now)? {
+        if let Some(order) = keys::recall_order(&mut transaction.db, key, self.new.person, self.present)? {
             return Ok(Placed { order, replayed: true, new_session: None, queue_waiting: None });
         }
         let (seq, placed) = write(&self, transaction)?;
-        keys::keep(&mut transaction.db, key, placed.order.owner, Some(seq), &placed.order, self.now)?;
+        keys::keep(&mut transaction.db, key, placed.order.owner, Some(seq), &placed.order, self.present)?;
         Ok(placed)
     }
 
@@ -121,7 +121,7 @@ impl Job {
         let (person, new_session) = self.person(transaction)?;
         let order = self.order(OrderState::Placed, person, &plan.lines, plan.total);
         let seq = write_order(&mut transaction.db, &order)?;
-        let (ticket, waiting) = send_to_kitchen(transaction, seq, &plan, &self.wakes, self.now)?;
+        let (ticket, waiting) = send_to_kitchen(transaction, seq, &plan, &self.wakes, self.present.now)?;
         let order = Order { ticket: Some(ticket), ..order };
         Ok((seq, Placed { order, replayed: false, new_session, queue_waiting: Some(waiting) }))
     }
@@ -134,7 +134,7 @@ impl Job {
         let (person, new_session) = self.person(transaction)?;
         let order = self.order(OrderState::Draft, person, &lines, total);
         let seq = write_order(&mut transaction.db, &order)?;
-        forget::idle_drafts(&mut transaction.db, self.now)?;
+        forget::idle_drafts(&mut transaction.db, self.present.over_by_either())?;
         Ok((seq, Placed { order, replayed: false, new_session, queue_waiting: None }))
     }
 
@@ -146,9 +146,9 @@ impl Job {
             version: 1,
             lines: lines.to_vec(),
             total,
-            created_at: self.now,
-            placed_at: (state == OrderState::Placed).then_some(self.now),
-            changed_at: self.now,
+            created_at: self.present.now,
+            placed_at: (state == OrderState::Placed).then_some(self.present.now),
+            changed_at: self.present.now,
             ticket: None,
             owner,
         }
@@ -161,7 +161,7 @@ impl Job {
             (None, None) => return Err(StoreError::Internal("a guest without a secret".to_owned())),
         };
         let person = transaction.db.step("Welcome the guest", &sessions::WELCOME_ALL, |connection| {
-            let (person, changed) = sessions::welcome(connection, secret, false, self.now)?;
+            let (person, changed) = sessions::welcome(connection, secret, false, self.present)?;
             Ok((person, Touched::Changed(changed)))
         })?;
         Ok((person, Some(secret.clone())))

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use time::OffsetDateTime;
 
 use super::super::engine::{Touched, unwatched};
 use super::super::rows::{hashed, millis, moment, parsed};
-use super::super::{StoreError, new_secret};
+use super::super::{Present, StoreError, new_secret};
 use super::Bistro;
 use crate::domain::permission::Role;
 use crate::domain::session::{ABSOLUTE_MAX, IDLE_MAX, MINTED_MAX, PER_PERSON_MAX, PersonId, Session, SessionSecret};
@@ -47,12 +46,13 @@ fn insert(
     secret: &SessionSecret,
     person: PersonId,
     minted: bool,
-    now: OffsetDateTime,
+    present: Present,
 ) -> rusqlite::Result<usize> {
     let (lifetime, others_max) =
         if minted { (MINTED_MAX, MINTED_PER_PERSON_MAX - 1) } else { (ABSOLUTE_MAX, PER_PERSON_MAX as i64 - 1) };
-    let mut changed = connection.prepare_cached(DELETE_EXPIRED)?.execute([millis(now)])?;
-    changed += connection.prepare_cached(DELETE_IDLE)?.execute([millis(now - IDLE_MAX)])?;
+    let (now, over) = (present.now, present.over_by_either());
+    let mut changed = connection.prepare_cached(DELETE_EXPIRED)?.execute([millis(over)])?;
+    changed += connection.prepare_cached(DELETE_IDLE)?.execute([millis(over - IDLE_MAX)])?;
     changed += connection.prepare_cached(DELETE_OLDEST)?.execute(params![person.0, minted, others_max])?;
     let row = params![hashed(secret.expose()), person.0, minted, millis(now), millis(now + lifetime)];
     Ok(changed + connection.prepare_cached(INSERT)?.execute(row)?)
@@ -63,21 +63,21 @@ pub(super) fn welcome(
     connection: &Connection,
     secret: &SessionSecret,
     minted: bool,
-    now: OffsetDateTime,
+    present: Present,
 ) -> rusqlite::Result<(PersonId, usize)> {
-    let person = PersonId(connection.prepare_cached(INSERT_GUEST)?.insert([millis(now)])?);
-    let changed = insert(connection, secret, person, minted, now)?;
+    let person = PersonId(connection.prepare_cached(INSERT_GUEST)?.insert([millis(present.now)])?);
+    let changed = insert(connection, secret, person, minted, present)?;
     Ok((person, changed + 1))
 }
 
 impl Bistro {
     /// Begins a session of somebody who has just proved who they are.
     pub async fn create_session(&self, span: &Span, person: PersonId) -> Result<SessionSecret, StoreError> {
-        let (secret, now) = (new_secret()?, self.clock.now());
+        let (secret, present) = (new_secret()?, self.clock.present());
         self.engine
             .write(span, "Begin a session", move |transaction| {
                 transaction.db.step("Write the session", &INSERT_ALL, |connection| {
-                    let changed = insert(connection, &secret, person, false, now)?;
+                    let changed = insert(connection, &secret, person, false, present)?;
                     Ok((secret, Touched::Changed(changed)))
                 })
             })
@@ -87,18 +87,18 @@ impl Bistro {
     /// Makes a real session of the role's seeded member of staff, or of a new guest, for five minutes:
     /// how the control plane sends a request "as a waiter". The owner has no place in the restaurant.
     pub async fn mint_session(&self, role: Role) -> Result<SessionSecret, StoreError> {
-        let (secret, now) = (new_secret()?, self.clock.now());
+        let (secret, present) = (new_secret()?, self.clock.present());
         let span = unwatched("Mint a session");
         let minted = self
             .engine
             .write(&span, "Mint a session", move |transaction| {
                 transaction.db.step("Write the session", &[OF_ROLE, INSERT], |connection| {
                     let changed = if role == Role::Guest {
-                        welcome(connection, &secret, true, now)?.1
+                        welcome(connection, &secret, true, present)?.1
                     } else {
                         let person = connection.prepare_cached(OF_ROLE)?.query_row([role.id()], |row| row.get(0));
                         let Some(person) = person.optional()? else { return Ok((None, Touched::Changed(0))) };
-                        insert(connection, &secret, PersonId(person), true, now)?
+                        insert(connection, &secret, PersonId(person), true, present)?
                     };
                     Ok((Some(secret), Touched::Changed(changed)))
                 })

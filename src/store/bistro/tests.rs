@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use proptest::prelude::*;
 use rusqlite::hooks::{AuthContext, Authorization};
 
 use super::*;
 use crate::domain::order::{LineRequest, OrderRequest};
 use crate::domain::session::PersonId;
+use crate::settings::runtime::Settings;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -89,5 +91,67 @@ async fn a_draft_left_alone_for_a_day_goes_with_its_guest_and_what_was_placed_st
     assert_eq!(bistro.audit().await?.wrong, Vec::<String>::new());
     let db = rusqlite::Connection::open(&path)?;
     assert!(db.execute("DELETE FROM orders WHERE placed_at_ms > 0", []).is_err(), "what was placed is never deleted");
+    Ok(())
+}
+
+/// A restaurant whose clock is right when it is opened, and what sets it wrong.
+fn restaurant(folder: &Path) -> Result<(Bistro, Settings), OpenError> {
+    let settings = Settings::default();
+    let options = Options { clock: WallClock::skewed(settings.clone()), ..Options::default() };
+    Ok((Bistro::open(&folder.join("bistro.db"), options)?, settings))
+}
+
+fn skew(settings: &Settings, seconds: i64) {
+    settings.change([("fault.clock.skew", &serde_json::json!(seconds))]).expect("it fits");
+}
+
+const DAY_S: i64 = 24 * 60 * 60;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+    #[test]
+    fn a_repeat_with_its_key_has_the_first_answer_however_wrong_the_clock_is_and_was(
+        skews in prop::collection::vec(prop_oneof![Just(-DAY_S), Just(DAY_S), -DAY_S..=DAY_S], 1..5)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (bistro, settings) = restaurant(folder.path()).expect("a restaurant");
+            let span = unwatched("test");
+            let first = bistro.place_order(&span, order(None, "first")).await.expect("an order").order;
+            for (number, seconds) in skews.into_iter().enumerate() {
+                skew(&settings, seconds);
+                // Whoever else orders has what is too old deleted.
+                let other = order(None, &format!("other-{number}"));
+                let placed = bistro.place_order(&span, other.clone()).await.expect("another's order").order;
+                skew(&settings, -seconds);
+                for (whose, new, known) in [
+                    ("the person's", order(Some(first.owner), "first"), &first),
+                    ("a stranger's", order(None, "first"), &first),
+                    ("one under skew", other, &placed),
+                ] {
+                    let again = bistro.place_order(&span, new).await.expect("the first answer");
+                    assert!(again.replayed && again.order == *known, "{whose}, {seconds} s");
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn no_clock_that_is_wrong_deletes_a_session_that_is_live_by_the_right_one_or_by_its_own() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let (bistro, settings) = restaurant(folder.path())?;
+    let span = unwatched("test");
+    let staff = async || bistro.mint_session(crate::domain::permission::Role::Chef).await;
+    let of_now = staff().await?;
+    for seconds in [DAY_S, -DAY_S] {
+        skew(&settings, seconds);
+        let of_then = staff().await?;
+        staff().await?;
+        assert!(bistro.session_unseen(&span, &of_then).await?.is_some(), "{seconds}");
+    }
+    skew(&settings, 0);
+    assert!(bistro.session_unseen(&span, &of_now).await?.is_some());
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! What faults do to a database. Real locks, limits and indexes, and only in what works for an instance: the control
-//! plane reads and writes the same file, and is neither delayed nor failed.
+//! What faults do to a database. Real locks, limits and indexes. What works for an instance alone is delayed and failed,
+//! and the control plane has a reader that no instance is lent. Of writers there is but one: what the control plane
+//! writes to the same file meets a lock and a full disk, too, and waits for a write that is held up.
 //!
 //! A delay holds its reader or the writer, as a slow query does. Reads run on the thread of their caller, so that an
 //! instance, which has one, answers nothing else meanwhile.
@@ -12,7 +13,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::super::{Cause, StoreError};
-use super::db::{Common, Touched};
+use super::db::Touched;
 use super::readers::{self, Lease};
 use super::{Engine, Inner, connection, unwatched};
 use crate::faults::{self, Follow, Home, Place, Strike, is_on, strike};
@@ -39,7 +40,7 @@ enum Lock {
     Free,
     /// In the midst of a transaction that writes.
     Held(Connection),
-    /// The store is closed: nobody locks it any more.
+    /// The file is closed, for good or until it was checked: nobody opens it beside the writer.
     Closed,
 }
 
@@ -96,11 +97,12 @@ impl DataFaults {
         self.index_gone.load(SeqCst)
     }
 
-    /// Takes the lock for writing on a connection of its own. Blocks.
+    /// Takes the lock for writing on a connection of its own, unless it has it. Blocks.
     fn lock(&self) {
         // Held meanwhile: whoever closes the file waits for this.
         let mut lock = self.slot();
-        if !matches!(*lock, Lock::Free) {
+        let on = is_on(&self.settings, Fault::DataLocked, Place::ANYWHERE).is_some();
+        if !on || !matches!(*lock, Lock::Free) {
             return;
         }
         let taken = connection::open(&self.path).and_then(|connection| {
@@ -114,24 +116,36 @@ impl DataFaults {
     }
 
     /// Lets go of it.
-    pub fn unlock(&self) {
-        self.leave(Lock::Free);
-    }
-
-    /// Nobody locks it from now on.
-    pub fn close(&self) {
-        self.leave(Lock::Closed);
-    }
-
-    fn leave(&self, next: Lock) {
+    fn unlock(&self) {
         let mut lock = self.slot();
-        if let Lock::Held(connection) = &*lock
-            && let Err(error) = connection.execute_batch("ROLLBACK")
-        {
+        if let Lock::Held(connection) = &*lock {
+            self.roll_back(connection);
+            *lock = Lock::Free;
+        }
+    }
+
+    /// Nobody locks it from now on, until it is open again.
+    pub fn close(&self) {
+        let mut lock = self.slot();
+        if let Lock::Held(connection) = &*lock {
+            self.roll_back(connection);
+        }
+        *lock = Lock::Closed;
+    }
+
+    /// It may be locked again.
+    pub fn open(&self) {
+        let mut lock = self.slot();
+        if matches!(*lock, Lock::Closed) {
+            *lock = Lock::Free;
+        }
+    }
+
+    fn roll_back(&self, connection: &Connection) {
+        if let Err(error) = connection.execute_batch("ROLLBACK") {
             // It is closed next, which ends its transaction, too.
             log::warn!("store: {}: the lock of a fault: {error}", self.path.display());
         }
-        *lock = next;
     }
 
     /// A whole value: a panic elsewhere leaves no half of one.
@@ -163,15 +177,29 @@ impl Engine {
         Follow::new(&self.inner.common.faults.settings, fault)
     }
 
+    /// Lets go of what faults hold, once nobody follows them any more and all are over: a lock would outlast them.
+    pub async fn let_go(&self) {
+        self.inner.readers.end_pool_of_one();
+        self.with_lock(DataFaults::unlock).await;
+    }
+
     async fn keep_lock(&self) {
         let mut follow = self.follow(Fault::DataLocked);
+        let mut on = false;
         loop {
-            let on = follow.next().await.is_some();
-            let common = Arc::clone(&self.inner.common);
-            let act = move |common: Arc<Common>| if on { common.faults.lock() } else { common.faults.unlock() };
-            if let Err(error) = tokio::task::spawn_blocking(move || act(common)).await {
-                log::error!("store: the lock of a fault: {error}");
-            }
+            on = tokio::select! {
+                spec = follow.next() => spec.is_some(),
+                // A store that failed or was replaced let go of it, and whoever wrote just then had it first.
+                () = tokio::time::sleep(AGAIN_AFTER), if on => true,
+            };
+            self.with_lock(if on { DataFaults::lock } else { DataFaults::unlock }).await;
+        }
+    }
+
+    async fn with_lock(&self, act: fn(&DataFaults)) {
+        let common = Arc::clone(&self.inner.common);
+        if let Err(error) = tokio::task::spawn_blocking(move || act(&common.faults)).await {
+            log::error!("store: the lock of a fault: {error}");
         }
     }
 
@@ -179,8 +207,8 @@ impl Engine {
         let mut follow = self.follow(Fault::DataPoolOfOne);
         loop {
             match follow.next().await {
-                Some(_) => self.inner.readers.hold_all_but_one(),
-                None => self.inner.readers.release(),
+                Some(_) => self.inner.readers.begin_pool_of_one(),
+                None => self.inner.readers.end_pool_of_one(),
             }
         }
     }

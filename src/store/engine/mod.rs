@@ -183,7 +183,8 @@ impl Engine {
     }
 
     /// Carries out `work` on one of the reader connections, here and now. Blocks up to the pool's bound
-    /// when all are in use: their holders are at work on other threads and never suspend. Work that takes
+    /// when all are in use: their holders are at work on other threads and never suspend. The control plane has one
+    /// of its own, so that it never waits for an instance that a fault holds up. Work that takes
     /// longer than [`Options::read_max`] is broken off: nobody is to hold a connection, and with it the
     /// write-ahead log, for long.
     pub fn read<T>(
@@ -221,9 +222,7 @@ impl Engine {
             .attribute("roundtrip.pool.in_use", || lease.in_use);
         let _bound = (extent == Extent::Part).then(|| self.inner.readers.bound());
         let home = self.home.as_ref();
-        let done = work(&mut Db::new(&lease.connection, &self.inner.common, span, extent, home, Tick::now()));
-        self.inner.readers.give_back(lease);
-        done
+        work(&mut Db::new(&lease.connection, &self.inner.common, span, extent, home, Tick::now()))
     }
 
     /// Queues `work` for the writer and waits until it is committed (or refused). `name` is the span that

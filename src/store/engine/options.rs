@@ -55,7 +55,7 @@ pub enum Durability {
 #[derive(Debug, Clone)]
 pub struct Options {
     pub threads: PoolThreads,
-    /// Connections that read.
+    /// Connections that read for instances; the control plane has one more.
     pub readers: u32,
     /// The longest wait for one of them.
     pub reader_wait_max: Duration,

@@ -43,14 +43,44 @@ pub fn extend(by: Duration) {
     UNTIL.set(UNTIL.get().map(|until| until + by));
 }
 
-/// A pool that can be taken away while the store is fenced, and put back.
+type Connections = Pool<SqliteConnectionManager>;
+type Reader = PooledConnection<SqliteConnectionManager>;
+
+/// Whose reads go over which connections.
+#[derive(Debug)]
+struct Pools {
+    instances: Connections,
+    /// One that no instance is ever lent: what the control plane reads waits behind no fault.
+    control: Connections,
+}
+
+impl Pools {
+    /// For the control plane, which takes an instance's rather than wait.
+    fn free(&self) -> Option<(Reader, &Connections)> {
+        let free = |pool| Connections::try_get(pool).map(|reader| (reader, pool));
+        free(&self.control).or_else(|| free(&self.instances))
+    }
+
+    fn are_idle(&self) -> bool {
+        [&self.instances, &self.control].iter().all(|pool| pool.state().idle_connections == pool.state().connections)
+    }
+}
+
+/// What a fault has taken out of the instances' pool.
+#[derive(Debug, Default)]
+struct Held {
+    /// Set by who follows the fault alone: nobody who saw it a moment ago takes anything once it is over.
+    on: bool,
+    readers: Vec<Reader>,
+}
+
+/// Pools that can be taken away while the store is fenced, and put back.
 #[derive(Debug)]
 pub struct Readers {
     path: PathBuf,
     options: Options,
-    pool: ArcSwapOption<Pool<SqliteConnectionManager>>,
-    /// Taken out of the pool by a fault. The control plane, which no fault may harm, still reads with them.
-    held: Mutex<Vec<PooledConnection<SqliteConnectionManager>>>,
+    pools: ArcSwapOption<Pools>,
+    held: Mutex<Held>,
     /// Reads for which no connection was free at once, what they waited in all, and how many waited in vain.
     waits: AtomicU64,
     waited_ns: AtomicU64,
@@ -71,12 +101,10 @@ pub struct Figures {
 
 /// A connection on loan, with the state of the pool when it was lent.
 pub struct Lease {
-    pub connection: PooledConnection<SqliteConnectionManager>,
+    pub connection: Reader,
     pub size: u32,
     pub in_use: u32,
     lent: Tick,
-    /// Of those that a fault holds.
-    held: bool,
 }
 
 impl Lease {
@@ -90,7 +118,7 @@ impl Readers {
         let readers = Self {
             path: path.to_owned(),
             options: options.clone(),
-            pool: ArcSwapOption::empty(),
+            pools: ArcSwapOption::empty(),
             held: Mutex::default(),
             waits: AtomicU64::new(0),
             waited_ns: AtomicU64::new(0),
@@ -102,53 +130,49 @@ impl Readers {
 
     /// A connection, at once or within the bound.
     pub fn lease(&self, for_instance: bool) -> Result<Lease, StoreError> {
-        let pool = self.pool.load();
-        let pool = pool.as_ref().ok_or(StoreError::unavailable(Cause::Broken))?;
-        let held = if for_instance { None } else { self.held().pop() };
-        let from_held = held.is_some();
-        let lent = match held.or_else(|| pool.try_get()) {
-            Some(connection) => Some(connection),
-            None => self.wait(pool),
-        };
-        let connection = lent.ok_or(StoreError::unavailable(Cause::Busy))?;
+        let pools = self.pools.load();
+        let pools = pools.as_ref().ok_or(StoreError::unavailable(Cause::Broken))?;
+        let own = if for_instance { &pools.instances } else { &pools.control };
+        let free = if for_instance { own.try_get().map(|reader| (reader, own)) } else { pools.free() };
+        let lent = free.or_else(|| self.wait(own).map(|reader| (reader, own)));
+        let (connection, pool) = lent.ok_or(StoreError::unavailable(Cause::Busy))?;
         let state = pool.state();
         Ok(Lease {
             connection,
             size: state.connections,
             in_use: state.connections - state.idle_connections,
             lent: Tick::now(),
-            held: from_held,
         })
     }
 
-    /// Back to where it was taken from. One that is dropped instead goes to the pool.
-    pub fn give_back(&self, lease: Lease) {
-        if lease.held {
-            self.held().push(lease.connection);
-        }
+    /// From now on instances are lent one connection at a time.
+    pub fn begin_pool_of_one(&self) {
+        self.held().on = true;
+        self.hold_all_but_one();
     }
 
-    /// Takes idle connections out of the pool until it has but one to lend.
+    pub fn end_pool_of_one(&self) {
+        *self.held() = Held::default();
+    }
+
+    /// While the pool is one of one: takes idle connections out of it until it has but one to lend.
     pub fn hold_all_but_one(&self) {
-        let Some(pool) = &*self.pool.load() else { return };
         let mut held = self.held();
-        while held.len() + 1 < self.options.readers as usize {
-            let Some(connection) = pool.try_get() else { return };
-            held.push(connection);
+        // Under the lock: those of pools that are being withdrawn are not held back.
+        let pools = self.pools.load();
+        let Some(pools) = pools.as_ref().filter(|_| held.on) else { return };
+        while held.readers.len() + 1 < self.options.readers as usize {
+            let Some(reader) = pools.instances.try_get() else { return };
+            held.readers.push(reader);
         }
-    }
-
-    /// Puts them all back.
-    pub fn release(&self) {
-        self.held().clear();
     }
 
     /// Connections are whole values: a panic elsewhere leaves none half-taken.
-    fn held(&self) -> MutexGuard<'_, Vec<PooledConnection<SqliteConnectionManager>>> {
+    fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self, pool: &Pool<SqliteConnectionManager>) -> Option<PooledConnection<SqliteConnectionManager>> {
+    fn wait(&self, pool: &Connections) -> Option<Reader> {
         let began = Tick::now();
         let lent = pool.get_timeout(self.options.reader_wait_max).ok();
         self.waits.fetch_add(1, Relaxed);
@@ -158,12 +182,12 @@ impl Readers {
     }
 
     /// A connection that is free now, for those who would rather not know than wait.
-    pub fn free(&self) -> Option<PooledConnection<SqliteConnectionManager>> {
-        self.pool.load().as_ref()?.try_get()
+    pub fn free(&self) -> Option<Reader> {
+        self.pools.load().as_ref()?.free().map(|(reader, _)| reader)
     }
 
     pub fn figures(&self) -> Figures {
-        let state = self.pool.load().as_ref().map(|pool| pool.state());
+        let state = self.pools.load().as_ref().map(|pools| pools.instances.state());
         Figures {
             size: self.options.readers,
             in_use: state.map_or(0, |state| state.connections - state.idle_connections),
@@ -179,34 +203,42 @@ impl Readers {
         Bound
     }
 
-    /// Opens the pool (again), unless it is there. Its connections don't expire: they are files, not sockets.
+    /// Opens the pools (again), unless they are there. Their connections don't expire: they are files, not sockets.
     pub fn restore(&self) -> Result<(), r2d2::Error> {
-        if self.pool.load().is_some() {
+        if self.pools.load().is_some() {
             return Ok(());
         }
         self.fill(self.options.reader_wait_max)
     }
 
     fn fill(&self, within: Duration) -> Result<(), r2d2::Error> {
-        let manager = SqliteConnectionManager::file(&self.path).with_flags(connection::flags()).with_init(configure);
-        let pool = Pool::builder()
-            .max_size(self.options.readers)
-            .thread_pool(Arc::clone(&self.options.threads.0))
-            .connection_timeout(within)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .test_on_check_out(false)
-            .build(manager)?;
-        self.pool.store(Some(Arc::new(pool)));
+        let open = |size| {
+            let manager =
+                SqliteConnectionManager::file(&self.path).with_flags(connection::flags()).with_init(configure);
+            Pool::builder()
+                .max_size(size)
+                .thread_pool(Arc::clone(&self.options.threads.0))
+                .connection_timeout(within)
+                .max_lifetime(None)
+                .idle_timeout(None)
+                .test_on_check_out(false)
+                .build(manager)
+        };
+        let pools = Pools { instances: open(self.options.readers)?, control: open(1)? };
+        self.pools.store(Some(Arc::new(pools)));
         Ok(())
     }
 
-    /// Takes the pool away: new reads are refused, those under way are waited for, connections are closed.
+    /// Takes the pools away: new reads are refused, those under way are waited for, connections are closed.
     pub fn withdraw(&self) {
-        let Some(pool) = self.pool.swap(None) else { return };
-        self.release();
+        let pools = {
+            let mut held = self.held();
+            held.readers.clear();
+            self.pools.swap(None)
+        };
+        let Some(pools) = pools else { return };
         let until = Instant::now() + EMPTYING_MAX;
-        while pool.state().idle_connections < pool.state().connections && Instant::now() < until {
+        while !pools.are_idle() && Instant::now() < until {
             std::thread::yield_now();
         }
     }

@@ -307,6 +307,111 @@ async fn a_reader_that_stays_makes_the_log_grow_and_its_leaving_lets_it_shrink()
     Ok(())
 }
 
+fn readers(folder: &Path) -> Result<Readers, Box<dyn std::error::Error>> {
+    let options = Options { reader_wait_max: Duration::from_millis(1), ..Options::default() };
+    drop(connection::prepare(&folder.join("test.db"), SCHEMA, Durability::Full)?);
+    Ok(Readers::open(&folder.join("test.db"), &options)?)
+}
+
+/// How many connections can be lent at once to instances.
+fn lent(readers: &Readers) -> usize {
+    let leases: Vec<_> = std::iter::from_fn(|| readers.lease(true).ok()).collect();
+    leases.len()
+}
+
+#[test]
+fn a_pool_of_one_ends_with_its_fault_though_somebody_saw_it_on_a_moment_ago() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let readers = readers(folder.path())?;
+    let all = lent(&readers);
+    assert!(all > 1);
+    let under_way = readers.lease(true)?;
+    readers.begin_pool_of_one();
+    assert_eq!(lent(&readers), 0, "the one is lent");
+    drop(under_way);
+    assert_eq!(lent(&readers), 1);
+    readers.end_pool_of_one();
+    readers.hold_all_but_one();
+    assert_eq!(lent(&readers), all);
+    Ok(())
+}
+
+#[test]
+fn pools_that_were_taken_away_and_put_back_are_whole_and_a_pool_of_one_stays_one() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let readers = readers(folder.path())?;
+    let all = lent(&readers);
+    readers.begin_pool_of_one();
+    readers.withdraw();
+    assert!(readers.lease(true).is_err() && readers.lease(false).is_err());
+    readers.restore()?;
+    readers.hold_all_but_one();
+    assert_eq!(lent(&readers), 1);
+    readers.end_pool_of_one();
+    assert_eq!(lent(&readers), all);
+    Ok(())
+}
+
+#[test]
+fn the_control_plane_reads_though_instances_hold_every_reader_that_they_may() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let readers = readers(folder.path())?;
+    let held: Vec<_> = std::iter::from_fn(|| readers.lease(true).ok()).collect();
+    assert_eq!(held.len(), Options::default().readers as usize);
+    let before = readers.figures().waits;
+    let (own, in_the_way) = (readers.lease(false)?, readers.free());
+    assert!(in_the_way.is_none(), "there is one, and it is lent");
+    assert_eq!(readers.figures().waits, before, "nobody waited for it");
+    drop(own);
+    assert!(readers.free().is_some());
+    Ok(())
+}
+
+/// Whether somebody else can write beside the engine.
+fn is_locked(path: &Path) -> bool {
+    let other = Connection::open(path).and_then(|other| {
+        other.busy_timeout(Duration::ZERO)?;
+        other.execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+    });
+    other.is_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_is_let_go_while_the_file_is_replaced_taken_again_and_gone_after_its_fault() -> Outcome {
+    let (folder, settings) = (tempfile::tempdir()?, crate::settings::runtime::Settings::default());
+    let engine = open(folder.path(), Options { settings: settings.clone(), ..Options::default() })?;
+    let path = folder.path().join("test.db");
+    let keeper = engine.clone();
+    let keeper = tokio::spawn(async move { keeper.keep_faults().await });
+    let locked = async || {
+        let locked = async {
+            while !is_locked(&path) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), locked).await
+    };
+    settings.change([("fault.data.locked", &serde_json::json!(true))]).map_err(|bad| format!("{bad:?}"))?;
+    locked().await?;
+    // Changed while the file is closed: whoever follows the fault would lock what is being swapped.
+    let (file, other) = (path.clone(), settings.clone());
+    let swap = move || {
+        other.change([("fault.data.locked", &serde_json::json!({ "for_s": 60 }))]).map_err(|bad| format!("{bad:?}"))?;
+        std::thread::sleep(3 * Duration::from_millis(200));
+        if is_locked(&file) { Err("it was locked".to_owned()) } else { Ok(()) }
+    };
+    assert_eq!(engine.replace(Box::new(swap)).await, Ok(()));
+    locked().await?;
+    // As a stack that stops does: nobody follows the fault any more, and then it is over.
+    keeper.abort();
+    crate::faults::end_all(&settings);
+    engine.let_go().await;
+    assert!(!is_locked(&path));
+    assert_eq!(write(&engine, "INSERT INTO parent DEFAULT VALUES").await, Ok(1));
+    engine.close().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_is_slow_is_remembered_with_its_statement_and_plan_up_to_a_bound() -> Outcome {
     use crate::settings::runtime::{Settings, Snapshot};

@@ -259,7 +259,7 @@ impl Writer {
     /// Closes connections, and with the writer's what it was told.
     fn give_up(&mut self, whose: Fence) {
         self.counters.closed(true);
-        self.common.faults.unlock();
+        self.common.faults.close();
         if whose == Fence::Everybody {
             self.readers.withdraw();
         }
@@ -284,6 +284,7 @@ impl Writer {
                 Ok(connection) => {
                     log::warn!("store: {} checked, accepted again", self.path.display());
                     self.connection = Some(connection);
+                    self.common.faults.open();
                     self.counters.closed(false);
                     return None;
                 }
