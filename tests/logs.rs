@@ -65,6 +65,24 @@ async fn a_request_has_a_line_that_leads_to_its_journey() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_says_whether_its_trace_is_kept() {
+    let house = House::with_one_instance().await;
+    let owner = house.owner().await;
+    for _ in 0..100 {
+        house.visitor().get("/healthz").await;
+    }
+    house.visitor().get("/api/v1/nothing").await;
+    let found = lines(&owner, "hop=http").await;
+    let kept = house.stack.recorder().kept_ids();
+    assert!((1..101).contains(&kept.len()), "{} of them are kept", kept.len());
+    for line in found {
+        let id = line["trace_id"].as_str().expect("an id").parse().expect("an id");
+        assert_eq!(line["kept"], kept.contains(&id), "{line}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_client_writes_stays_within_its_line() {
     let house = House::with_one_instance().await;
     let owner = house.owner().await;
@@ -200,9 +218,10 @@ async fn commands_read_the_log_and_the_traces_of_the_running_server() {
 
     let traces = place.run(&["traces", "--status", "4xx", "--json"]).succeeded().out;
     let journey: Value = serde_json::from_str(traces.trim_end()).expect("one journey");
-    assert_eq!((&journey["trace_id"], &journey["kept"]), (&json!(trace_id), &"error".into()));
+    assert_eq!((&journey["trace_id"], &journey["kept"]), (&json!(trace_id), &"refused".into()));
     let text = place.run(&["traces", "--status", "404"]).succeeded().out;
-    assert!(text.contains(&trace_id) && text.contains("GET /api/v1/nothing  error"), "{text}");
+    assert!(text.contains(&trace_id) && text.contains("GET /api/v1/nothing  refused"), "{text}");
+    assert!(!place.run(&["traces", "--as", "chef"]).succeeded().out.contains(&trace_id), "no chef sent it");
     place.run(&["traces", "--hop", "pantry"]).refused("One of client, dns");
     server.stop();
 }

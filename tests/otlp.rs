@@ -19,8 +19,10 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message as _;
 use roundtrip::observe::clock::Tick;
+use roundtrip::observe::failure::Failure;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::ids::SpanId;
+use roundtrip::observe::metrics::exposition::Format;
 use roundtrip::observe::part::{EdgePart, Part};
 use roundtrip::observe::span::{Context, Trace};
 use roundtrip::policy::backoff::Attempts;
@@ -68,7 +70,7 @@ fn export(house: &House, to: SocketAddr) -> Exporter {
     let collector = Collector::parse(&format!("http://{to}")).expect("an address");
     let attempts = Attempts { max: 3, first: Duration::from_millis(2), longest: Duration::from_millis(4) };
     let pace = Pace { linger: Duration::from_millis(5), timeout: PATIENCE, attempts };
-    Exporter::start(&collector, house.stack.recorder(), house.ca_pem.as_bytes(), pace).expect("an exporter")
+    Exporter::start(&collector, &house.stack, house.ca_pem.as_bytes(), pace).expect("an exporter")
 }
 
 async fn next(receiver: &mut mpsc::UnboundedReceiver<Received>) -> Received {
@@ -117,6 +119,8 @@ fn large(house: &House, spans: usize) {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         status: 503,
+        failure: Failure::of_status(503),
+        took: Duration::ZERO,
         counted: None,
         instance_parts: 0,
         your_service: None,
@@ -162,6 +166,14 @@ async fn a_journey_arrives_whole_with_its_ids_times_kinds_and_attributes() {
     assert_eq!(attribute(&root.attributes, "roundtrip.kept"), text("probe"));
     exporter.stop().await;
     house.stop().await;
+}
+
+/// What `/metrics` says of the export.
+fn told(house: &House, what: &str) -> f64 {
+    let text = house.stack.exposition(Format::Prometheus);
+    let name = format!("roundtrip_otlp_{what}_total ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&name));
+    value.unwrap_or_else(|| panic!("no {name}")).parse().expect("a number")
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -242,6 +254,9 @@ async fn a_collector_that_never_answers_holds_up_nobody_and_the_oldest_is_droppe
     until("the oldest is dropped", || dropped() > 0).await;
     assert_eq!(figures.sent.load(Ordering::Relaxed), 0);
     exporter.stop().await;
+    // What was on its way at the stop, and what waited behind it, is accounted for.
+    assert!(told(&house, "dropped") >= 8.0 * 500.0, "{}", told(&house, "dropped"));
+    assert_eq!(told(&house, "sent"), 0.0);
     house.stop().await;
 }
 
@@ -261,12 +276,53 @@ async fn a_collector_that_is_gone_harms_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_route_takes_has_none_and_a_made_up_method_is_other() {
+    let house = House::with_one_instance().await;
+    let (to, mut receiver) = collector(&[]).await;
+    let exporter = export(&house, to);
+    let mut socket = house.sealed(house.stack.app()).await;
+    let authority = house.stack.app();
+    let request = format!("BREW /pot/4711 HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("is sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    let exported = spans(&decoded(&next(&mut receiver).await));
+    let root = exported.iter().find(|span| span.parent_span_id.is_empty()).expect("a root");
+    assert_eq!((root.name.as_str(), root.kind), ("HTTP", SpanKind::Server as i32));
+    assert_eq!(attribute(&root.attributes, "http.route"), None);
+    assert_eq!(attribute(&root.attributes, "http.request.method"), text("_OTHER"));
+    assert_eq!(attribute(&root.attributes, "http.request.method_original"), text("BREW"));
+    assert_eq!(attribute(&root.attributes, "url.path"), text("/pot/4711"));
+    exporter.stop().await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_another_attempt_at_a_stop_gets_it_then() {
+    let house = House::with_one_instance().await;
+    let (to, mut receiver) = collector(&[503]).await;
+    let collector = Collector::parse(&format!("http://{to}")).expect("an address");
+    let hour = Duration::from_secs(3_600);
+    let attempts = Attempts { max: 3, first: hour, longest: hour };
+    let pace = Pace { linger: Duration::from_millis(5), timeout: PATIENCE, attempts };
+    let exporter = Exporter::start(&collector, &house.stack, house.ca_pem.as_bytes(), pace).expect("an exporter");
+    let (_, journey) = probe(&house, outgoing(&house, "GET", "/healthz", None)).await;
+    next(&mut receiver).await;
+    until("the first attempt fails", || exporter.figures().failed.load(Ordering::Relaxed) == 1).await;
+    exporter.stop().await;
+    assert_eq!(spans(&decoded(&next(&mut receiver).await)).len(), journey.spans.len());
+    assert_eq!((told(&house, "sent"), told(&house, "dropped")), (journey.spans.len() as f64, 0.0));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_at_a_stop_is_sent() {
     let house = House::with_one_instance().await;
     let (to, mut receiver) = collector(&[]).await;
     let collector = Collector::parse(&format!("http://{to}")).expect("an address");
     let pace = Pace { linger: Duration::from_secs(3_600), ..Pace::default() };
-    let exporter = Exporter::start(&collector, house.stack.recorder(), house.ca_pem.as_bytes(), pace);
+    let exporter = Exporter::start(&collector, &house.stack, house.ca_pem.as_bytes(), pace);
     let exporter = exporter.expect("an exporter");
     let (_, journey) = probe(&house, outgoing(&house, "GET", "/healthz", None)).await;
     exporter.stop().await;

@@ -2,6 +2,8 @@
 
 mod harness;
 
+use std::time::Duration;
+
 use harness::House;
 use harness::people::Owner;
 use harness::probes::{outgoing, probe};
@@ -11,6 +13,7 @@ use roundtrip::lab::presets;
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
 use roundtrip::observe::ids::SpanId;
+use roundtrip::observe::metrics::Served;
 use roundtrip::observe::part::{EdgePart, InstancePart, Part};
 use roundtrip::observe::span::{Context, Trace};
 use serde_json::Value;
@@ -39,17 +42,30 @@ fn struck(house: &House, fault: &'static str) -> String {
     instance.fault(fault);
     let (edge, instance) = (edge.trace().clone(), instance.trace().clone());
     let recorder = house.stack.recorder();
-    let route = Some("/api/v1/menu/{id}");
-    recorder.submit(Part::Instance(InstancePart { key: context.key, route, spans: instance.finish() }));
+    let (method, path, took) = ("GET", "/api/v1/menu/7", Duration::from_micros(5));
+    let counted = recorder.metrics().served(&Served {
+        method,
+        path,
+        route: None,
+        status: 200,
+        failure: None,
+        took,
+        request_bytes: 0,
+        response_bytes: 5,
+    });
+    let role = Some(Role::Waiter.id());
+    recorder.submit(Part::Instance(InstancePart { key: context.key, role, spans: instance.finish() }));
     recorder.submit(Part::Edge(EdgePart {
         trace_id: context.trace_id,
         key: context.key,
         probe: false,
         started_at: OffsetDateTime::now_utc(),
-        method: "GET".to_owned(),
-        path: "/api/v1/menu/7".to_owned(),
+        method: method.to_owned(),
+        path: path.to_owned(),
         status: 200,
-        counted: None,
+        failure: None,
+        took,
+        counted: Some(counted),
         instance_parts: 1,
         your_service: None,
         request_bytes: 0,
@@ -128,7 +144,25 @@ async fn a_request_that_a_fault_struck_is_kept_and_found_by_its_key() {
     }
     let journeys = found(&owner, "fault=fault.data.slow").await;
     assert_eq!((journeys.len(), &journeys[0]["trace_id"]), (1, &Value::from(trace_id)));
+    assert_eq!(found(&owner, "as=waiter&probe=false").await.len(), 2, "nobody sent them as a waiter; a waiter did");
     assert_eq!((&journeys[0]["kept"], &journeys[0]["route"]), (&"fault".into(), &"/api/v1/menu/{id}".into()));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_found_by_the_role_of_whoever_sent_it_though_it_is_no_probe() {
+    let house = House::with_one_instance().await;
+    let owner = house.owner().await;
+    let waiter = house.staff("waiter").await;
+    assert_eq!(waiter.get("/api/v1/orders/99999").await.status, 404);
+    assert_eq!(house.visitor().get("/api/v1/orders/99999").await.status, 404);
+    let of = |role: &str| format!("as={role}&status=404&probe=false");
+    for role in ["waiter", "guest"] {
+        let journeys = found(&owner, &of(role)).await;
+        assert_eq!(journeys.len(), 1, "{role}: {journeys:?}");
+        assert_eq!((&journeys[0]["as"], &journeys[0]["kept"]), (&role.into(), &"refused".into()));
+    }
+    assert_eq!(found(&owner, &of("chef")).await, [] as [Value; 0]);
     house.stop().await;
 }
 

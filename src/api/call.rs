@@ -91,6 +91,7 @@ impl Call {
         let span = self.span().child(Hop::Api, "Who are you?");
         self.struck(Fault::ApiForgetSessions).into_iter().for_each(|strike| strike.mark(&span));
         let visitor = self.state.service.visitor(&span, secret).await.map_err(|error| self.failed(&error))?;
+        self.root.role.set(Some(visitor.role.id()));
         span.attribute("enduser.role", || visitor.role.id())
             .attribute("enduser.id", || visitor.person.map(|person| person.0))
             .attribute("roundtrip.api.session", || match (visitor.person, &visitor.name) {

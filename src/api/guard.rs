@@ -10,7 +10,6 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
-use super::routes::Route;
 use super::{Shared, State, answer, faults};
 use crate::observe::clock::Tick;
 use crate::observe::hop::Hop;
@@ -30,6 +29,8 @@ pub struct Root {
     pub started: Tick,
     /// When a handler refused: what follows is writing the problem document.
     pub refused_at: Cell<Option<Tick>>,
+    /// Of whoever sent it, once somebody asked.
+    pub role: Cell<Option<&'static str>>,
 }
 
 pub async fn guard(
@@ -51,8 +52,8 @@ pub async fn guard(
         );
         return Ok(finish_headers(request.into_response(respond::problem(&problem))));
     };
-    let root =
-        Shared::new(Root { span: open(&request, &claim, started, &state), started, refused_at: Cell::new(None) });
+    let span = open(&request, &claim, started, &state);
+    let root = Shared::new(Root { span, started, refused_at: Cell::default(), role: Cell::default() });
     request.extensions_mut().insert(Shared::clone(&root));
 
     let response = if forged(&request) {
@@ -82,9 +83,9 @@ pub async fn guard(
         response.headers_mut().insert(HeaderName::from_static("server-timing"), value);
     }
     response.request().extensions_mut().remove::<Shared<Root>>();
+    let role = root.role.get();
     drop(root);
-    let route = response.request().app_data::<Route>().map(|route| route.0);
-    state.recorder.submit(Part::Instance(InstancePart { key: claim.key, route, spans: trace.finish() }));
+    state.recorder.submit(Part::Instance(InstancePart { key: claim.key, role, spans: trace.finish() }));
     Ok(response)
 }
 

@@ -85,13 +85,9 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .default_service(web::to(not_found));
 }
 
-/// The template of the address that a request matched. Finding it again (`match_pattern`) walks through all of them.
-#[derive(Debug, Clone, Copy)]
-pub struct Route(pub &'static str);
-
 /// An address that answers every other method with 405 and `Allow` (RFC 9110, section 15.5.6).
 fn resource(path: &'static str, allow: &'static str) -> Resource {
-    web::resource(path).app_data(Route(path)).default_service(web::to(move |call: Call| async move {
+    web::resource(path).default_service(web::to(move |call: Call| async move {
         let detail = format!("{} is not for this address; it takes {allow}.", call.request().method());
         let problem = Problem::new(Hop::Api, 405, "method-not-allowed", "Method not allowed", detail);
         let mut response = respond::problem(&call.refused(problem));
@@ -108,4 +104,28 @@ pub async fn not_found(call: Call) -> Result<HttpResponse, Problem> {
         "No such address",
         "Nothing answers here. /api/openapi.json lists every address.",
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_counted_as_a_route() {
+        // actix lists its resources to nobody: this reads them where they are written.
+        let (code, _) = include_str!("routes.rs").split_once("#[cfg(test)]").expect("this test");
+        let (_, configure) = code.split_once("pub fn configure").expect("the table");
+        let mut resources: Vec<&str> = Vec::new();
+        for text in configure.split("resource(").skip(1).map(str::trim_start) {
+            if let Some(literal) = text.strip_prefix('"') {
+                resources.extend(literal.split('"').next());
+            } else if text.starts_with("CSP_REPORT") {
+                resources.push(CSP_REPORT);
+            }
+        }
+        let mut templates = TEMPLATES.to_vec();
+        templates.sort_unstable();
+        resources.sort_unstable();
+        assert_eq!(resources, templates);
+    }
 }

@@ -177,6 +177,6 @@ impl Body for AnswerBody {
 }
 
 /// Whether the answer goes on for as long as its client listens.
-pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }

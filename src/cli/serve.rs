@@ -179,7 +179,7 @@ impl Server {
 
     fn export_to(&mut self, collector: &Collector) -> Result<(), CliError> {
         let ca_pem = read_ca(&self.run.ca)?;
-        let exporter = Exporter::start(collector, self.stack.recorder(), &ca_pem, Pace::default());
+        let exporter = Exporter::start(collector, &self.stack, &ca_pem, Pace::default());
         self.exporter = Some(exporter.map_err(failed)?);
         Ok(())
     }

@@ -22,6 +22,9 @@ pub struct TracesFlags {
     /// Only those struck by this fault, or by one whose key begins so: fault.dns.
     #[arg(long, value_name = "KEY")]
     fault: Option<String>,
+    /// Only those from somebody with this role (guest, waiter, …), or sent as one
+    #[arg(long = "as", value_name = "ROLE")]
+    sent_as: Option<String>,
     /// Only those that took at least so many microseconds
     #[arg(long, value_name = "µS")]
     min_us: Option<u64>,
@@ -41,6 +44,7 @@ pub async fn traces(flags: TracesFlags) -> Result<(), CliError> {
         .with("route", flags.route.as_deref())
         .with("status", flags.status.as_deref())
         .with("fault", flags.fault.as_deref())
+        .with("as", flags.sent_as.as_deref())
         .with("min_us", flags.min_us.map(|us| us.to_string()).as_deref())
         .with("limit", Some(&flags.limit.to_string()));
     let answer: Value = Remote::find(&flags.folder)?.post(&query.of("/api/control/traces"), &json!({})).await?;

@@ -1,5 +1,7 @@
 //! The latest lines: of the process, and of the stack's requests.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::State;
@@ -8,8 +10,10 @@ use super::journeys::json_answer;
 use super::query::Query;
 use crate::domain::permission::Permission;
 use crate::observe::hop::Hop;
-use crate::observe::log::tail::{self, Found, Wanted};
+use crate::observe::log::line::Line;
+use crate::observe::log::tail::{self, Found, Tail, Wanted};
 use crate::observe::log::{self as logs, level_id};
+use crate::observe::recorder::Recorder;
 use crate::web::problem::Problem;
 
 /// Lines in one answer, unless the query says how many; and at most.
@@ -32,11 +36,37 @@ pub async fn list_by_command(call: Call) -> Answer {
 
 fn found(call: &Call) -> Answer {
     let wanted = wanted(call)?;
-    Ok(json_answer(&search(&call.state, &wanted)))
+    let found = tail::search(&tails(&call.state), &wanted);
+    Ok(json_answer(&Lines::of(found, call.state.stack.recorder())))
 }
 
-fn search(state: &State, wanted: &Wanted) -> Found {
-    tail::search(&[logs::tail(), state.stack.recorder().access().tail()], wanted)
+fn tails(state: &State) -> [&Tail; 2] {
+    [logs::tail(), state.stack.recorder().access().tail()]
+}
+
+/// Lines, each with what it leads to.
+#[derive(Serialize)]
+struct Lines {
+    lines: Vec<Marked>,
+    last: u64,
+    /// Lines that there are.
+    kept: usize,
+}
+
+#[derive(Serialize)]
+struct Marked {
+    #[serde(flatten)]
+    line: Arc<Line>,
+    /// Whether its trace is kept, and can be looked at.
+    kept: bool,
+}
+
+impl Lines {
+    fn of(found: Found, recorder: &Recorder) -> Self {
+        let ids = recorder.kept_ids();
+        let mark = |line: Arc<Line>| Marked { kept: line.trace_id.is_some_and(|id| ids.contains(&id)), line };
+        Self { lines: found.lines.into_iter().map(mark).collect(), last: found.last, kept: found.kept }
+    }
 }
 
 fn wanted(call: &Call) -> Result<Wanted, Problem> {
@@ -66,7 +96,7 @@ pub struct Following(u64);
 #[derive(Serialize)]
 pub struct Told {
     #[serde(flatten)]
-    found: Found,
+    found: Lines,
     /// Lines before those, which it is not told of one by one.
     left_out: usize,
 }
@@ -75,15 +105,16 @@ impl Following {
     /// From now on, if the page asked for it.
     pub fn asked(call: &Call) -> Option<Following> {
         let asked = call.request.query_string().split('&').any(|pair| pair == "log=1");
-        asked.then(|| Following(search(&call.state, &Wanted { limit: 0, ..Wanted::default() }).last))
+        asked.then(|| Following(tail::newest(&tails(&call.state), 0, 0).0.last))
     }
 
     /// None: nothing came.
     pub fn next(&mut self, state: &State) -> Option<Told> {
-        let mut found = search(state, &Wanted { after: Some(self.0), limit: usize::MAX, ..Wanted::default() });
+        let (found, left_out) = tail::newest(&tails(state), self.0, TOLD_MAX);
         self.0 = found.last;
-        let left_out = found.lines.len().saturating_sub(TOLD_MAX);
-        found.lines.drain(..left_out);
-        (!found.lines.is_empty()).then_some(Told { found, left_out })
+        if found.lines.is_empty() {
+            return None;
+        }
+        Some(Told { found: Lines::of(found, state.stack.recorder()), left_out })
     }
 }

@@ -40,8 +40,8 @@ fn found(call: &Call) -> Answer {
         "kept": found.kept,
         "seen": recorder.seen(),
         "kept_why": format!(
-            "Every probe, errors, requests that a fault struck, the slowest hundredth, and one in {SAMPLE_EVERY} of the \
-             rest; the latest of each, in memory."
+            "Probes, failures, requests that a fault struck, refusals, the slowest hundredth, and one in {SAMPLE_EVERY} of \
+             the rest; the latest of each, in memory."
         ),
     })))
 }
@@ -57,7 +57,7 @@ fn wanted(call: &Call) -> Result<(Wanted, usize), Problem> {
         fault: query.text("fault", 100),
         sent_as: query.text("as", 40),
         probe: query.take("probe", "true or false", |text| text.parse().ok()),
-        kept: query.take("kept", "probe, error, fault, slow or sample", Why::from_id),
+        kept: query.take("kept", "probe, error, fault, refused, slow or sample", Why::from_id),
         before: query.number("before", 0, u64::MAX),
     };
     let limit = query.number("limit", 1, LIMIT_MAX).unwrap_or(LIMIT) as usize;

@@ -1,9 +1,10 @@
 //! One exchange, from the request's head to the answer's last byte: its spans, its facts, and the one part
 //! that the recorder gets of it, however it ends.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::{HeaderValue, REFERER, USER_AGENT};
 use hyper::http::request::Parts;
@@ -11,12 +12,13 @@ use hyper::{HeaderMap, Version};
 use time::OffsetDateTime;
 
 use super::Shared;
-use super::body::{Broken, Progress};
+use super::body::Progress;
 use super::connection::ConnInfo;
 use super::offer::Offer;
 use super::site::Rules;
 use crate::balancer::answer::Answer;
 use crate::observe::clock::Tick;
+use crate::observe::failure::Failure;
 use crate::observe::hop::Hop;
 use crate::observe::ids::{SpanId, TraceId};
 use crate::observe::log::access::Entry;
@@ -80,8 +82,10 @@ pub struct Exchange {
     user_agent: Option<HeaderValue>,
     upload: Option<Arc<Progress>>,
     response_bytes: u64,
-    /// The upstream broke off in the middle of the body.
-    truncated: bool,
+    /// It got no answer, or one that broke off.
+    broken: Option<Failure>,
+    /// A stream or a tunnel, which ends when its client likes: until its head was on its way.
+    until_head: Option<Duration>,
 }
 
 impl Exchange {
@@ -125,7 +129,8 @@ impl Exchange {
             user_agent: request.headers.get(USER_AGENT).cloned(),
             upload: None,
             response_bytes: 0,
-            truncated: false,
+            broken: None,
+            until_head: None,
         }
     }
 
@@ -181,8 +186,8 @@ impl Exchange {
         text
     }
 
-    /// The head is on its way.
-    pub fn head_sent(&mut self, status: u16, by: By) {
+    /// The head is on its way. `endless`: what follows goes on for as long as the client likes.
+    pub fn head_sent(&mut self, status: u16, by: By, endless: bool) {
         self.status = status;
         match by {
             By::Edge => {}
@@ -197,7 +202,8 @@ impl Exchange {
             self.root.status(Status::Error);
         }
         let sending = self.root.child(Hop::Http, "Send the answer");
-        sending.direction(Direction::Back);
+        sending.direction(if endless { Direction::After } else { Direction::Back });
+        self.until_head = endless.then(|| Tick::now().since(self.started));
         self.sending = Some(sending);
     }
 
@@ -206,8 +212,8 @@ impl Exchange {
     }
 
     /// The answer broke off in the middle: the upstream's, and so ours.
-    pub fn truncated(&mut self, error: &Broken) {
-        self.truncated = true;
+    pub fn truncated(&mut self, error: &dyn Display) {
+        self.broken = Some(Failure::BrokenOff);
         self.root.status(Status::Error).attribute("error.type", || "truncated");
         let trace_id = self.root.trace().context().trace_id;
         log::info!(target: "edge", trace_id:%; "{} {}: the answer broke off: {error}", self.method, self.path);
@@ -220,7 +226,7 @@ impl Exchange {
 
     /// It gets no answer, on purpose.
     pub fn reset(mut self) {
-        self.status = NO_ANSWER;
+        (self.status, self.broken) = (NO_ANSWER, Some(Failure::NoAnswer));
         self.root.status(Status::Error).attribute("error.type", || "reset");
         self.close(true);
     }
@@ -233,24 +239,29 @@ impl Exchange {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
-        if !complete && !self.truncated {
-            self.status = CLIENT_GONE;
+        if !complete && self.broken.is_none() {
             self.info.given_up();
-            self.root.status(Status::Error).attribute("error.type", || "client_gone");
+            // It is the client that ends a stream.
+            if self.until_head.is_none() {
+                self.status = CLIENT_GONE;
+                self.root.status(Status::Error).attribute("error.type", || "client_gone");
+            }
         }
         let Context { trace_id, key, .. } = self.root.trace().context();
         let now = Tick::now();
+        let took = self.until_head.unwrap_or_else(|| now.since(self.started));
         let request_bytes = self.upload.as_ref().map_or(0, |upload| upload.bytes());
         let counted = self.shared.recorder.metrics().served(&Served {
             method: &self.method,
             path: &self.path,
             route: self.route.as_ref(),
             status: self.status,
-            took: now.since(self.started),
+            failure: self.failure(),
+            took,
             request_bytes,
             response_bytes: self.response_bytes,
         });
-        self.shared.recorder.access().record(now, self.status, || self.logged(now, trace_id));
+        self.shared.recorder.access().record(now, self.failure(), || self.logged(now, trace_id));
         self.shared.recorder.submit(Part::Edge(EdgePart {
             trace_id,
             key,
@@ -259,6 +270,8 @@ impl Exchange {
             method: std::mem::take(&mut self.method),
             path: std::mem::take(&mut self.path),
             status: self.status,
+            failure: self.failure(),
+            took,
             counted: Some(counted),
             instance_parts: self.instance_parts,
             your_service: self.your_service.take(),
@@ -272,6 +285,10 @@ impl Exchange {
 }
 
 impl Exchange {
+    fn failure(&self) -> Option<Failure> {
+        self.broken.or(Failure::of_status(self.status))
+    }
+
     fn logged(&self, now: Tick, trace_id: TraceId) -> Entry<'_> {
         Entry {
             client: self.client,
@@ -280,6 +297,7 @@ impl Exchange {
             path: &self.path,
             version: protocol_version(self.version),
             status: self.status,
+            failure: self.failure(),
             bytes: self.response_bytes,
             took: now.since(self.started),
             referrer: self.referrer.as_ref().map(HeaderValue::as_bytes),

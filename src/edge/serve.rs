@@ -33,6 +33,7 @@ use super::sticky;
 use super::tunnel::Tunnel;
 use super::verdict::{Verdict, Watch};
 use crate::balancer::Caller;
+use crate::balancer::answer::is_event_stream;
 use crate::balancer::failure::Failure;
 use crate::balancer::upload::Upload;
 use crate::observe::clock::Tick;
@@ -286,7 +287,8 @@ fn pass_on(found: Found<'_>, shared: &Shared, info: &ConnInfo, mut exchange: Exc
     if exchange.tells_times() {
         headers::prepend_server_timing(&mut head.headers, &exchange.server_timing());
     }
-    exchange.head_sent(head.status.as_u16(), by);
+    let endless = switched.is_some() || is_event_stream(&head.headers);
+    exchange.head_sent(head.status.as_u16(), by, endless);
     let Some(upstream) = switched else {
         return Response::from_parts(head, EdgeBody::of(body, encoder, exchange));
     };
@@ -299,7 +301,7 @@ fn pass_on(found: Found<'_>, shared: &Shared, info: &ConnInfo, mut exchange: Exc
 fn refuse(refusal: Refusal, version: Version, mut exchange: Exchange) -> Response<EdgeBody> {
     let Refusal { problem, close } = refusal;
     let timing = exchange.tells_times().then(|| exchange.server_timing());
-    exchange.head_sent(problem.status, By::Edge);
+    exchange.head_sent(problem.status, By::Edge, false);
     let mut response = Response::new(EdgeBody::whole(Bytes::from(problem.to_json()), exchange));
     *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = response.headers_mut();

@@ -57,22 +57,34 @@ impl Tunnel {
         let (from_client, to_client) = tokio::io::split(TokioIo::new(client));
         let (from_upstream, to_upstream) = tokio::io::split(TokioIo::new(upstream));
         let (mut upward, mut downward) = (Pipe::new(from_client, to_upstream), Pipe::new(from_upstream, to_client));
-        let trouble = tokio::select! {
-            both = async { tokio::try_join!(upward.run(&up, &moved_at), downward.run(&down, &moved_at)) } => {
-                both.err().map(|_| "broken")
+        let upward_ran =
+            async { upward.run(&up, &moved_at).await.map_err(|End { receiver, error }| (receiver, error)) };
+        let downward_ran =
+            async { downward.run(&down, &moved_at).await.map_err(|End { receiver, error }| (!receiver, error)) };
+        let end = tokio::select! {
+            both = async { tokio::try_join!(upward_ran, downward_ran) } => both.err(),
+            () = silence(&moved_at, idle) => {
+                exchange.root().status(Status::Error).attribute("error.type", || "idle");
+                None
             }
-            () = silence(&moved_at, idle) => Some("idle"),
             // What it says is not for us to end with a word of its own: both sides hear that it is over.
             _ = stop.changed() => None,
         };
         let (_, _) = tokio::join!(close(&mut upward.to), close(&mut downward.to));
         exchange.count(usize::try_from(down.bytes()).unwrap_or(usize::MAX));
         drop(lease);
-        if let Some(trouble) = trouble {
-            exchange.root().status(Status::Error).attribute("error.type", || trouble);
+        // A client leaves as it likes.
+        if let Some((true, error)) = end {
+            exchange.truncated(&error);
         }
         exchange.delivered();
     }
+}
+
+/// Why a direction ended badly, and whether it was its receiver's doing or its sender's.
+struct End {
+    receiver: bool,
+    error: std::io::Error,
 }
 
 /// One direction.
@@ -87,15 +99,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
     }
 
     /// Until the sending side ends; then the other hears of it, and may still answer.
-    async fn run(&mut self, progress: &Progress, moved_at: &AtomicU64) -> std::io::Result<()> {
+    async fn run(&mut self, progress: &Progress, moved_at: &AtomicU64) -> Result<(), End> {
+        let sender = |error| End { receiver: false, error };
+        let receiver = |error| End { receiver: true, error };
         let mut piece = vec![0; PIECE_BYTES];
         loop {
-            let count = self.from.read(&mut piece).await?;
+            let count = self.from.read(&mut piece).await.map_err(sender)?;
             if count == 0 {
-                return self.to.shutdown().await;
+                return self.to.shutdown().await.map_err(receiver);
             }
-            self.to.write_all(&piece[..count]).await?;
-            self.to.flush().await?;
+            self.to.write_all(&piece[..count]).await.map_err(receiver)?;
+            self.to.flush().await.map_err(receiver)?;
             progress.add(count);
             moved_at.store(Tick::now().as_nanos(), Ordering::Relaxed);
         }

@@ -34,6 +34,8 @@ pub struct Parts {
     pub dns: Vec<DnsPart>,
     pub edge: Option<EdgePart>,
     pub instances: Vec<InstancePart>,
+    /// The route that it was counted under.
+    pub route: Option<String>,
 }
 
 impl Parts {
@@ -55,7 +57,8 @@ pub fn journey(parts: Parts, why: Why) -> Journey {
     let complete = parts.complete() || (parts.edge.is_none() && parts.client.is_some());
     let head = Head::of(&parts);
     let your_service = parts.edge.as_ref().and_then(|edge| edge.your_service.clone());
-    let route = parts.instances.iter().rev().find_map(|instance| instance.route).map(str::to_owned);
+    let role = parts.instances.iter().rev().find_map(|instance| instance.role);
+    let route = parts.route.clone();
     let outer = parts.edge.as_ref().filter(|_| parts.client.is_none()).and_then(|edge| edge.spans.first()?.parent);
     let mut spans = join::join(parts);
     spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
@@ -65,6 +68,8 @@ pub fn journey(parts: Parts, why: Why) -> Journey {
     let total_us = spans.first().map_or(0.0, |root| micros(root.end.since(root.start)));
     let hops = time_by_hop(&spans);
     let accounted: f64 = hops.iter().map(|(_, us)| us).sum();
+    // What a stream told once its head was there is nobody's cost.
+    let after: f64 = leaves(&spans).filter(|span| span.direction == Direction::After).map(took_us).sum();
     let mut times = HopTimes::default();
     let mut turn = Hop::Client;
     for (hop, us) in hops {
@@ -80,9 +85,9 @@ pub fn journey(parts: Parts, why: Why) -> Journey {
             trace_id: head.trace_id,
             sent_at: head.sent_at,
             method: head.method,
-            route: route.unwrap_or_else(|| path_of(&head.path)),
+            route,
             path: head.path,
-            sent_as: head.sent_as,
+            sent_as: head.sent_as.or_else(|| role.map(str::to_owned)),
             connection: head.connection,
             status: head.status,
             total_us,
@@ -96,7 +101,7 @@ pub fn journey(parts: Parts, why: Why) -> Journey {
         response_bytes: head.response_bytes,
         caches: if head.bypass_caches { "bypass" } else { "use" }.to_owned(),
         complete,
-        unaccounted_us: round((total_us - accounted).max(0.0)),
+        unaccounted_us: round((total_us - accounted - after).max(0.0)),
         hops: times,
         instances: candidates(&spans),
         your_service,
@@ -104,11 +109,6 @@ pub fn journey(parts: Parts, why: Why) -> Journey {
         outer,
         spans: spans.into_iter().map(|span| shown(span, origin)).collect(),
     }
-}
-
-/// Without the query that a client's part has.
-fn path_of(target: &str) -> String {
-    target.split('?').next().unwrap_or_default().to_owned()
 }
 
 /// What the parts say about the request as a whole; the client's word goes before the edge's.
@@ -202,13 +202,22 @@ fn parents_first(spans: Vec<Record>) -> Vec<Record> {
     ordered
 }
 
+/// Spans without a child.
+fn leaves(spans: &[Record]) -> impl Iterator<Item = &Record> {
+    let parents: HashSet<SpanId> = spans.iter().filter_map(|span| span.parent).collect();
+    spans.iter().filter(move |span| !parents.contains(&span.id))
+}
+
+fn took_us(span: &Record) -> f64 {
+    micros(span.end.since(span.start))
+}
+
 /// Leaf time of each hop that did anything, in microseconds.
 fn time_by_hop(spans: &[Record]) -> Vec<(Hop, f64)> {
-    let parents: HashSet<SpanId> = spans.iter().filter_map(|span| span.parent).collect();
     let mut times: Vec<(Hop, f64)> = Vec::new();
     let counted = |span: &&Record| span.direction != Direction::After && span.status != Status::Skipped;
-    for span in spans.iter().filter(|span| !parents.contains(&span.id)).filter(counted) {
-        let us = micros(span.end.since(span.start));
+    for span in leaves(spans).filter(counted) {
+        let us = took_us(span);
         match times.iter_mut().find(|(hop, _)| *hop == span.hop) {
             Some((_, sum)) => *sum += us,
             None => times.push((span.hop, us)),

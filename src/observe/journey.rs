@@ -17,10 +17,11 @@ pub struct Summary {
     pub sent_at: OffsetDateTime,
     pub method: String,
     pub path: String,
-    /// The role it was sent as; None for a request that the console or `probe` did not send.
+    /// The role that a probe was sent as; of any other request, the role of whoever an instance found that it was
+    /// from. None: nobody asked.
     #[serde(rename = "as")]
     pub sent_as: Option<String>,
-    /// `fresh` or `kept`; None likewise.
+    /// `fresh` or `kept`; None for a request that the console or `probe` did not send.
     pub connection: Option<String>,
     pub status: u16,
     pub total_us: f64,
@@ -30,9 +31,10 @@ pub struct Summary {
     /// Keys of the faults that struck, each once, in the order of the way.
     #[serde(default)]
     pub faults: Vec<String>,
-    /// The instance's template of the address, such as `/api/v1/menu/{id}`; where none is known, the path.
+    /// What it was counted under: the template of the address, such as `/api/v1/menu/{id}`, or the route to somebody's
+    /// own service. None: it took none that is known.
     #[serde(default)]
-    pub route: String,
+    pub route: Option<String>,
     /// Why it is kept.
     #[serde(default)]
     pub kept: Why,

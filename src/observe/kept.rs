@@ -1,7 +1,7 @@
 //! Which journeys are kept, why, and for how long: tail-based sampling in bounded memory.
 //!
 //! Each reason has a ring of its own, so that a flood of one kind never pushes out the others: what a person sent to
-//! look at, what failed, what a fault struck, what was slow, and a uniform sample of the rest.
+//! look at, what failed, what a fault struck, what was refused, what was slow, and a uniform sample of the rest.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const SPAN_BYTES: usize = 256;
 pub const SAMPLE_EVERY: u64 = 64;
 /// The share of requests that count as the slowest.
 const SLOW_SHARE: f64 = 0.01;
-/// Errors, and likewise faults, that are put together in a second. Of more, as of all else, a sample will do.
+/// Of errors, of faults and of refusals each, so many that are put together in a second. Of more, as of all else, a sample will do.
 const REMARKABLE_PER_SECOND: u32 = 128;
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -34,10 +34,12 @@ const SECOND_NS: u64 = 1_000_000_000;
 #[serde(rename_all = "lowercase")]
 pub enum Why {
     Probe,
-    /// It was answered with a status of 400 or above, or not to its end.
+    /// It failed: a status of 500 or above, no answer, or one that broke off.
     Error,
     /// A fault struck it.
     Fault,
+    /// The client was at fault, by a status of 400 to 499, or left.
+    Refused,
     /// It is among the slowest hundredth of its time.
     Slow,
     /// One in [`SAMPLE_EVERY`].
@@ -46,7 +48,7 @@ pub enum Why {
 }
 
 impl Why {
-    const ALL: [Why; 5] = [Why::Probe, Why::Error, Why::Fault, Why::Slow, Why::Sample];
+    const ALL: [Why; 6] = [Why::Probe, Why::Error, Why::Fault, Why::Refused, Why::Slow, Why::Sample];
 
     pub fn from_id(id: &str) -> Option<Why> {
         Self::ALL.into_iter().find(|why| why.id() == id)
@@ -57,6 +59,7 @@ impl Why {
             Why::Probe => "probe",
             Why::Error => "error",
             Why::Fault => "fault",
+            Why::Refused => "refused",
             Why::Slow => "slow",
             Why::Sample => "sample",
         }
@@ -88,6 +91,7 @@ pub struct Chooser {
     slow_us: f64,
     errors: Budget,
     faults: Budget,
+    refused: Budget,
 }
 
 impl Chooser {
@@ -101,16 +105,18 @@ impl Chooser {
     /// it rests where `share` lie above).
     pub fn choose(&mut self, edge: &EdgePart, now: Tick) -> Option<Why> {
         const STEP: f64 = 0.05;
-        let us = edge.spans.first().map_or(0.0, |span| micros(span.end.since(span.start)));
+        let us = micros(edge.took);
         let slow = us > self.slow_us;
         self.slow_us += self.slow_us.max(1.0) * STEP * if slow { 1.0 - SLOW_SHARE } else { -SLOW_SHARE };
         self.seen += 1;
         if edge.probe {
             Some(Why::Probe)
-        } else if edge.status >= 400 && self.errors.takes(now) {
+        } else if edge.failure.is_some() && self.errors.takes(now) {
             Some(Why::Error)
         } else if edge.spans.iter().any(|span| span.fault.is_some()) && self.faults.takes(now) {
             Some(Why::Fault)
+        } else if (400..500).contains(&edge.status) && self.refused.takes(now) {
+            Some(Why::Refused)
         } else if slow {
             Some(Why::Slow)
         } else {
@@ -121,7 +127,7 @@ impl Chooser {
     /// An instance's part came in which a fault struck: what was not worth keeping, or as a sample only, may be now.
     pub fn struck(&mut self, why: Option<Why>, now: Tick) -> Option<Why> {
         match why {
-            None | Some(Why::Slow | Why::Sample) if self.faults.takes(now) => Some(Why::Fault),
+            None | Some(Why::Refused | Why::Slow | Why::Sample) if self.faults.takes(now) => Some(Why::Fault),
             why => why,
         }
     }
@@ -158,6 +164,7 @@ pub struct Rings {
     probes: Ring,
     errors: Ring,
     faults: Ring,
+    refused: Ring,
     slow: Ring,
     sample: Ring,
     last: u64,
@@ -170,14 +177,15 @@ impl Rings {
             Why::Probe => (&mut self.probes, PROBES_MAX),
             Why::Error => (&mut self.errors, OTHERS_MAX),
             Why::Fault => (&mut self.faults, OTHERS_MAX),
+            Why::Refused => (&mut self.refused, OTHERS_MAX),
             Why::Slow => (&mut self.slow, OTHERS_MAX),
             Why::Sample => (&mut self.sample, OTHERS_MAX),
         };
         ring.push(Kept { number: self.last, journey, bytes }, max);
     }
 
-    fn rings(&self) -> [&Ring; 5] {
-        [&self.probes, &self.errors, &self.faults, &self.slow, &self.sample]
+    fn rings(&self) -> [&Ring; 6] {
+        [&self.probes, &self.errors, &self.faults, &self.refused, &self.slow, &self.sample]
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Kept> {
@@ -209,10 +217,13 @@ fn text_bytes(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use time::OffsetDateTime;
 
     use super::*;
     use crate::observe::assemble::{self, Parts};
+    use crate::observe::failure::Failure;
     use crate::observe::hop::Hop;
     use crate::observe::ids::SpanId;
     use crate::observe::span::{Context, Trace};
@@ -234,6 +245,8 @@ mod tests {
             method: "GET".to_owned(),
             path: "/menu".to_owned(),
             status,
+            failure: Failure::of_status(status),
+            took: Duration::from_micros(us),
             counted: None,
             instance_parts: 0,
             your_service: None,
@@ -258,6 +271,9 @@ mod tests {
         }
         assert_eq!(chooser.choose(&part(503, 10, None), now), Some(Why::Error));
         assert_eq!(chooser.choose(&part(200, 10, Some("fault.edge.slow")), now), Some(Why::Fault));
+        assert_eq!(chooser.choose(&part(429, 10, None), now), Some(Why::Refused));
+        let broken_off = EdgePart { failure: Some(Failure::BrokenOff), ..part(200, 10, None) };
+        assert_eq!(chooser.choose(&broken_off, now), Some(Why::Error));
         assert_eq!(chooser.choose(&part(200, 90_000, None), now), Some(Why::Slow));
         assert_eq!(chooser.struck(None, now), Some(Why::Fault));
         assert_eq!(chooser.struck(Some(Why::Error), now), Some(Why::Error));
@@ -274,6 +290,25 @@ mod tests {
         };
         let bound = REMARKABLE_PER_SECOND as usize;
         assert_eq!((kept(&mut chooser, 1), kept(&mut chooser, 2)), (bound, bound));
+    }
+
+    #[test]
+    fn a_flood_of_refusals_takes_no_place_from_a_failure() {
+        let (mut chooser, mut rings) = (Chooser::default(), Rings::default());
+        let now = Tick::from_nanos(5 * SECOND_NS);
+        let mut keep = |edge: EdgePart| {
+            let why = chooser.choose(&edge, now);
+            if let Some(why) = why {
+                rings.push(Arc::new(assemble::journey(Parts { edge: Some(edge), ..Parts::default() }, why)), 1);
+            }
+            why
+        };
+        (0..1_000).for_each(|_| _ = keep(part(429, 0, None)));
+        let failed = part(503, 0, None);
+        let trace_id = failed.trace_id;
+        assert_eq!(keep(failed), Some(Why::Error));
+        (0..1_000).for_each(|_| _ = keep(part(429, 0, None)));
+        assert!(rings.find(trace_id).is_some());
     }
 
     #[test]

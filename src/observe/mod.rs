@@ -6,6 +6,7 @@
 
 pub mod assemble;
 pub mod clock;
+pub mod failure;
 pub mod happening;
 pub mod hop;
 pub mod ids;

@@ -1,12 +1,14 @@
 //! What each side of a socket hands to the recorder when it is done with a request.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::clock::Tick;
+use super::failure::Failure;
 use super::ids::{SpanId, TraceId};
 use super::metrics::requests::Key;
 use super::span::Record;
@@ -49,6 +51,11 @@ pub struct EdgePart {
     pub method: String,
     pub path: String,
     pub status: u16,
+    /// Why it failed; None: it did not.
+    pub failure: Option<Failure>,
+    /// Until its answer was over. A stream or a tunnel goes on for as long as its client likes: of these, until the
+    /// answer's head.
+    pub took: Duration,
     /// Under what it was counted; None for what the edge did on its own account.
     pub counted: Option<Key>,
     /// Instances of ours that answered, each of which writes a part.
@@ -64,8 +71,8 @@ pub struct EdgePart {
 #[derive(Debug, Clone)]
 pub struct InstancePart {
     pub key: SpanId,
-    /// The template of the address that it answered at.
-    pub route: Option<&'static str>,
+    /// The role of whoever sent it; None: nobody asked.
+    pub role: Option<&'static str>,
     pub spans: Vec<Record>,
 }
 

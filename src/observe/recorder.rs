@@ -16,6 +16,7 @@ use super::journey::{Journey, Summary};
 use super::kept::{self, Chooser, Kept, Rings, Why};
 use super::log::access::AccessLog;
 use super::metrics::Metrics;
+use super::metrics::routes::OTHER;
 use super::part::{ClientPart, DNS_QUERY_ID, DNS_SOURCE_PORT, DnsPart, Part, WorkPart};
 use super::span::Record;
 
@@ -273,9 +274,11 @@ impl Recorder {
     }
 
     /// Makes the journey, which is most of the work, outside of the lock that every request takes.
-    fn keep(&self, parts: Parts, why: Why) -> Arc<Journey> {
+    fn keep(&self, mut parts: Parts, why: Why) -> Arc<Journey> {
         if let Some(edge) = &parts.edge {
             self.metrics.exemplify(edge);
+            let route = edge.counted.map(|key| self.metrics.route(key)).filter(|route| *route != OTHER);
+            parts.route = route.map(str::to_owned);
         }
         let journey = Arc::new(assemble::journey(parts, why));
         let bytes = kept::bytes_of(&journey);

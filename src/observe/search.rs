@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::hop::Hop;
-use super::journey::Journey;
+use super::journey::{Journey, Summary};
 use super::kept::{Kept, Why};
 use super::span::Status;
 
@@ -44,13 +44,18 @@ pub struct Wanted {
     pub max_us: Option<f64>,
     /// The key of a fault that struck it, or how that begins: `fault.dns.`.
     pub fault: Option<String>,
-    /// The role that it was sent as.
+    /// The role that it was sent as, or that whoever sent it has.
     pub sent_as: Option<String>,
     pub probe: Option<bool>,
     /// Why it is kept.
     pub kept: Option<Why>,
     /// Kept before this one: `next` of an earlier answer.
     pub before: Option<u64>,
+}
+
+/// Its route, as far as there is one.
+fn known(summary: &Summary) -> &str {
+    summary.route.as_deref().unwrap_or_default()
 }
 
 impl Wanted {
@@ -67,7 +72,7 @@ impl Wanted {
             && self
                 .route
                 .as_deref()
-                .is_none_or(|route| summary.route.starts_with(route) || summary.path.starts_with(route))
+                .is_none_or(|route| summary.path.starts_with(route) || known(summary).starts_with(route))
             && self.fault.as_deref().is_none_or(|fault| summary.faults.iter().any(|key| key.starts_with(fault)))
             && self.hop.is_none_or(|hop| concerns(journey, hop))
     }

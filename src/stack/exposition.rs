@@ -35,17 +35,20 @@ impl Stack {
 fn requests(text: &mut Exposition<'_>, metrics: &Metrics) {
     let mut family = text.histogram(
         "http_server_request_duration_seconds",
-        "Requests that the edge answered, from the head to the answer's last byte, by method, route and status.",
+        "Requests that the edge answered, to the answer's last byte (of a stream: its head), by method, route, status and, \
+         where one failed, why.",
     );
     for (key, route, durations) in metrics.requests() {
         let (counts, status) = (durations.counts(), key.status.to_string());
         // A series is there from its first request on.
         if counts.total() > 0 {
-            let labels = [
+            let error_type = key.failure.map(|failure| failure.error_type(key.status));
+            let mut labels = vec![
                 ("http_request_method", key.method()),
                 ("http_route", route),
                 ("http_response_status_code", status.as_str()),
             ];
+            labels.extend(error_type.as_deref().map(|why| ("error_type", why)));
             family.durations(&labels, &counts);
         }
     }

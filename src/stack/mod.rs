@@ -143,6 +143,8 @@ pub struct Stack {
     client: Client,
     recorder: Recorder,
     happenings: Happenings,
+    /// What became of the traces that were exported; zeros while none are.
+    exports: Arc<otlp::Figures>,
     settings: Settings,
     /// Ends with the stack.
     _expiry: Expiry,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::reading::Reading;
 use crate::observe::hop::Hop;
 use crate::policy::health::State;
+use crate::settings::fault::Fault;
 
 /// Something that there is only so much of.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -53,8 +54,8 @@ impl Between<'_> {
     fn resources(&self, hop: Hop) -> Vec<Resource> {
         match hop {
             Hop::Client => self.connections(),
-            Hop::Dns => self.at_work(hop, "DNS server", "queries", 1),
-            Hop::Tls => self.at_work(hop, "handshakes", "handshakes", self.edge_threads()),
+            Hop::Dns => self.at_work(hop, "DNS server", "queries", 1, Fault::DnsDelay),
+            Hop::Tls => self.at_work(hop, "handshakes", "handshakes", self.edge_threads(), Fault::TlsDelay),
             Hop::Http => self.edge(),
             Hop::Balancer => self.balancer(),
             Hop::Api => self.instances(),
@@ -83,11 +84,13 @@ impl Between<'_> {
         self.now.edge.as_ref().map_or(1, |edge| edge.busy.len().max(1))
     }
 
-    /// What one hop does on `threads` threads.
-    fn at_work(&self, hop: Hop, resource: &'static str, what: &str, threads: usize) -> Vec<Resource> {
+    /// What one hop does on `threads` threads. While `sleeps` is on its time is not work: then only the rate is known.
+    fn at_work(&self, hop: Hop, resource: &'static str, what: &str, threads: usize, sleeps: Fault) -> Vec<Resource> {
         let ((spent, count), (spent_before, count_before)) =
             (self.now.hops[hop as usize], self.before.hops[hop as usize]);
-        let share = self.share(spent.saturating_sub(spent_before) / u32::try_from(threads).unwrap_or(u32::MAX));
+        let worked = spent.saturating_sub(spent_before) / u32::try_from(threads).unwrap_or(u32::MAX);
+        let slept = [self.before, self.now].iter().any(|reading| is_on(reading, sleeps));
+        let share = self.share(worked).filter(|_| !slept);
         let rate = count.saturating_sub(count_before) as f64 / self.took.as_secs_f64().max(0.001);
         vec![Resource { resource, share, text: format!("{rate:.0} {what} a second") }]
     }
@@ -151,6 +154,10 @@ impl Between<'_> {
             Resource { resource: "menu cache", share, text: format!("{} of {} KiB kept", cache >> 10, most >> 10) },
         ]
     }
+}
+
+fn is_on(reading: &Reading, fault: Fault) -> bool {
+    reading.settings.faults.get(fault).is_some_and(|spec| reading.at < spec.until)
 }
 
 /// The most that one of several threads was at work.

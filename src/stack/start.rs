@@ -152,6 +152,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         recorder,
         _expiry: Expiry::start(&config.settings, &happenings),
         happenings,
+        exports: Arc::default(),
         settings: config.settings,
         data_dir: config.data_dir,
         started: Instant::now(),

@@ -1,15 +1,19 @@
 //! `cargo bench --bench overhead`: what it costs a request to be traced and counted, in one interleaved run.
 //!
-//! Measured is the code that every request runs through, on one thread: the spans of the edge and of an instance, the
-//! counters and histograms, and the recorder that joins both parts. Rounds of all variants take turns, so that what
+//! Measured is the code that every request runs through: the spans of the edge and of an instance, the counters and
+//! histograms, the access log, and the recorder that joins both parts. Once on one thread, and once while another does
+//! the same, since threads meet at the recorder's and the log's locks. Rounds of all variants take turns, so that what
 //! else the machine does meets all of them; told is the median of the rounds.
 
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use roundtrip::observe::clock::Tick;
 use roundtrip::observe::hop::Hop;
-use roundtrip::observe::ids::SpanId;
+use roundtrip::observe::ids::{SpanId, TraceId};
+use roundtrip::observe::log::access::Entry;
 use roundtrip::observe::metrics::{Metrics, Served};
 use roundtrip::observe::part::{EdgePart, InstancePart, Part};
 use roundtrip::observe::recorder::Recorder;
@@ -27,10 +31,11 @@ enum Variant {
     Nothing,
     Spans,
     Counted,
+    Logged,
     Recorded,
 }
 
-const VARIANTS: [Variant; 4] = [Variant::Nothing, Variant::Spans, Variant::Counted, Variant::Recorded];
+const VARIANTS: [Variant; 5] = [Variant::Nothing, Variant::Spans, Variant::Counted, Variant::Logged, Variant::Recorded];
 
 /// A read of the menu as it passes the edge and an instance: as many spans as there.
 fn request(variant: Variant, recorder: &Recorder) {
@@ -59,19 +64,25 @@ fn request(variant: Variant, recorder: &Recorder) {
 
     forward.end();
     edge.child(Hop::Http, "Send the answer").end();
+    let now = Tick::now();
+    let took = now.since(started);
     let counted = (variant >= Variant::Counted).then(|| {
         recorder.metrics().served(&Served {
             method: "GET",
             path: "/api/v1/menu/7",
             route: None,
             status: 200,
-            took: Tick::now().since(started),
+            failure: None,
+            took,
             request_bytes: 0,
             response_bytes: 180,
         })
     });
+    if variant >= Variant::Logged {
+        recorder.access().record(now, None, || entry(started_at, took, context.trace_id));
+    }
     let spans = edge.trace().finish();
-    let instance = Part::Instance(InstancePart { key: first, route: Some("/api/v1/menu/{id}"), spans: instance_spans });
+    let instance = Part::Instance(InstancePart { key: first, role: Some("guest"), spans: instance_spans });
     let edge = Part::Edge(EdgePart {
         trace_id: context.trace_id,
         key: first,
@@ -80,6 +91,8 @@ fn request(variant: Variant, recorder: &Recorder) {
         method: "GET".to_owned(),
         path: "/api/v1/menu/7".to_owned(),
         status: 200,
+        failure: None,
+        took,
         counted,
         instance_parts: 1,
         your_service: None,
@@ -92,7 +105,7 @@ fn request(variant: Variant, recorder: &Recorder) {
             recorder.submit(instance);
             recorder.submit(edge);
         }
-        Variant::Counted => {
+        Variant::Counted | Variant::Logged => {
             recorder.metrics().count(black_box(&instance));
             recorder.metrics().count(black_box(&edge));
         }
@@ -102,25 +115,64 @@ fn request(variant: Variant, recorder: &Recorder) {
     }
 }
 
-fn main() {
-    let recorder = Recorder::counting(Metrics::new(roundtrip::api::routes::TEMPLATES));
+fn entry(started_at: OffsetDateTime, took: Duration, trace_id: TraceId) -> Entry<'static> {
+    Entry {
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        started_at,
+        method: "GET",
+        path: "/api/v1/menu/7",
+        version: "2",
+        status: 200,
+        failure: None,
+        bytes: 180,
+        took,
+        referrer: None,
+        user_agent: Some(b"a browser"),
+        trace_id,
+        upstream: Some("i1"),
+        cache: Some("miss"),
+    }
+}
+
+/// What a request takes by variant, in nanoseconds.
+fn measure(recorder: &Recorder) -> [u128; VARIANTS.len()] {
     let mut rounds = VARIANTS.map(|_| Vec::with_capacity(ROUNDS));
     for _ in 0..ROUNDS {
         for (variant, times) in VARIANTS.into_iter().zip(&mut rounds) {
             let began = Instant::now();
-            (0..REQUESTS).for_each(|_| request(variant, &recorder));
+            (0..REQUESTS).for_each(|_| request(variant, recorder));
             times.push(began.elapsed() / REQUESTS);
         }
     }
-    let median = |times: &mut Vec<Duration>| {
+    rounds.map(|mut times| {
         times.sort_unstable();
         times[times.len() / 2].as_nanos()
-    };
-    let [nothing, spans, counted, recorded] = rounds.each_mut().map(median);
-    println!("nanoseconds a request, median of {ROUNDS} interleaved rounds of {REQUESTS} requests");
+    })
+}
+
+fn tell(title: &str, [nothing, spans, counted, logged, recorded]: [u128; VARIANTS.len()]) {
+    println!("{title}");
     println!("  two parts with 12 spans in all   {:>6}", spans.saturating_sub(nothing));
     println!("  counting them                    {:>6}", counted.saturating_sub(spans));
-    println!("  joining, and keeping one in 64   {:>6}", recorded.saturating_sub(counted));
-    let all = recorded.saturating_sub(nothing);
-    println!("  all                              {all:>6}   (goal: at most {GOAL_NS})");
+    println!("  a line for those that have one   {:>6}", logged.saturating_sub(counted));
+    println!("  joining, and keeping one in 64   {:>6}", recorded.saturating_sub(logged));
+    println!("  all                              {:>6}   (goal: at most {GOAL_NS})", recorded.saturating_sub(nothing));
+}
+
+fn main() {
+    let recorder = Recorder::counting(Metrics::new(roundtrip::api::routes::TEMPLATES));
+    println!("nanoseconds a request, median of {ROUNDS} interleaved rounds of {REQUESTS} requests");
+    tell("one thread", measure(&recorder));
+    let over = AtomicBool::new(false);
+    let beside = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                request(Variant::Recorded, &recorder);
+            }
+        });
+        let beside = measure(&recorder);
+        over.store(true, Relaxed);
+        beside
+    });
+    tell("beside a second thread that does all of it", beside);
 }

@@ -84,7 +84,7 @@ async fn only_a_probe_that_we_signed_is_recorded_in_full() {
     let instance = Context { parent: Some(parent.parent), ..context };
     let span = Trace::start(instance, SpanId::random(), Hop::Api, "Answer", Tick::now());
     let spans = span.trace().finish();
-    rig.recorder.submit(Part::Instance(InstancePart { key, route: None, spans }));
+    rig.recorder.submit(Part::Instance(InstancePart { key, role: None, spans }));
     let journey = soon(rig.recorder.finish(ClientPart {
         trace_id,
         key,

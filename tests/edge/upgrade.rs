@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use roundtrip::observe::span::Status;
 use roundtrip::settings::http::bounds::Bounds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -82,6 +83,21 @@ async fn a_web_socket_works_and_its_end_is_the_end_of_both_connections() {
     assert_eq!((journey.summary.status, journey.summary.path.as_str()), (101, "/chat"));
     assert_eq!((journey.request_bytes, journey.response_bytes), (6 + 11 + 32, 2 + 7 + 28));
     until(|| rig.balancer.view()[0].in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_without_a_word_ends_its_tunnel_and_nothing_has_failed() {
+    let rig = Rig::before(&[echo().await]).await;
+    let mut journeys = rig.recorder.subscribe();
+    let mut client = open(&rig).await;
+    client.stream.write_all(&masked("unread")).await.unwrap();
+    // What it has not read makes its end a reset.
+    until(|| rig.balancer.view()[0].in_flight == 1).await;
+    client.stream.set_zero_linger().unwrap();
+    drop(client);
+    let journey = soon(journeys.recv()).await.unwrap();
+    assert_eq!((journey.summary.status, journey.spans[0].status), (101, Status::Ok));
+    assert_eq!(rig.recorder.metrics().totals().errors, 0);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::people::Owner;
@@ -113,5 +113,29 @@ async fn each_second_is_told_to_the_pages_that_listen() {
     };
     let told = tokio::time::timeout(PATIENCE, told).await;
     assert!(told.is_ok(), "two seconds are told in: {text}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_fault_sleeps_at_a_hop_its_time_there_is_not_told_as_work() {
+    let house = House::with_one_instance().await;
+    let owner = house.owner().await;
+    let of = |told: &Value, hop: &str| {
+        told["saturation"].as_array().and_then(|all| all.iter().find(|one| one["hop"] == hop)).cloned()
+    };
+    let share = |told: &Value, hop: &str| of(told, hop).is_some_and(|hop| hop["share"].is_f64());
+    until(&owner, |told| share(told, "dns") && share(told, "tls")).await;
+    house.stack.settings().change([("fault.dns.delay", &json!(900)), ("fault.tls.delay", &json!(900))]).expect("fits");
+    let told = until(&owner, |told| of(told, "dns").is_some_and(|hop| hop["share"].is_null())).await;
+    for (hop, words) in [("dns", "queries a second"), ("tls", "handshakes a second")] {
+        let hop = of(&told, hop).expect("a hop");
+        assert!(hop["share"].is_null() && hop["text"].as_str().is_some_and(|text| text.ends_with(words)), "{hop}");
+    }
+    house
+        .stack
+        .settings()
+        .change([("fault.dns.delay", &json!(false)), ("fault.tls.delay", &json!(false))])
+        .expect("fits");
+    until(&owner, |told| share(told, "dns") && share(told, "tls")).await;
     house.stop().await;
 }

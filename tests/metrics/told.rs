@@ -1,14 +1,22 @@
 //! Metrics at `/metrics`.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Instant;
 
+use roundtrip::observe::journey::Journey;
+use roundtrip::observe::kept::Why;
+use roundtrip::observe::span::{Direction, Status};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::broadcast::Receiver;
+use tokio::task::JoinHandle;
 
 use crate::format::{self, Exposition};
 use crate::harness::people::Ask;
-use crate::harness::{House, order_of};
+use crate::harness::sealed::Sealed;
+use crate::harness::{House, PATIENCE, order_of};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0, text/plain;q=0.5";
 const DASHBOARD: &str = include_str!("../../data/metrics/dashboard.json");
@@ -167,26 +175,107 @@ fn metrics_in(text: &str) -> Vec<String> {
     words.filter(|word| ours.iter().any(|prefix| word.starts_with(prefix))).map(str::to_owned).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_requests_of_somebodys_own_service_are_counted_by_the_route_that_they_took() {
+/// Somebody's own service: it answers everything with this, and keeps the connection or not.
+fn service(answer: &'static [u8], keeps: bool) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = listener.local_addr().expect("an address");
     listener.set_nonblocking(true).expect("nonblocking");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-    let service = tokio::spawn(async move {
+    let serving = tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             tokio::spawn(async move {
                 let mut bytes = [0; 4096];
                 while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {
-                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-                    if stream.write_all(answer).await.is_err() {
+                    if stream.write_all(answer).await.is_err() || !keeps {
                         return;
                     }
                 }
             });
         }
     });
+    (address, serving)
+}
+
+/// A request over a new connection, which is open still.
+async fn asked(house: &House, path: &str) -> Sealed {
+    let mut socket = house.sealed(house.stack.app()).await;
+    let authority = house.stack.app();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.expect("is sent");
+    socket
+}
+
+/// The next journey that is kept.
+async fn next(journeys: &mut Receiver<Arc<Journey>>) -> Arc<Journey> {
+    tokio::time::timeout(PATIENCE, journeys.recv()).await.expect("one is kept").expect("a recorder")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_breaks_off_and_one_that_never_comes_are_failures_whatever_their_status() {
+    let (address, service) = service(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf", false);
+    let house = House::before(&[address]).await;
+    let mut journeys = house.stack.recorder().subscribe();
+    let mut socket = asked(&house, "/half").await;
+    // However the connection ends.
+    _ = socket.read_to_end(&mut Vec::new()).await;
+    let half = next(&mut journeys).await;
+    assert_eq!((half.summary.status, half.summary.kept), (200, Why::Error));
+
+    house.stack.settings().change([("fault.http.reset", &json!({}))]).expect("fits");
+    _ = asked(&house, "/none").await.read_to_end(&mut Vec::new()).await;
+    let none = next(&mut journeys).await;
+    assert_eq!((none.summary.status, none.summary.kept), (444, Why::Error));
+
+    let told = scrape(&house).await;
+    assert_eq!(told.value(REQUESTS, &[("http_response_status_code", "200"), ("error_type", "truncated")]), Some(1.0));
+    assert_eq!(told.value(REQUESTS, &[("http_response_status_code", "444"), ("error_type", "reset")]), Some(1.0));
+    assert_eq!(house.stack.recorder().metrics().totals().errors, 2, "as the live page tells them");
+    house.stop().await;
+    service.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_counts_until_its_head_and_ends_well_when_its_client_leaves() {
+    let (address, service) = service(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n8\r\ndata: 1\n\r\n",
+        true,
+    );
+    let house = House::before(&[address]).await;
+    let mut journeys = house.stack.recorder().subscribe();
+    let mut socket = asked(&house, "/events").await;
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("data: 1") {
+        assert!(socket.read_buf(&mut seen).await.expect("bytes") > 0, "the stream ended");
+    }
+    let listened = Instant::now();
+    // It listens for as long as another request takes.
+    _ = asked(&house, "/other").await;
+    let listened = listened.elapsed();
+    drop(socket);
+    let journey = loop {
+        let journey = next(&mut journeys).await;
+        if journey.summary.path == "/events" {
+            break journey;
+        }
+    };
+    assert_eq!(journey.summary.status, 200, "its client's leaving is no failure");
+    assert_eq!(journey.spans[0].status, Status::Ok);
+    let whole_s = journey.summary.total_us / 1e6;
+    assert!(whole_s >= listened.as_secs_f64(), "the journey is all of it");
+    let told = scrape(&house).await;
+    assert!(told.samples().filter(|sample| sample.name == REQUESTS).all(|one| !one.labels.contains_key("error_type")));
+    let send = journey.spans.iter().find(|span| span.name == "Send the answer").expect("the last leaf");
+    assert_eq!(send.direction, Direction::After);
+    let at_edge = journey.hops.http.us / 1e6;
+    assert!(at_edge <= whole_s - listened.as_secs_f64(), "{at_edge} of {whole_s}, {listened:?} of it listening");
+    house.stop().await;
+    service.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_requests_of_somebodys_own_service_are_counted_by_the_route_that_they_took() {
+    let (address, service) = service(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true);
     let house = House::before(&[address]).await;
     for path in ["/a/1", "/b/2"] {
         assert_eq!(house.visitor().get(path).await.status, 200);
@@ -205,26 +294,4 @@ async fn metrics_are_not_told_under_a_name_that_is_not_the_consoles() {
     // Nor by the app: its visitors are not those who watch.
     assert_eq!(house.visitor().get("/metrics").await.status, 404);
     house.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_address_of_the_api_is_counted_as_a_route() {
-    let house = House::with_one_instance().await;
-    let document = house.visitor().get("/api/openapi.json").await.json();
-    let paths = document["paths"].as_object().expect("paths");
-    assert!(paths.len() > 10);
-    for path in paths.keys() {
-        let known = roundtrip::api::routes::TEMPLATES.iter().any(|template| same_shape(template, path));
-        assert!(known, "{path} would be counted as other");
-    }
-    house.stop().await;
-}
-
-/// Whether two templates are for the same paths, whatever they call their segments.
-fn same_shape(a: &str, b: &str) -> bool {
-    let shape = |text: &str| {
-        let segment = |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
-        text.split('/').map(segment).collect::<Vec<_>>()
-    };
-    shape(a) == shape(b)
 }

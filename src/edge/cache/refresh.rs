@@ -12,6 +12,7 @@ use super::store::Ticket;
 use super::validate;
 use crate::edge::record::By;
 use crate::observe::clock::Tick;
+use crate::observe::failure::Failure;
 use crate::observe::hop::Hop;
 use crate::observe::part::{EdgePart, Part};
 use crate::observe::span::{Context, Trace};
@@ -31,7 +32,8 @@ impl Get<'_> {
         tokio::spawn(async move {
             let context = Context::new_root();
             let started_at = OffsetDateTime::now_utc();
-            let root = Trace::start(context, context.key, Hop::Http, "Refresh a kept answer", Tick::now());
+            let started = Tick::now();
+            let root = Trace::start(context, context.key, Hop::Http, "Refresh a kept answer", started);
             let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
             let source = Source {
                 balancer: &balancer,
@@ -45,13 +47,19 @@ impl Get<'_> {
             };
             let get = Get { cache: &cache, settings, source: &source, root: &root, head, control, key };
             let (mut status, mut by, mut response_bytes) = (0, By::Edge, 0);
+            let mut failure = Some(Failure::NoAnswer);
             if let Ok(found) = get.fetch(ticket, Some(stale), Why::Stale).await {
                 (status, by) = (found.head.status.as_u16(), found.by);
+                failure = Failure::of_status(status);
                 if let Body::Growing(mut body) = found.body {
                     // What is too large to be kept nobody wants.
                     while body.is_kept()
-                        && let Some(Ok(frame)) = body.frame().await
+                        && let Some(frame) = body.frame().await
                     {
+                        let Ok(frame) = frame else {
+                            failure = Some(Failure::BrokenOff);
+                            break;
+                        };
                         response_bytes += frame.data_ref().map_or(0, |chunk| chunk.len() as u64);
                     }
                 }
@@ -64,6 +72,8 @@ impl Get<'_> {
                 method,
                 path,
                 status,
+                failure,
+                took: Tick::now().since(started),
                 counted: None,
                 instance_parts: usize::from(matches!(by, By::Instance(_))),
                 your_service: if let By::YourService(id) = by { Some(id) } else { None },

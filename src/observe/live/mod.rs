@@ -23,7 +23,7 @@ pub struct Second {
     pub at_ms: u64,
     pub took: Duration,
     pub durations: Counts,
-    /// Answers of 500 and above.
+    /// Requests that failed.
     pub errors: u64,
     /// Looks into caches, and those that found something.
     pub looks: u64,

@@ -20,6 +20,7 @@ use super::sampler::Sampler;
 use super::tail::Tail;
 use super::{ACCESS, access_form, plain};
 use crate::observe::clock::{Tick, micros};
+use crate::observe::failure::Failure;
 use crate::observe::hop::Hop;
 use crate::observe::ids::TraceId;
 
@@ -55,6 +56,8 @@ pub struct Entry<'a> {
     /// Such as `1.1`.
     pub version: &'static str,
     pub status: u16,
+    /// Why it failed; None: it did not.
+    pub failure: Option<Failure>,
     /// Of the answer's body.
     pub bytes: u64,
     pub took: Duration,
@@ -73,7 +76,7 @@ pub struct AccessLog(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     tail: Tail,
-    /// Errors are counted apart: what is rare stays whole beside what is frequent.
+    /// Failures are counted apart: what is rare stays whole beside what is frequent.
     fine: Sampler,
     failed: Sampler,
 }
@@ -85,16 +88,16 @@ impl AccessLog {
     }
 
     /// Logs a request, which is over `now`.
-    pub fn record<'a>(&self, now: Tick, status: u16, entry: impl FnOnce() -> Entry<'a>) {
+    pub fn record<'a>(&self, now: Tick, failure: Option<Failure>, entry: impl FnOnce() -> Entry<'a>) {
         let form = access_form();
-        let sampler = if status >= 500 { &self.0.failed } else { &self.0.fine };
+        let sampler = if failure.is_some() { &self.0.failed } else { &self.0.fine };
         let taken = sampler.takes(now);
         if taken.is_none() && form == AccessForm::Off {
             return;
         }
         let entry = entry();
         if let Some(one_in) = taken {
-            self.0.tail.push(|seq| entry.line(seq, one_in));
+            self.0.tail.push(entry.line(one_in));
         }
         match form {
             AccessForm::Off => {}
@@ -105,18 +108,23 @@ impl AccessLog {
 }
 
 impl Entry<'_> {
-    fn line(&self, seq: u64, one_in: u64) -> Line {
+    fn line(&self, one_in: u64) -> Line {
         let agent = field(self.user_agent, FIELD_CHARS_MAX);
         let cache = self.cache.map(|cache| format!(", cache {cache}")).unwrap_or_default();
+        let failed = match self.failure {
+            Some(Failure::NoAnswer) => ", no answer",
+            Some(Failure::BrokenOff) => ", broken off",
+            Some(Failure::Status) | None => "",
+        };
         let path = plain::quoted(self.path, PATH_CHARS_MAX);
         Line {
-            seq,
+            seq: 0,
             at: OffsetDateTime::now_utc(),
-            level: if self.status >= 500 { Level::Warn } else { Level::Info },
+            level: if self.failure.is_some() { Level::Warn } else { Level::Info },
             hop: Some(Hop::Http),
             status: Some(self.status),
             target: ACCESS.to_owned(),
-            text: format!("{} {path}, {} B to {}, {agent}{cache}", self.method(), self.bytes, self.client),
+            text: format!("{} {path}, {} B to {}, {agent}{cache}{failed}", self.method(), self.bytes, self.client),
             trace_id: Some(self.trace_id),
             instance: self.upstream.map(str::to_owned),
             us: Some(micros(self.took)),
@@ -129,7 +137,7 @@ impl Entry<'_> {
     fn common(&self) -> String {
         let none = "-";
         format!(
-            "{} - - [{}] \"{} {} HTTP/{}\" {} {} \"{}\" \"{}\" trace_id={} us={:.0} upstream={} cache={}",
+            "{} - - [{}] \"{} {} HTTP/{}\" {} {} \"{}\" \"{}\" trace_id={} us={:.0} upstream={} cache={} error={}",
             self.client,
             self.started_at.format(TIME).unwrap_or_default(),
             self.method(),
@@ -143,6 +151,7 @@ impl Entry<'_> {
             micros(self.took),
             self.upstream.unwrap_or(none),
             self.cache.unwrap_or(none),
+            self.error_type().as_deref().unwrap_or(none),
         )
     }
 
@@ -168,8 +177,13 @@ impl Entry<'_> {
             "trace_id": self.trace_id,
             "upstream": self.upstream,
             "cache": self.cache,
+            "error_type": self.error_type(),
         });
         plain::json(members.to_string())
+    }
+
+    fn error_type(&self) -> Option<Cow<'static, str>> {
+        self.failure.map(|failure| failure.error_type(self.status))
     }
 
     fn method(&self) -> Cow<'_, str> {
@@ -201,6 +215,7 @@ mod tests {
             path,
             version: "1.1",
             status: 200,
+            failure: None,
             bytes: 2_326,
             took: Duration::from_micros(120),
             referrer: Some(b"https://a.example/p?token=canary"),
@@ -216,7 +231,7 @@ mod tests {
         assert_eq!(
             entry("/menu", b"curl/8").common(),
             "127.0.0.1 - - [01/Jan/1970:00:00:00 +0000] \"GET /menu HTTP/1.1\" 200 2326 \"https://a.example/p\" \
-             \"curl/8\" trace_id=0af7651916cd43dd8448eb211c80319c us=120 upstream=i1 cache=miss"
+             \"curl/8\" trace_id=0af7651916cd43dd8448eb211c80319c us=120 upstream=i1 cache=miss error=-"
         );
     }
 
@@ -232,22 +247,23 @@ mod tests {
         assert!(!json.contains(|c: char| c.is_control()), "{json:?}");
         let read: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(read["path"], "/a\r\nb\" 500");
-        assert!(!entry.line(1, 1).text.contains(|c: char| c.is_control()));
+        assert!(!entry.line(1).text.contains(|c: char| c.is_control()));
         assert!(![common, json].iter().any(|text| text.contains("canary")));
     }
 
     #[test]
-    fn errors_have_lines_though_much_else_happens() {
+    fn failures_have_lines_though_much_else_happens() {
         let log = AccessLog::default();
         let now = Tick::from_nanos(7_000_000_000);
         for _ in 0..10_000 {
-            log.record(now, 200, || entry("/fine", b"a"));
+            log.record(now, None, || entry("/fine", b"a"));
         }
-        log.record(now, 503, || Entry { status: 503, ..entry("/bad", b"a") });
+        let failure = Some(Failure::BrokenOff);
+        log.record(now, failure, || Entry { failure, ..entry("/bad", b"a") });
         let wanted = super::super::tail::Wanted { limit: 10_000, ..Default::default() };
         let found = super::super::tail::search(&[log.tail()], &wanted);
         let last = found.lines.last().expect("a line");
-        assert_eq!((last.status, last.one_in, last.level), (Some(503), 1, Level::Warn));
+        assert_eq!((last.status, last.one_in, last.level), (Some(200), 1, Level::Warn));
         let second_last = &found.lines[found.lines.len() - 2];
         assert!(found.lines.len() < 3_000 && second_last.one_in > 1, "{} lines", found.lines.len());
     }

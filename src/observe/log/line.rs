@@ -21,7 +21,7 @@ const INSTANCE: &str = "instance";
 /// What a part of the program says, or what became of a request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
-    /// Ascending, over all lines of the process.
+    /// Ascending, over all lines of the process. A tail gives it to the line that it takes.
     pub seq: u64,
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
@@ -47,12 +47,12 @@ fn level<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error>
 
 impl Line {
     /// What `record` says.
-    pub fn of(seq: u64, record: &Record<'_>) -> Line {
+    pub fn of(record: &Record<'_>) -> Line {
         let mut named = Named::default();
         // It fails on nothing: `Named` never does.
         let _ = record.key_values().visit(&mut named);
         Line {
-            seq,
+            seq: 0,
             at: OffsetDateTime::now_utc(),
             level: record.level(),
             hop: named.hop.or_else(|| hop_of(record.target())),
@@ -159,7 +159,7 @@ mod tests {
         let keys = [("trace_id", "0af7651916cd43dd8448eb211c80319c"), ("hop", "data"), ("pages", "7\n8")];
         let text = format_args!("wrote");
         let record = Record::builder().args(text).target("roundtrip::x").key_values(&keys).build();
-        let line = Line::of(3, &record);
+        let line = Line::of(&record);
         assert_eq!((line.hop, line.text.as_str()), (Some(Hop::Data), "wrote pages=7\\n8"));
         assert_eq!(line.trace_id.map(|id| id.to_string()).as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
         assert!(line.says("wrote") && line.says("8448eb") && !line.says("read"));

@@ -108,7 +108,7 @@ impl Log for Tee {
     fn log(&self, record: &Record<'_>) {
         let written = self.stderr.matches(record);
         if is_kept(record.metadata()) || (written && record.target() != ACCESS) {
-            TAIL.push(|seq| Line::of(seq, record));
+            TAIL.push(Line::of(record));
         }
         if written {
             self.stderr.log(record);

@@ -4,11 +4,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use log::Level;
-use serde::Serialize;
-
 use super::line::Line;
 use crate::observe::hop::Hop;
+use log::Level;
 
 /// Lines kept, and bytes that they may take; the oldest go first.
 const LINES_MAX: usize = 4_096;
@@ -49,7 +47,7 @@ impl Wanted {
 }
 
 /// What was found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The oldest first.
     pub lines: Vec<Arc<Line>>,
@@ -60,12 +58,13 @@ pub struct Found {
 }
 
 impl Tail {
-    /// Adds the line that `make` makes with its number.
-    pub fn push(&self, make: impl FnOnce(u64) -> Line) {
+    /// Adds the line, and numbers it.
+    pub fn push(&self, line: Line) {
+        let bytes = line.bytes();
         let mut kept = self.kept();
-        let line = make(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        kept.bytes += line.bytes();
-        kept.lines.push_back(Arc::new(line));
+        let seq = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        kept.bytes += bytes;
+        kept.lines.push_back(Arc::new(Line { seq, ..line }));
         while kept.lines.len() > LINES_MAX || kept.bytes > BYTES_MAX {
             let Some(oldest) = kept.lines.pop_front() else { break };
             kept.bytes -= oldest.bytes();
@@ -76,13 +75,38 @@ impl Tail {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lines after `after`, no later than `until`; and how many there are at all.
-    fn between(&self, after: u64, until: u64) -> (Vec<Arc<Line>>, usize) {
+    /// The lines after `after`, no later than `until`, but only the newest `most` of them. Whoever logs waits meanwhile.
+    fn between(&self, after: u64, until: u64, most: usize) -> Between {
         let kept = self.kept();
         let from = kept.lines.partition_point(|line| line.seq <= after);
-        let lines = kept.lines.range(from..).take_while(|line| line.seq <= until);
-        (lines.cloned().collect(), kept.lines.len())
+        let to = kept.lines.partition_point(|line| line.seq <= until).max(from);
+        let newest = kept.lines.range(from.max(to.saturating_sub(most))..to);
+        Between { lines: newest.cloned().collect(), count: to - from, kept: kept.lines.len() }
     }
+}
+
+struct Between {
+    lines: Vec<Arc<Line>>,
+    /// Of those that are not in `lines`, too.
+    count: usize,
+    /// Lines that the tail has.
+    kept: usize,
+}
+
+/// The newest `most` lines of several tails after this one, and how many come before those.
+pub fn newest(tails: &[&Tail], after: u64, most: usize) -> (Found, usize) {
+    let until = LAST.load(Ordering::Relaxed);
+    let (mut lines, mut count, mut kept) = (Vec::new(), 0, 0);
+    for tail in tails {
+        let of_tail = tail.between(after, until, most);
+        lines.extend(of_tail.lines);
+        count += of_tail.count;
+        kept += of_tail.kept;
+    }
+    lines.sort_unstable_by_key(|line| line.seq);
+    lines.drain(..lines.len().saturating_sub(most));
+    let left_out = count - lines.len();
+    (Found { lines, last: until, kept }, left_out)
 }
 
 /// Looks through the lines of several tails. With `after`, the first that follow it; else the latest.
@@ -91,9 +115,9 @@ pub fn search(tails: &[&Tail], wanted: &Wanted) -> Found {
     let until = LAST.load(Ordering::Relaxed);
     let (mut lines, mut kept) = (Vec::new(), 0);
     for tail in tails {
-        let (of_tail, there) = tail.between(wanted.after.unwrap_or(0), until);
-        lines.extend(of_tail);
-        kept += there;
+        let of_tail = tail.between(wanted.after.unwrap_or(0), until, usize::MAX);
+        lines.extend(of_tail.lines);
+        kept += of_tail.kept;
     }
     lines.retain(|line| wanted.takes(line));
     lines.sort_unstable_by_key(|line| line.seq);
@@ -115,12 +139,12 @@ mod tests {
 
     use super::*;
 
-    fn line(seq: u64, level: Level, hop: Hop, text: &str) -> Line {
+    fn line(level: Level, hop: Hop, text: &str) -> Line {
         let at = OffsetDateTime::UNIX_EPOCH;
         let (target, text) = ("a test".to_owned(), text.to_owned());
         let none = (None, None, None, None);
         let (status, trace_id, instance, us) = none;
-        Line { seq, at, level, hop: Some(hop), status, target, text, trace_id, instance, us, one_in: 1 }
+        Line { seq: 0, at, level, hop: Some(hop), status, target, text, trace_id, instance, us, one_in: 1 }
     }
 
     fn texts(found: &Found) -> Vec<&str> {
@@ -131,8 +155,8 @@ mod tests {
     fn it_is_bounded_by_lines_and_by_bytes() {
         let (many, large) = (Tail::default(), Tail::default());
         for _ in 0..LINES_MAX + 10 {
-            many.push(|seq| line(seq, Level::Info, Hop::Data, "x"));
-            large.push(|seq| line(seq, Level::Info, Hop::Data, &"x".repeat(2_000)));
+            many.push(line(Level::Info, Hop::Data, "x"));
+            large.push(line(Level::Info, Hop::Data, &"x".repeat(2_000)));
         }
         assert_eq!(many.kept().lines.len(), LINES_MAX);
         let large = large.kept();
@@ -146,7 +170,7 @@ mod tests {
         for number in 0..10 {
             let tail = if number % 3 == 0 { &one } else { &other };
             let level = if number % 2 == 0 { Level::Warn } else { Level::Info };
-            tail.push(|seq| line(seq, level, Hop::Data, &number.to_string()));
+            tail.push(line(level, Hop::Data, &number.to_string()));
         }
         let tails = [&one, &other];
         let latest = search(&tails, &Wanted { limit: 3, ..Wanted::default() });
@@ -160,10 +184,26 @@ mod tests {
     }
 
     #[test]
+    fn of_much_that_is_new_only_the_newest_is_told_and_the_rest_counted() {
+        let (one, other) = (Tail::default(), Tail::default());
+        for number in 0..10 {
+            let tail = if number % 3 == 0 { &one } else { &other };
+            tail.push(line(Level::Info, Hop::Data, &number.to_string()));
+        }
+        let tails = [&one, &other];
+        let (found, left_out) = newest(&tails, 0, 3);
+        assert_eq!((texts(&found), left_out, found.kept), (vec!["7", "8", "9"], 7, 10));
+        one.push(line(Level::Info, Hop::Data, "new"));
+        let (found, left_out) = newest(&tails, found.last, 3);
+        assert_eq!((texts(&found), left_out), (vec!["new"], 0));
+        assert_eq!(newest(&tails, found.last, 3).0.lines, []);
+    }
+
+    #[test]
     fn lines_are_found_by_hop_and_word() {
         let tail = Tail::default();
-        tail.push(|seq| line(seq, Level::Info, Hop::Data, "a checkpoint"));
-        tail.push(|seq| line(seq, Level::Info, Hop::Dns, "a Checkpoint"));
+        tail.push(line(Level::Info, Hop::Data, "a checkpoint"));
+        tail.push(line(Level::Info, Hop::Dns, "a Checkpoint"));
         let wanted = Wanted { hop: Some(Hop::Dns), word: Some("check".to_owned()), limit: 9, ..Wanted::default() };
         assert_eq!(texts(&search(&[&tail], &wanted)), ["a Checkpoint"]);
     }

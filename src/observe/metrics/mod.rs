@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::failure::Failure;
 use super::hop::Hop;
 use super::part::{DnsPart, EdgePart, Part};
 use super::span::{Direction, Record, Status};
@@ -61,6 +62,9 @@ pub struct Served<'a> {
     /// The route that it took, if that leads to somebody's own service.
     pub route: Option<&'a Arc<str>>,
     pub status: u16,
+    /// None: it did not fail.
+    pub failure: Option<Failure>,
+    /// As [`EdgePart::took`].
     pub took: Duration,
     pub request_bytes: u64,
     pub response_bytes: u64,
@@ -100,12 +104,10 @@ impl Metrics {
     pub fn served(&self, served: &Served<'_>) -> Key {
         let Inner { routes, requests, all, errors, request_bytes, response_bytes, .. } = &*self.0;
         let route = served.route.map_or_else(|| routes.of(served.path), |name| routes.named(name));
-        let key = Key::new(served.method, route, served.status);
+        let key = Key::new(served.method, route, served.status, served.failure);
         requests.of(key).record(served.took);
         all.record(served.took);
-        if is_error(served.status) {
-            errors.fetch_add(1, Relaxed);
-        }
+        errors.fetch_add(served.failure.is_some().into(), Relaxed);
         request_bytes.fetch_add(served.request_bytes, Relaxed);
         response_bytes.fetch_add(served.response_bytes, Relaxed);
         key
@@ -153,8 +155,8 @@ impl Metrics {
 
     /// The trace of this request is kept: it may stand for its bucket.
     pub fn exemplify(&self, edge: &EdgePart) {
-        let (Some(key), Some(root)) = (edge.counted, edge.spans.first()) else { return };
-        let took = root.end.since(root.start);
+        let Some(key) = edge.counted else { return };
+        let took = edge.took;
         let at_unix_s = (edge.started_at.unix_timestamp_nanos() / 1_000_000) as f64 / 1e3 + took.as_secs_f64();
         self.0.requests.of(key).exemplify(Exemplar { trace_id: edge.trace_id, took, at_unix_s });
     }
@@ -192,11 +194,6 @@ impl Metrics {
     pub fn dns_answers(&self) -> [u64; DNS_CODES.len()] {
         self.0.dns.each_ref().map(|count| count.load(Relaxed))
     }
-}
-
-/// A server's error; what a client did wrong is none.
-const fn is_error(status: u16) -> bool {
-    status >= 500
 }
 
 /// What a part spent at one hop.

@@ -1,10 +1,11 @@
-//! One histogram for each method, route and status that was met, found without a lock.
+//! One histogram for each method, route, status and failure that was met, found without a lock.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::classic::Classic;
 use super::routes::RouteId;
+use crate::observe::failure::Failure;
 
 /// Series of requests at most; what comes beyond is counted together.
 pub const SERIES_MAX: usize = 384;
@@ -12,8 +13,9 @@ pub const SERIES_MAX: usize = 384;
 const SLOTS: usize = 1_024;
 
 /// Those of RFC 9110 and RFC 5789; a client can make up others (OpenTelemetry's `_OTHER`).
-const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "_OTHER"];
-const OTHER_METHOD: u8 = METHODS.len() as u8 - 1;
+const METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", OTHER_METHOD];
+pub const OTHER_METHOD: &str = "_OTHER";
 
 /// What tells one series from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +23,22 @@ pub struct Key {
     method: u8,
     pub route: RouteId,
     pub status: u16,
+    pub failure: Option<Failure>,
+}
+
+/// Where a method stands among those that are known.
+fn place_of(method: &str) -> u8 {
+    METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1) as u8
+}
+
+/// The method by its name if it is known, or `_OTHER`.
+pub fn known_method(method: &str) -> &'static str {
+    METHODS[usize::from(place_of(method))]
 }
 
 impl Key {
-    pub fn new(method: &str, route: RouteId, status: u16) -> Self {
-        let known = METHODS.iter().position(|known| *known == method);
-        Self { method: known.map_or(OTHER_METHOD, |place| place as u8), route, status }
+    pub fn new(method: &str, route: RouteId, status: u16, failure: Option<Failure>) -> Self {
+        Self { method: place_of(method), route, status, failure }
     }
 
     pub fn method(self) -> &'static str {
@@ -35,7 +47,8 @@ impl Key {
 
     /// Where the look for it begins (Fibonacci hashing).
     fn slot(self) -> usize {
-        let number = u32::from(self.method) << 24 | u32::from(self.route.0) << 16 | u32::from(self.status);
+        let ended = u32::from(self.status) | self.failure.map_or(0, |failure| failure as u32) << 12;
+        let number = u32::from(self.method) << 24 | u32::from(self.route.0) << 16 | ended;
         (number.wrapping_mul(0x9e37_79b1) >> 22) as usize % SLOTS
     }
 }
@@ -85,7 +98,7 @@ impl Requests {
     /// All that were met, and after them what was counted together.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &Classic)> {
         let met = self.slots.iter().filter_map(OnceLock::get).map(|series| (series.key, &series.durations));
-        met.chain([(Key::new("", RouteId(u8::MAX), 0), &self.beyond)])
+        met.chain([(Key::new("", RouteId(u8::MAX), 0, None), &self.beyond)])
     }
 }
 
@@ -100,7 +113,7 @@ mod tests {
         let requests = Requests::default();
         for route in 0..40 {
             for status in 0..100 {
-                requests.of(Key::new("GET", RouteId(route), status)).record(Duration::from_millis(1));
+                requests.of(Key::new("GET", RouteId(route), status, None)).record(Duration::from_millis(1));
             }
         }
         assert_eq!(requests.iter().count(), SERIES_MAX + 1);
@@ -110,9 +123,9 @@ mod tests {
     #[test]
     fn a_series_is_found_again() {
         let requests = Requests::default();
-        let keys = || (0..60_u8).map(|route| Key::new("POST", RouteId(route), 201));
+        let keys = || (0..60_u8).map(|route| Key::new("POST", RouteId(route), 201, None));
         keys().for_each(|key| requests.of(key).record(Duration::from_millis(1)));
         keys().for_each(|key| assert_eq!(requests.of(key).counts().total(), 1, "{key:?}"));
-        assert_eq!(Key::new("BREW", RouteId(0), 418).method(), "_OTHER");
+        assert_eq!(Key::new("BREW", RouteId(0), 418, None).method(), "_OTHER");
     }
 }

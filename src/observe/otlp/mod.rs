@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::hop::Hop;
 use super::ids::{SpanId, TraceId};
 use super::journey::{Journey, JourneySpan};
+use super::metrics::requests::{OTHER_METHOD, known_method};
 use super::part::FORWARD;
 use super::span::Status;
 use proto::{
@@ -25,6 +26,9 @@ const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.27.0";
 const NAME: &str = "roundtrip";
 /// A longer text of one attribute is cut: raw heads and bodies are for the console.
 const TEXT_CHARS_MAX: usize = 4_096;
+/// Characters of a method that somebody made up.
+const METHOD_CHARS_MAX: usize = 32;
+const METHOD: &str = "http.request.method";
 /// The edge's root.
 const SERVE: &str = "Serve the request";
 
@@ -83,11 +87,15 @@ fn kind(journey: &Journey, span: &JourneySpan) -> Kind {
 fn name(journey: &Journey, span: &JourneySpan, kind: Kind) -> String {
     let summary = &journey.summary;
     match kind {
-        // A path is no name: there are as many as there are clients' ideas.
-        Kind::Server if summary.route != summary.path || span.hop == Hop::Api => {
-            format!("{} {}", summary.method, summary.route)
+        Kind::Server | Kind::Client => {
+            // The conventions want `HTTP` for a method that somebody made up.
+            let method = match known_method(&summary.method) {
+                OTHER_METHOD => "HTTP",
+                known => known,
+            };
+            let route = summary.route.as_ref().filter(|_| kind == Kind::Server);
+            route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"))
         }
-        Kind::Server | Kind::Client => summary.method.clone(),
         Kind::Unspecified | Kind::Internal => span.name.clone(),
     }
 }
@@ -101,23 +109,35 @@ fn status(span: &JourneySpan) -> proto::Status {
 }
 
 fn attributes(journey: &Journey, span: &JourneySpan) -> Vec<KeyValue> {
-    let own = span.attributes.iter().map(|(key, value)| KeyValue { key: key.clone(), value: Some(any(value)) });
-    let mut all: Vec<KeyValue> = own.collect();
+    // A method is told below, by a name of which there are few.
+    let own = span.attributes.iter().filter(|(key, _)| *key != METHOD);
+    let mut all: Vec<KeyValue> =
+        own.map(|(key, value)| KeyValue { key: key.clone(), value: Some(any(value)) }).collect();
     let mut add = |key: &str, value: Any| {
-        if !span.attributes.contains_key(key) {
+        if key == METHOD || !span.attributes.contains_key(key) {
             all.push(KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }) });
         }
     };
     add("roundtrip.hop", Any::Text(span.hop.id().to_owned()));
-    if span.name == SERVE || span.parent.is_none() {
-        let summary = &journey.summary;
+    let summary = &journey.summary;
+    let whole = span.name == SERVE || span.parent.is_none();
+    if whole || span.attributes.contains_key(METHOD) {
+        let known = known_method(&summary.method);
+        add(METHOD, Any::Text(known.to_owned()));
+        if known != summary.method {
+            let original = summary.method.chars().take(METHOD_CHARS_MAX).collect();
+            add("http.request.method_original", Any::Text(original));
+        }
+    }
+    if whole {
         // A light recording has these on its journey alone.
-        add("http.request.method", Any::Text(summary.method.clone()));
         add("url.path", Any::Text(summary.path.split('?').next().unwrap_or_default().to_owned()));
         if summary.status > 0 {
             add("http.response.status_code", Any::Integer(summary.status.into()));
         }
-        add("http.route", Any::Text(summary.route.clone()));
+        if let Some(route) = &summary.route {
+            add("http.route", Any::Text(route.clone()));
+        }
     }
     if span.parent.is_none() {
         add("roundtrip.kept", Any::Text(journey.summary.kept.id().to_owned()));

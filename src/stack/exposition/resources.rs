@@ -1,9 +1,12 @@
 //! How much of each resource is in use: threads, connections, caches, the database, the process, the disk.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::observe::metrics::exposition::Exposition;
 use crate::observe::metrics::process::{self, Process};
 use crate::policy::breaker::State;
 use crate::stack::Stack;
+use crate::stack::otlp::Figures;
 use crate::stack::reading::Reading;
 use crate::store::engine::Use;
 use crate::store::{BISTRO_FILE, CONTROL_FILE};
@@ -14,6 +17,7 @@ pub fn write(text: &mut Exposition<'_>, stack: &Stack, reading: &Reading) {
     caches(text, reading);
     supply(text, reading, stack.deliveries());
     kitchen(text, reading);
+    exports(text, &stack.exports);
     if let Some(database) = &reading.database {
         write_database(text, database);
     }
@@ -137,6 +141,27 @@ fn kitchen(text: &mut Exposition<'_>, reading: &Reading) {
     }
     let workers = reading.busy.len() as u64 * reading.settings.service.kitchen.workers;
     text.gauge("roundtrip_kitchen_workers", "Workers that cook, of all instances.").count(&[], workers);
+}
+
+/// What became of the traces that go to a collector.
+fn exports(text: &mut Exposition<'_>, figures: &Figures) {
+    let counters = [
+        ("roundtrip_otlp_sent", "Spans that a collector took.", &figures.sent),
+        (
+            "roundtrip_otlp_dropped",
+            "Spans that no collector got: for want of room, since it refused them, or at a stop.",
+            &figures.dropped,
+        ),
+        (
+            "roundtrip_otlp_missed_journeys",
+            "Kept traces that came faster than they could be queued for a collector.",
+            &figures.missed_journeys,
+        ),
+        ("roundtrip_otlp_failed", "Attempts to send spans to a collector that failed.", &figures.failed),
+    ];
+    for (name, help, value) in counters {
+        text.counter(name, help).count(&[], value.load(Relaxed));
+    }
 }
 
 fn write_database(text: &mut Exposition<'_>, database: &Use) {

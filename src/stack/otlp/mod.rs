@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+use super::Stack;
 use crate::client::{Answer, Client, ClientConfig, ClientError, Outgoing, Resolver, Roots, Url};
 use crate::observe::clock::Tick;
 use crate::observe::ids::SpanId;
 use crate::observe::journey::Journey;
 use crate::observe::otlp;
-use crate::observe::recorder::Recorder;
 use crate::policy::backoff::Attempts;
 use crate::policy::random;
 use queue::Queue;
@@ -72,7 +72,7 @@ impl Default for Pace {
 #[derive(Debug, Default)]
 pub struct Figures {
     pub sent: AtomicU64,
-    /// For want of room, or since the collector did not take them.
+    /// For want of room, since the collector did not take them, or at a stop.
     pub dropped: AtomicU64,
     /// Journeys that came faster than they could be queued.
     pub missed_journeys: AtomicU64,
@@ -84,23 +84,18 @@ pub struct Figures {
 #[derive(Debug)]
 pub struct Exporter {
     figures: Arc<Figures>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Exporter {
-    /// Exports what `recorder` keeps from now on. `ca_pem` is for a collector without TLS, whom nobody checks; the
+    /// Exports what the stack's recorder keeps from now on. `ca_pem` is for a collector without TLS, whom nobody checks; the
     /// certificate of another must be of an authority that the system trusts.
-    pub fn start(
-        collector: &Collector,
-        recorder: &Recorder,
-        ca_pem: &[u8],
-        pace: Pace,
-    ) -> Result<Exporter, ClientError> {
+    pub fn start(collector: &Collector, stack: &Stack, ca_pem: &[u8], pace: Pace) -> Result<Exporter, ClientError> {
         let roots = if collector.https { Roots::System } else { Roots::Pem(ca_pem.to_vec()) };
         let resolver = Resolver::system();
         let client = Client::new(ClientConfig { resolver, roots, probe_key: None, ca_path: None, detail: false })?;
-        let figures = Arc::new(Figures::default());
+        let figures = Arc::clone(&stack.exports);
         let sender = Sender {
             client,
             url: collector.url.clone(),
@@ -108,29 +103,14 @@ impl Exporter {
             pace,
             figures: Arc::clone(&figures),
             queue: Queue::default(),
+            waiting: AtomicU64::new(0),
+            closing: watch::Sender::new(false),
         };
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopped) = watch::channel(false);
         // Subscribed before this returns: nothing that is kept from now on is missed.
-        let mut live = recorder.subscribe();
-        let task = tokio::spawn(async move {
-            tokio::select! {
-                () = sender.take_in(&mut live) => {}
-                () = sender.send_on() => {}
-                // Dropped without a word, it ends as well.
-                _ = stopped => {}
-            }
-            while let Ok(journey) = live.try_recv() {
-                sender.take(journey);
-            }
-            let rest = async {
-                while let Some(batch) = sender.queue.take() {
-                    sender.deliver(batch).await;
-                }
-            };
-            // What the collector does not take now is gone.
-            let _ = tokio::time::timeout(LAST_WITHIN, rest).await;
-        });
-        Ok(Exporter { figures, stop: Some(stop), task })
+        let live = stack.recorder().subscribe();
+        let task = tokio::spawn(sender.run(live, stopped));
+        Ok(Exporter { figures, stop, task })
     }
 
     pub fn figures(&self) -> &Figures {
@@ -139,7 +119,7 @@ impl Exporter {
 
     /// Sends what is queued, within two seconds.
     pub async fn stop(mut self) {
-        drop(self.stop.take());
+        self.stop.send_replace(true);
         if let Err(error) = (&mut self.task).await {
             log::error!("the exporter of traces ended badly: {error}");
         }
@@ -159,6 +139,10 @@ struct Sender {
     pace: Pace,
     figures: Arc<Figures>,
     queue: Queue,
+    /// Spans that wait or are being sent.
+    waiting: AtomicU64,
+    /// Nothing more comes: what waits goes out at once.
+    closing: watch::Sender<bool>,
 }
 
 /// Whether another attempt makes sense (OTLP/HTTP, "Failures"), and when at the earliest.
@@ -168,9 +152,45 @@ enum Refused {
 }
 
 impl Sender {
+    /// Until it is stopped, or the recorder is gone; and then until all is sent, or the time for that is over.
+    async fn run(self, mut live: broadcast::Receiver<Arc<Journey>>, mut stopped: watch::Receiver<bool>) {
+        let mut stop = stopped.clone();
+        let intake = async {
+            tokio::select! {
+                () = self.take_in(&mut live) => {}
+                // An error is a stop, too: whoever could have told is gone.
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+            while let Ok(journey) = live.try_recv() {
+                self.take(journey);
+            }
+            self.closing.send_replace(true);
+        };
+        let too_long = async {
+            let _ = stopped.wait_for(|stop| *stop).await;
+            tokio::time::sleep(LAST_WITHIN).await;
+        };
+        tokio::select! {
+            ((), ()) = async { tokio::join!(intake, self.send_on()) } => {}
+            () = too_long => {}
+        }
+        let left = self.waiting.load(Ordering::Relaxed);
+        if left > 0 {
+            log::warn!("{left} spans were not exported to {}: it did not take them before the stop", self.url);
+            self.figures.dropped.fetch_add(left, Ordering::Relaxed);
+        }
+    }
+
     fn take(&self, journey: Arc<Journey>) {
+        self.waiting.fetch_add(journey.spans.len() as u64, Ordering::Relaxed);
         let dropped = self.queue.push(journey);
-        self.figures.dropped.fetch_add(dropped, Ordering::Relaxed);
+        self.done(&self.figures.dropped, dropped);
+    }
+
+    /// So many spans are `sent` or `dropped`.
+    fn done(&self, figure: &AtomicU64, spans: u64) {
+        self.waiting.fetch_sub(spans, Ordering::Relaxed);
+        figure.fetch_add(spans, Ordering::Relaxed);
     }
 
     async fn take_in(&self, live: &mut broadcast::Receiver<Arc<Journey>>) {
@@ -185,11 +205,21 @@ impl Sender {
 
     async fn send_on(&self) {
         loop {
-            self.queue.ready(self.pace.linger).await;
-            if let Some(batch) = self.queue.take() {
-                self.deliver(batch).await;
+            let closing = tokio::select! {
+                () = self.queue.ready(self.pace.linger) => false,
+                () = self.closed() => true,
+            };
+            match self.queue.take() {
+                Some(batch) => self.deliver(batch).await,
+                None if closing => return,
+                None => {}
             }
         }
+    }
+
+    async fn closed(&self) {
+        // Its sender is our own.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
     }
 
     /// Until the collector has taken it, or there is no sense in going on.
@@ -199,7 +229,7 @@ impl Sender {
         for attempt in 1.. {
             let (why, wait) = match self.attempt(body.clone()).await {
                 Ok(()) => {
-                    self.figures.sent.fetch_add(spans, Ordering::Relaxed);
+                    self.done(&self.figures.sent, spans);
                     return;
                 }
                 Err(Refused::ForGood(why)) => (why, None),
@@ -212,11 +242,16 @@ impl Sender {
             self.figures.failed.fetch_add(1, Ordering::Relaxed);
             let Some(wait) = wait else {
                 log::warn!("{spans} spans were not exported to {}: {why}", self.url);
-                self.figures.dropped.fetch_add(spans, Ordering::Relaxed);
+                self.done(&self.figures.dropped, spans);
                 return;
             };
             log::info!("exporting {spans} spans to {} failed, again in {wait:.1?}: {why}", self.url);
-            tokio::time::sleep(wait).await;
+            // A stop is the last moment to try.
+            let hurried = *self.closing.borrow();
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.closed(), if !hurried => {}
+            }
         }
     }
 

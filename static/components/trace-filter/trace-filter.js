@@ -8,7 +8,7 @@ import { microseconds, milliseconds } from "../../logic/traces.js";
 
 const STATUSES = [["", "any"], ["2xx", "2xx"], ["3xx", "3xx"], ["4xx", "4xx"], ["5xx", "5xx"], ["0", "no answer"]];
 const PEOPLE = [["", "anybody"], ["guest", "guest"], ["waiter", "waiter"], ["chef", "chef"], ["manager", "manager"]];
-const REASONS = [["", "any reason"], ["probe", "sent to look at"], ["error", "errors"], ["fault", "faults"], ["slow", "slowest"], ["sample", "sample"]];
+const REASONS = [["", "any reason"], ["probe", "sent to look at"], ["error", "failures"], ["fault", "faults"], ["refused", "refusals"], ["slow", "slowest"], ["sample", "sample"]];
 
 export class TraceFilter extends HTMLElement {
   #faults = "";
