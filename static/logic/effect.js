@@ -98,12 +98,12 @@ export function cellsOf(points, before) {
 const ofSecond = ({ rate, errors, p50_ms, p99_ms }) => ({ rate, errors: rate > 0 ? Math.min(1, errors / rate) : null, p50_ms, p99_ms });
 
 /** What the figures are of. */
-export const OF_WHAT = `Of the last ${NOW_S} seconds; what it was, of the ${BEFORE_S} seconds before the first fault. p50 and p99 are read off counted buckets (≈).`;
+export const OF_WHAT = `Of the last ${NOW_S} seconds; what it was, of the ${BEFORE_S} seconds before the first fault. p50 and p99 are read off counted buckets, so about right.`;
 
 const THIN = "\u202f";
 const NONE = "—";
 const perSecond = (value) => `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(1)}${THIN}/s`;
-const milliseconds = (value) => (value === null ? NONE : `≈${THIN}${value < 10 ? value.toFixed(1) : Math.round(value)}${THIN}ms`);
+const milliseconds = (value) => (value === null ? NONE : `${value < 10 ? value.toFixed(1) : Math.round(value)}${THIN}ms`);
 /** Never rounded to a hundred, or to nought, that it is not. */
 const share = (value) => {
   if (value === null) return NONE;

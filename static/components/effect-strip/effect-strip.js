@@ -13,7 +13,7 @@ export class EffectStrip extends HTMLElement {
   #send = h("button", { class: "btn", type: "button", onclick: () => this.dispatchEvent(new CustomEvent("send-traffic")) }, "Send some traffic");
   #none = h("p", { class: "soft" });
   #trouble = h("p", { class: "err-text", role: "alert" });
-  #note = h("p", { class: "small muted" });
+  #note = h("p", { class: "eff-note small muted" });
 
   connectedCallback() {
     this.replaceChildren(this.#cells, h("div", { class: "eff-none" }, this.#none, this.#send), this.#note, this.#trouble);
