@@ -24,6 +24,8 @@ mod journeys;
 mod keyboard;
 #[path = "browser/kitchen.rs"]
 mod kitchen;
+#[path = "browser/live.rs"]
+mod live;
 #[path = "browser/looks.rs"]
 mod looks;
 #[path = "browser/own_service.rs"]
@@ -38,6 +40,8 @@ mod server;
 mod signing;
 #[path = "browser/tokens.rs"]
 mod tokens;
+#[path = "browser/traces.rs"]
+mod traces;
 #[path = "browser/world.rs"]
 mod world;
 
@@ -81,6 +85,7 @@ static SCENARIOS: &[Scenario] = scenarios![
     edge::the_configuration_is_loaded_again_or_what_is_wrong_with_it_is_said,
     edge::each_route_is_listed_with_its_rules_and_opens_by_keyboard,
     edge::a_setting_is_found_changed_and_set_back,
+    edge::a_list_of_addresses_is_set_and_a_wrong_one_is_named_at_its_field,
     edge::the_edge_page_works_by_keyboard,
     breaking::what_a_fault_cuts_off_is_grey_every_page_says_so_and_one_button_ends_it,
     breaking::a_fault_is_aimed_and_timed_before_it_is_switched_on,
@@ -88,6 +93,11 @@ static SCENARIOS: &[Scenario] = scenarios![
     breaking::a_station_is_broken_from_the_journey_and_by_keyboard,
     breaking::killing_each_instance_cuts_the_line_at_the_balancer,
     breaking::a_bad_day_begins_with_its_story,
+    live::an_instance_is_killed_taken_back_and_removed,
+    live::instances_are_restarted_released_and_given_more_workers,
+    live::traffic_is_sent_and_seen,
+    live::before_ones_own_service_there_is_traffic_and_nothing_of_instances,
+    traces::traces_are_found_by_fault_and_opened,
     tokens::a_token_is_shown_once_listed_and_revoked,
     keyboard::the_line_is_one_tab_stop_and_arrows_walk_it,
     keyboard::the_keys_1_to_8_pick_a_station,

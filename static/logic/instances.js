@@ -61,3 +61,24 @@ function trackOf(instance, quickest_us) {
     trouble: down ? "broken" : slow && !chosen ? "slow" : null,
   };
 }
+
+const UNDER_WAY = ["running", "watching", "rolling-back"];
+
+/** Of a rollout as GET /api/instances tells it; null: there was none. */
+export const isUnderWay = (rollout) => rollout !== null && UNDER_WAY.includes(rollout.state);
+
+/** How far a rollout is, or how it ended; without any, what version runs. */
+export function rolloutSays(rollout, version) {
+  if (rollout === null) return `All run ${version}.`;
+  const { kind, state, from, step, of, why } = rollout;
+  const what = kind === "restart" ? "The restart" : `The release of ${rollout.version}`;
+  const because = why === null ? "" : `: ${why}`;
+  switch (state) {
+    case "running": return `${what} is at instance ${step} of ${of}.`;
+    case "watching": return `${what} is at instance ${step} of ${of}, which is compared with the others.`;
+    case "rolling-back": return `${what} is taken back to ${from}${because}.`;
+    case "done": return `${what} is done. All run ${version}.`;
+    case "rolled-back": return `${what} was taken back to ${from}${because}.`;
+    default: return `${what} came to no end${because}.`;
+  }
+}

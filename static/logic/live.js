@@ -24,57 +24,58 @@ export function niceMax(values, least = 1) {
   return [1, 2, 5, 10].map((times) => times * power).find((value) => value >= max);
 }
 
-/** The path of a strip; null values are gaps. `box`: { x, y, width, height }. */
-export function linePath(values, max, box) {
-  let path = "";
-  let drawing = false;
-  values.forEach((value, index) => {
-    if (value === null) {
-      drawing = false;
-      return;
-    }
-    const [x, y] = [columnX(index, values.length, box), box.y + box.height * (1 - Math.min(value, max) / max)];
-    path += `${drawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
-    drawing = true;
+/** The time that the picture shows: all of the window, whether there are figures of it or not. */
+export const axisOf = ({ now_ms }, seconds) => ({ from_ms: now_ms - 1000 * seconds, to_ms: now_ms });
+
+/** Where a moment stands on the axis. */
+export const timeX = (at_ms, { from_ms, to_ms }, { x, width }) => x + Math.min(1, Math.max(0, (at_ms - from_ms) / (to_ms - from_ms))) * width;
+
+/**
+ * A column a step, at its time: { left, right, x, joined }. `joined`: it follows the one before. Looks are a second
+ * apart, or a little more, so that a step may be without one; from two on that are missing it is a gap.
+ */
+export function columnsOf({ series: { at_ms }, step_s }, axis, box) {
+  const step_ms = 1000 * step_s;
+  return at_ms.map((at, index) => {
+    const [left, right] = [timeX(at, axis, box), timeX(at + step_ms, axis, box)];
+    return { left, right, x: (left + right) / 2, joined: index > 0 && at - at_ms[index - 1] <= 2 * step_ms };
   });
-  return path;
 }
 
+/** The path of a strip; null values are gaps, and so is time without a column. `box`: { x, y, width, height }. */
+export const linePath = (values, columns, max, box) => pathOf(values, columns, (value) => heightOf(value, max, box));
+
+/** The same on the axis of latencies. */
+export const latencyPath = (values, columns, range, box) => pathOf(values, columns, (value) => latencyY(value, range, box));
+
+const pathOf = (values, columns, y) =>
+  runsOf(values, columns).map((run) => run.map((index, place) => `${place ? "L" : "M"}${columns[index].x.toFixed(1)} ${y(values[index]).toFixed(1)}`).join("")).join("");
+
+const heightOf = (value, max, box) => box.y + box.height * (1 - Math.min(value, max) / max);
+
 /** The same as an area down to the foot; gaps stay open. */
-export function areaPath(values, max, box) {
+export function areaPath(values, columns, max, box) {
   const foot = (box.y + box.height).toFixed(1);
-  return runsOf(values).map(([from, to]) => {
-    const part = values.map((value, index) => (index >= from && index <= to ? value : null));
-    return `${linePath(part, max, box)}V${foot}H${columnX(from, values.length, box).toFixed(1)}z`;
+  return runsOf(values, columns).map((run) => {
+    const line = run.map((index) => `L${columns[index].x.toFixed(1)} ${heightOf(values[index], max, box).toFixed(1)}`).join("");
+    return `M${columns[run[0]].x.toFixed(1)} ${foot}${line}V${foot}z`;
   }).join("");
 }
 
 /** A value that holds until it changes: the number of instances. */
-export function stepPath(values, max, box) {
-  let path = "";
-  let last = null;
-  values.forEach((value, index) => {
-    const x = columnX(index, values.length, box).toFixed(1);
-    if (value === null) {
-      last = null;
-      return;
-    }
-    const y = (box.y + box.height * (1 - value / max)).toFixed(1);
-    path += last === null ? `M${x} ${y}` : `H${x}V${y}`;
-    last = value;
-  });
-  return path;
-}
+export const stepPath = (values, columns, max, box) =>
+  runsOf(values, columns).map((run) => run.map((index, place) => {
+    const [x, y] = [columns[index].x.toFixed(1), heightOf(values[index], max, box).toFixed(1)];
+    return place ? `H${x}V${y}` : `M${x} ${y}`;
+  }).join("")).join("");
 
-/** The middle of a column. */
-export const columnX = (index, count, { x, width }) => x + ((index + 0.5) / Math.max(1, count)) * width;
-
-function runsOf(values) {
+/** Places of values that belong together: [[0, 1, 2], [5, 6]]. */
+function runsOf(values, columns) {
   const runs = [];
   values.forEach((value, index) => {
     if (value === null) return;
-    if (runs.length > 0 && runs.at(-1)[1] === index - 1) runs.at(-1)[1] = index;
-    else runs.push([index, index]);
+    if (columns[index].joined && runs.at(-1)?.at(-1) === index - 1) runs.at(-1).push(index);
+    else runs.push([index]);
   });
   return runs;
 }
@@ -109,27 +110,26 @@ export function decadesOf([low, high]) {
 }
 
 /** Cells of the heat map: { x, y, width, height, share }, share being of the fullest cell in the picture. */
-export function heatCells({ le_ms, counts }, range, box) {
+export function heatCells({ le_ms, counts }, columns, range, box) {
   const fullest = Math.max(1, ...counts.flat());
-  const width = box.width / Math.max(1, counts.length);
   return counts.flatMap((step, index) => step.map((count, bucket) => {
     if (count === 0) return null;
     const top = latencyY(le_ms[bucket] ?? range[1], range, box);
     const bottom = latencyY(bucket === 0 ? range[0] : le_ms[bucket - 1], range, box);
     // A logarithm, so that one slow request among thousands is still seen.
     const share = Math.log1p(count) / Math.log1p(fullest);
-    return { x: box.x + index * width, y: top, width, height: bottom - top, share };
+    const { left, right } = columns[index];
+    return { x: left, y: top, width: right - left, height: bottom - top, share };
   }).filter((cell) => cell !== null && cell.height > 0));
 }
 
 /** Events in the window, each with its place, and a label where there is room for one. */
-export function eventMarks(events, { from_ms, to_ms }, box) {
+export function eventMarks(events, axis, box) {
   let free = -Infinity;
   return events
-    .map((event) => ({ event, at: event.at_ms }))
-    .filter(({ at }) => at >= from_ms && at <= to_ms)
-    .map(({ event, at }) => {
-      const x = box.x + ((at - from_ms) / (to_ms - from_ms)) * box.width;
+    .filter(({ at_ms }) => at_ms >= axis.from_ms && at_ms <= axis.to_ms)
+    .map((event) => {
+      const x = timeX(event.at_ms, axis, box);
       const labelled = x >= free && x <= box.x + box.width - LABEL_PX / 2;
       if (labelled) free = x + LABEL_PX;
       return { x, label: labelled ? shortly(event) : null, bad: event.kind !== "fault-off", key: event.id };

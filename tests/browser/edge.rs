@@ -136,6 +136,39 @@ pub async fn a_setting_is_found_changed_and_set_back(world: Arc<World>) {
     page.until("none is found", "document.querySelectorAll('setting-row').length === 0").await;
 }
 
+pub async fn a_list_of_addresses_is_set_and_a_wrong_one_is_named_at_its_field(world: Arc<World>) {
+    const FIELD: &str = "[id='http.firewall.deny']";
+    let server = Server::with_owner(OWNER, PASSWORD);
+    world.open_as_owner_of(&server, "/edge").await;
+    let page = &world.page;
+    page.until("the page is drawn", DRAWN).await;
+    page.type_into("#filter", "firewall.deny").await;
+    page.until("one is found", "document.querySelectorAll('setting-row').length === 1").await;
+    page.expect_refusal("/api/settings", 422);
+    enter(page, FIELD, "203.0.113.0/33").await;
+    let error = "document.getElementById('http.firewall.deny-error').textContent";
+    page.until("it is no range", &format!("{error} !== ''")).await;
+    assert_eq!(
+        page.value(&format!("document.querySelector(\"{FIELD}\").value")).await,
+        "203.0.113.0/33",
+        "to be put right"
+    );
+    enter(page, FIELD, "203.0.113.0/24, 2001:db8::/32").await;
+    page.until("it is taken", &format!("{error} === '' && document.querySelector('setting-row.changed') !== null"))
+        .await;
+    page.reload().await;
+    let kept = format!("{DRAWN} && document.querySelector(\"{FIELD}\").value.includes('203.0.113.0/24')");
+    page.until("the server knows", &kept).await;
+    page.type_into("#filter", "firewall.deny").await;
+    page.click("setting-row .set-note button").await;
+    page.until(
+        "nobody is denied",
+        &format!("document.querySelector(\"{FIELD}\").value === '' && !document.querySelector('setting-row.changed')"),
+    )
+    .await;
+    page.leave().await;
+}
+
 pub async fn the_edge_page_works_by_keyboard(world: Arc<World>) {
     let page = edge(&world).await;
     let first = "document.querySelector('upstream-row .up-state').textContent";

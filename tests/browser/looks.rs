@@ -89,6 +89,13 @@ pub async fn no_page_is_wider_than_a_phone_or_a_projector(world: Arc<World>) {
         let open = "for (const each of document.querySelectorAll('.fx-more, bad-days .quiet')) each.click()";
         page.run(open, Vec::new()).await;
         fits(page, size, "the break page").await;
+        page.open(&world.console("/live")).await;
+        let drawn = "document.querySelector('live-chart svg') !== null && document.querySelector('instance-table tr .btn') !== null && document.querySelector('#load-mix option') !== null";
+        page.until("the figures are drawn", drawn).await;
+        fits(page, size, "the live page").await;
+        page.open(&world.console("/traces")).await;
+        page.until("traces are listed", "document.querySelector('trace-list li') !== null").await;
+        fits(page, size, "the traces").await;
         page.open(&world.console("/account")).await;
         page.until("the staff are listed", "document.querySelectorAll('staff-row button').length > 3").await;
         page.click("staff-row button").await;

@@ -20,6 +20,11 @@ pub async fn a_token_is_shown_once_listed_and_revoked(world: Arc<World>) {
     page.type_into("#token-name", "night script").await;
     page.click("token-list input[value=change]").await;
     page.choose("#token-days", "7").await;
+    page.type_into("#token-password", "somebody else's").await;
+    page.expect_refusal("/api/tokens", 422);
+    page.click("token-list [type=submit]").await;
+    page.until("the password is wrong", "document.querySelector('#token-password-error').textContent !== ''").await;
+    page.type_into("#token-password", PASSWORD).await;
     page.click("token-list [type=submit]").await;
     page.until("it is shown", "document.querySelector('.token-secret code')?.textContent.startsWith('rtk_')").await;
     let listed = page.text("token-list li p").await;

@@ -179,6 +179,7 @@ async fn what_is_no_whole_answer_is_an_error_of_its_kind() {
         assert_eq!(figures.errors.keys().collect::<Vec<_>>(), [&kind.id()], "{figures:?}");
         assert!(figures.why[kind.id()].len() > 10);
         assert_eq!(figures.latency_ms.p50, None, "an error has no latency");
+        assert!(figures.warnings.iter().any(|warning| warning.contains("leave out the slowest")), "{figures:?}");
     }
     // The same connection, one in two: the line is opened again.
     let server = Server::start(move |number, _| async move { if number % 2 == 0 { truncated() } else { ok() } }).await;

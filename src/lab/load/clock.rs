@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::caller::{Shared, Shelf, lock};
 use super::figures::{Around, Figures, Phase, SecondFigures};
-use super::tally::{Tally, Times};
+use super::tally::Tally;
 use super::{Command, Report};
 use crate::policy::arrivals::Arrivals;
 
@@ -38,8 +38,8 @@ pub(super) struct Clock {
     busy_before: Duration,
     planned: u64,
     not_sent: u64,
-    /// Of requests that no connection was free for: how late the clock itself was.
-    lag: Times,
+    /// Everything up to the end of the latest second.
+    counted: Tally,
     series: Vec<SecondFigures>,
     /// At the end of the latest second.
     planned_before: u64,
@@ -53,13 +53,14 @@ impl Clock {
         command: watch::Receiver<Command>,
         told: watch::Sender<Arc<Figures>>,
     ) -> Self {
-        let names = shared.mix.names().map(str::to_owned).collect();
+        let names: Vec<String> = shared.mix.names().map(str::to_owned).collect();
         let now = Instant::now();
         Self {
             shared,
             crews,
             command,
             told,
+            counted: Tally::new(names.len()),
             names,
             phase: Phase::Opening,
             start: now,
@@ -67,7 +68,6 @@ impl Clock {
             busy_before: Duration::ZERO,
             planned: 0,
             not_sent: 0,
-            lag: Times::default(),
             series: Vec::new(),
             planned_before: 0,
             not_sent_before: 0,
@@ -121,9 +121,9 @@ impl Clock {
     fn put_in(&mut self, due: Instant, now: Instant) {
         match self.shared.backlog.push(self.planned, due) {
             Some(true) => {}
-            Some(false) => self.lag.record(now - due),
+            Some(false) => self.counted.lag.record(now - due),
             None => {
-                self.lag.record(now - due);
+                self.counted.lag.record(now - due);
                 self.not_sent += 1;
             }
         }
@@ -162,21 +162,24 @@ impl Clock {
         if now < self.next_second {
             return;
         }
-        let tally = self.gather(now);
+        self.gather(now);
         while self.next_second <= now {
             self.next_second += SECOND;
         }
-        let figures = self.figures(&tally, now);
+        let figures = self.figures(now);
         self.told.send_replace(Arc::new(figures));
     }
 
-    /// All threads' counts together; the second that ends now goes into the series.
-    fn gather(&mut self, now: Instant) -> Tally {
-        let mut all = Tally::new(self.names.len());
+    /// Takes what the threads counted since the latest second; the second that ends now goes into the series.
+    fn gather(&mut self, now: Instant) {
+        let all = &mut self.counted;
+        all.second.clear();
         for crew in &self.crews {
-            all.gather(&mut lock(&crew.shelf));
+            // Adding takes long: it must not keep the callers waiting, who would count that as the server's time.
+            let fresh = Tally::new(self.names.len());
+            let taken = std::mem::replace(&mut *lock(&crew.shelf), fresh);
+            all.add(&taken);
         }
-        all.lag.add(&self.lag);
         self.series.push(SecondFigures {
             at_s: seconds(now - self.start),
             planned: self.planned - self.planned_before,
@@ -189,14 +192,13 @@ impl Clock {
             max_ms: all.second.latency.max(),
         });
         (self.planned_before, self.not_sent_before) = (self.planned, self.not_sent);
-        all
     }
 
     fn busy(&self) -> Duration {
         self.crews.iter().map(|crew| crew.metrics.worker_total_busy_duration(0)).sum()
     }
 
-    fn figures(&self, tally: &Tally, now: Instant) -> Figures {
+    fn figures(&self, now: Instant) -> Figures {
         let elapsed_s = seconds(now - self.start);
         let worked_s = seconds(self.busy().saturating_sub(self.busy_before));
         let around = Around {
@@ -207,17 +209,17 @@ impl Clock {
             waiting: self.shared.backlog.waiting() as u64,
             busy: if elapsed_s > 0.0 { worked_s / elapsed_s / self.crews.len() as f64 } else { 0.0 },
         };
-        Figures::new(tally, &self.names, around, self.series.last().copied())
+        Figures::new(&self.counted, &self.names, around, self.series.last().copied())
     }
 
     /// Once every thread is gone: nothing changes any more.
     pub fn report(mut self) -> Report {
         let now = Instant::now();
         self.phase = Phase::Done;
-        let tally = self.gather(now);
-        let figures = Arc::new(self.figures(&tally, now));
+        self.gather(now);
+        let figures = Arc::new(self.figures(now));
         self.told.send_replace(Arc::clone(&figures));
-        let Tally { latency, service, lag, .. } = tally;
+        let Tally { latency, service, lag, .. } = self.counted;
         Report { sent: self.shared.plan.describe(), figures, series: self.series, latency, service, lag }
     }
 }

@@ -55,7 +55,8 @@ pub struct Desk {
 #[derive(Debug, Default)]
 struct State {
     count: u64,
-    running: Option<Orders>,
+    /// The one under way, by its number.
+    running: Option<(u64, Orders)>,
     last: Option<Arc<Ended>>,
     closed: bool,
 }
@@ -79,17 +80,18 @@ impl Desk {
             }
             let running = start(plan)?;
             state.count += 1;
-            state.running = Some(running.orders());
-            (Asked { id: state.count, wish }, running)
+            let asked = Asked { id: state.count, wish };
+            state.running = Some((asked.id, running.orders()));
+            self.view.send_replace(View { running: Some(asked), figures: Some(running.figures().borrow().clone()) });
+            (asked, running)
         };
-        self.view.send_replace(View { running: Some(asked), figures: Some(running.figures().borrow().clone()) });
         tokio::spawn(Arc::clone(self).follow(asked, running));
         Ok(asked.id)
     }
 
     async fn follow(self: Arc<Self>, asked: Asked, running: Running) {
         // Whoever drops this half-way (its runtime ends) has the desk free again.
-        let _free = Free(&self);
+        let _free = Free { desk: &self, id: asked.id };
         let mut figures = running.figures();
         while figures.changed().await.is_ok() {
             let latest = figures.borrow_and_update().clone();
@@ -98,26 +100,25 @@ impl Desk {
         if let Some(report) = running.report().await {
             let figures = Arc::clone(&report.figures);
             log::info!("load {} is over: {} sent, {} answered", asked.id, figures.sent, figures.answered);
-            {
-                let mut state = self.state();
-                state.last = Some(Arc::new(Ended { asked, report }));
-                state.running = None;
-            }
+            let mut state = self.state();
+            state.last = Some(Arc::new(Ended { asked, report }));
+            state.running = None;
+            // Under the lock: whoever finds the desk free tells of a load of their own.
             self.view.send_replace(View { running: None, figures: Some(figures) });
         }
     }
 
     /// Ends the one under way, orderly; false when there is none.
     pub fn stop(&self) -> bool {
-        self.state().running.as_ref().map(Orders::stop).is_some()
+        self.state().running.as_ref().map(|(_, orders)| orders.stop()).is_some()
     }
 
     /// Ends the one under way at once, and starts no other.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        if let Some(running) = &state.running {
-            running.abort();
+        if let Some((_, orders)) = &state.running {
+            orders.abort();
         }
     }
 
@@ -140,11 +141,18 @@ impl Desk {
     }
 }
 
-struct Free<'a>(&'a Desk);
+struct Free<'a> {
+    desk: &'a Desk,
+    id: u64,
+}
 
 impl Drop for Free<'_> {
+    /// Only of its own load: once that is over, another may have begun.
     fn drop(&mut self) {
-        self.0.state().running = None;
-        self.0.view.send_if_modified(|view| view.running.take().is_some());
+        let mut state = self.desk.state();
+        if state.running.as_ref().is_some_and(|(id, _)| *id == self.id) {
+            state.running = None;
+            self.desk.view.send_if_modified(|view| view.running.take().is_some());
+        }
     }
 }

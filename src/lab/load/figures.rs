@@ -8,6 +8,8 @@ use super::tally::{Tally, Times};
 
 /// From here on the generator, not the server, makes the figures (99 in 100 requests, in milliseconds).
 const LAG_MS_MAX: f64 = 5.0;
+/// Without an answer, of those sent: more than this, and who waited longest is missing from the latencies.
+const LOST_MAX: f64 = 1e-3;
 /// A thread that works for more of its time than this can't keep up.
 const BUSY_MAX: f64 = 0.9;
 
@@ -201,6 +203,14 @@ impl Figures {
             doubts.push(format!(
                 "{} requests that came due were never sent: every connection was busy. Latencies leave them out.",
                 self.not_sent
+            ));
+        }
+        let lost = self.failed() + self.unfinished;
+        if lost as f64 > LOST_MAX * self.sent as f64 {
+            doubts.push(format!(
+                "{lost} of {} requests that were sent got no answer, so they have no latency: p99 and above leave out \
+                 the slowest.",
+                self.sent
             ));
         }
         doubts

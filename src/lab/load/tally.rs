@@ -1,4 +1,5 @@
-//! What one thread of callers counts. Only its own callers write, so its lock is never waited for.
+//! What one thread of callers counts. Only its own callers write; once a second the clock takes it away, to add it
+//! up, and leaves an empty one, so the lock is held for moments only.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -74,7 +75,7 @@ pub struct OfKind {
     pub latency: Times,
 }
 
-/// Everything since the start.
+/// What was counted since it was new.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     pub sent: u64,
@@ -93,7 +94,7 @@ pub struct Tally {
     /// From the moment a request was due to the moment a connection that was free took it.
     pub lag: Times,
     pub kinds: Vec<OfKind>,
-    /// Since the last second was told.
+    /// Of the latest second.
     pub second: Second,
 }
 
@@ -115,7 +116,7 @@ impl Second {
         self.latency.add(&other.latency);
     }
 
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         (self.sent, self.answered, self.failed) = (0, 0, 0);
         self.latency.clear();
     }
@@ -157,8 +158,7 @@ impl Tally {
         self.second.failed += 1;
     }
 
-    /// Adds what another thread counted, and takes its second out.
-    pub fn gather(&mut self, other: &mut Tally) {
+    pub fn add(&mut self, other: &Tally) {
         self.sent += other.sent;
         self.answered += other.answered;
         self.bytes_sent += other.bytes_sent;
@@ -184,6 +184,5 @@ impl Tally {
             sum.latency.add(&other.latency);
         }
         self.second.add(&other.second);
-        other.second.clear();
     }
 }

@@ -3,7 +3,7 @@
 // Says "send-traffic".
 
 import { h } from "../../lib/dom.js";
-import { cellsOf, hasTraffic, isSparse } from "../../logic/effect.js";
+import { cellsOf, hasTraffic, isSparse, OF_WHAT } from "../../logic/effect.js";
 import { cell, drawBreaker, drawCurve } from "./draw.js";
 
 const BREAKER_SAYS = { forced_open: "open", half_open: "half open", disabled: "off" };
@@ -13,10 +13,10 @@ export class EffectStrip extends HTMLElement {
   #send = h("button", { class: "btn", type: "button", onclick: () => this.dispatchEvent(new CustomEvent("send-traffic")) }, "Send some traffic");
   #none = h("p", { class: "soft" });
   #trouble = h("p", { class: "err-text", role: "alert" });
-  #sampling = h("p", { class: "small muted" });
+  #note = h("p", { class: "eff-note small muted" });
 
   connectedCallback() {
-    this.replaceChildren(this.#cells, h("div", { class: "eff-none" }, this.#none, this.#send), this.#sampling, this.#trouble);
+    this.replaceChildren(this.#cells, h("div", { class: "eff-none" }, this.#none, this.#send), this.#note, this.#trouble);
     this.#quiet("Reading the figures…", false);
   }
 
@@ -26,7 +26,7 @@ export class EffectStrip extends HTMLElement {
     this.#none.textContent = "Hardly anything comes as far as the edge just now.";
     this.#send.hidden = false;
     this.#cells.hidden = false;
-    this.#sampling.textContent = sampling ? `Measured on ${sampling} requests.` : "";
+    this.#note.textContent = sampling ? `${OF_WHAT} Measured on ${sampling} requests.` : OF_WHAT;
     this.#cells.replaceChildren(
       ...cellsOf(points, before).map((each) =>
         cell(each.title, each.now, each.bad, drawCurve(each, points, marks), each.was === null ? "" : `was ${each.was}`)),
@@ -44,6 +44,7 @@ export class EffectStrip extends HTMLElement {
 
   #quiet(say, offer) {
     this.#cells.hidden = true;
+    this.#note.textContent = "";
     this.#none.parentElement.hidden = false;
     this.#none.textContent = say;
     this.#send.hidden = !offer;

@@ -1,6 +1,6 @@
 // <instance-table></instance-table>: each instance, what it does, and what can be done to it.
 //   show(instances, figures, faults)   instances: GET /api/instances; figures: those of GET /api/live; faults: ids that are { killed, slowed }
-// Says "instance-wish" (detail: { id, wish: "drain" | "undrain" | "slow" | "unslow" | "kill" | "revive" | "remove" }) and "instance-add"; both bubble.
+// Says "instance-wish" (detail: { id, wish: "drain" | "undrain" | "slow" | "unslow" | "kill" | "revive" | "remove" }); bubbles.
 
 import { h, keyed } from "../../lib/dom.js";
 import { cross, triangle } from "../../lib/glyphs.js";
@@ -36,7 +36,25 @@ export class InstanceTable extends HTMLElement {
     return h("tr", {},
       h("td", {}, h("b", {}, id), " ", h("span", { class: "muted mono" }), h("br"), h("span", { class: "inst-state small" })),
       h("td", { class: "n" }), h("td", { class: "n" }),
-      h("td", { class: "inst-act" }, button("drain"), " ", button("slow"), " ", button("kill", "harm")));
+      h("td", { class: "inst-act" }, h("div", {}, button("drain"), button("slow"), button("kill", "harm"), this.#remover(id))));
+  }
+
+  /** Removing can't be taken back: it is pressed twice. */
+  #remover(id) {
+    const button = h("button", { class: "btn tiny", type: "button", onclick: () => press(), onblur: () => ask(false) });
+    const ask = (sure) => {
+      button.dataset.sure = sure ? "yes" : "";
+      button.textContent = sure ? "Really?" : "Remove";
+      button.classList.toggle("harm", sure);
+      button.setAttribute("aria-label", sure ? `Really remove ${id}? Press again` : `Remove ${id}`);
+    };
+    const press = () => {
+      const sure = button.dataset.sure !== "";
+      ask(!sure);
+      if (sure) this.#wish(id, "remove");
+    };
+    ask(false);
+    return button;
   }
 
   #wish(id, wish) {
@@ -56,7 +74,7 @@ function fill(row, instance, figure, { killed, slowed }) {
   said.replaceChildren(...(trouble ? [cross(11)] : slowed.has(id) ? [triangle(11)] : []), ` ${words.join(", ")}`);
   rate.textContent = figure === undefined ? "—" : whole(figure.rate);
   half.textContent = figure === undefined ? "—" : ms(figure.p50_ms);
-  const [drain, slowly, kill] = act.querySelectorAll("button");
+  const [drain, slowly, kill] = act.querySelectorAll("[data-wish]");
   name(drain, draining ? "undrain" : "drain", "Drain", id, draining);
   name(slowly, slowed.has(id) ? "unslow" : "slow", "Slow", id, slowed.has(id));
   name(kill, dead ? "revive" : "kill", "Kill", id, dead);

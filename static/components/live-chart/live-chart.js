@@ -1,10 +1,10 @@
 // <live-chart></live-chart>: aligned strips on one axis of time: requests, latency, errors, cache hits, instances.
-//   show(live, events, words)   live: GET /api/live; events: GET /api/happenings; words: "5 minutes"
+//   show(live, events, window)   live: GET /api/live; events: GET /api/happenings; window: one of logic/live.js
 
 import { svg } from "../../lib/dom.js";
 import { whole } from "../../lib/format.js";
 import {
-  areaPath, columnX, decadesOf, errorShare, eventMarks, heatCells, isMarked, lastOf, latencyRange, latencyY, linePath, ms, niceMax, sentence, stepPath,
+  areaPath, axisOf, columnsOf, decadesOf, errorShare, eventMarks, heatCells, isMarked, lastOf, latencyPath, latencyRange, latencyY, linePath, ms, niceMax, sentence, stepPath,
 } from "../../logic/live.js";
 
 const NARROW_BELOW = 520;
@@ -24,8 +24,8 @@ export class LiveChart extends HTMLElement {
     this.#resized.disconnect();
   }
 
-  show(live, events, words) {
-    this.#shown = { live, events, words };
+  show(live, events, window) {
+    this.#shown = { live, events, window };
     this.#draw();
   }
 
@@ -41,16 +41,18 @@ class Drawing {
   #parts = [];
   #y;
 
-  constructor(width, { live, events, words }) {
+  constructor(width, { live, events, window }) {
     this.live = live;
     this.events = events;
-    this.words = words;
+    this.window = window;
     this.width = width;
     this.narrow = width < NARROW_BELOW;
     this.left = this.narrow ? 0 : 118;
     this.right = this.narrow ? 64 : 72;
     this.#y = this.narrow ? 18 : 6;
     this.top = this.#y;
+    this.axis = axisOf(live, window.seconds);
+    this.columns = columnsOf(live, this.axis, this.#box(0));
   }
 
   whole() {
@@ -67,7 +69,7 @@ class Drawing {
     this.#marks();
     this.#ticks();
     const height = this.#y + 24;
-    return svg("svg", { width: this.width, height, viewBox: `0 0 ${this.width} ${height}`, role: "img", "aria-label": sentence(this.live, this.words) }, this.#parts);
+    return svg("svg", { width: this.width, height, viewBox: `0 0 ${this.width} ${height}`, role: "img", "aria-label": sentence(this.live, this.window.title) }, this.#parts);
   }
 
   #box(height) {
@@ -97,8 +99,8 @@ class Drawing {
     this.#head(title, unit, value, height);
     this.#foot(box);
     this.#parts.push(
-      svg("path", { d: areaPath(values, max, box), fill: colour, opacity: 0.16 }),
-      svg("path", { d: linePath(values, max, box), fill: "none", stroke: colour, "stroke-width": 1.75 }));
+      svg("path", { d: areaPath(values, this.columns, max, box), fill: colour, opacity: 0.16 }),
+      svg("path", { d: linePath(values, this.columns, max, box), fill: "none", stroke: colour, "stroke-width": 1.75 }));
     if (!this.narrow) this.#parts.push(svg("text", { x: this.left - 8, y: box.y + 8, class: "cs", "text-anchor": "end" }, whole(max)));
     this.#y += height + (this.narrow ? GAP_NARROW : GAP_WIDE);
   }
@@ -108,31 +110,23 @@ class Drawing {
     const range = latencyRange(heat);
     this.heatTop = box.y;
     this.#head("Latency", "ms, log scale", "", 230);
-    const cells = heatCells(heat, range, box).map(({ x, y, width, height, share }) =>
+    const cells = heatCells(heat, this.columns, range, box).map(({ x, y, width, height, share }) =>
       svg("rect", { x: x.toFixed(1), y: y.toFixed(1), width: Math.max(0.6, width - 0.6).toFixed(1), height: Math.max(0.6, height - 0.6).toFixed(1), opacity: (0.08 + 0.84 * share).toFixed(2) }));
     this.#parts.push(svg("g", { fill: "var(--ink)" }, cells));
     for (const decade of decadesOf(range)) {
       const y = latencyY(decade, range, box);
-      const label = { x: this.narrow ? 2 : this.left - 8, y: y + (this.narrow ? -3 : 4), class: "cs halo", "text-anchor": this.narrow ? "start" : "end" };
+      // Inside the picture, above its line: only the topmost would stand in the title.
+      const above = y - 3 > box.y ? -3 : 12;
+      const label = { x: this.narrow ? 2 : this.left - 8, y: y + (this.narrow ? above : 4), class: "cs halo", "text-anchor": this.narrow ? "start" : "end" };
       this.#parts.push(svg("path", { d: `M${box.x} ${y}h${box.width}`, class: "rule" }), svg("text", label, decade >= 1 ? whole(decade) : String(Number(decade.toPrecision(1)))));
     }
-    const path = this.#latencyPath(p99_ms, range, box);
+    const path = latencyPath(p99_ms, this.columns, range, box);
     this.#parts.push(
       svg("path", { d: path, fill: "none", stroke: "var(--paper)", "stroke-width": 4 }),
       svg("path", { d: path, fill: "none", stroke: "var(--ink)", "stroke-width": 1.75, "stroke-dasharray": "5 2" }));
     this.#percentiles(lastOf(p50_ms), lastOf(p99_ms), range, box);
     this.#foot(box);
     this.#y += box.height + (this.narrow ? GAP_NARROW : GAP_WIDE);
-  }
-
-  #latencyPath(values, range, box) {
-    let path = "";
-    let drawing = false;
-    values.forEach((value, index) => {
-      if (value !== null) path += `${drawing ? "L" : "M"}${columnX(index, values.length, box).toFixed(1)} ${latencyY(value, range, box).toFixed(1)}`;
-      drawing = value !== null;
-    });
-    return path;
   }
 
   /** The two figures at the right, apart even where the lines are not. */
@@ -149,16 +143,13 @@ class Drawing {
     const box = this.#box(36);
     this.#head("Instances", "serving", String(lastOf(values) ?? "—"), 36);
     this.#foot(box);
-    const path = stepPath(values, Math.max(3, ...values.map((value) => value ?? 0)), { ...box, y: box.y + 2, height: box.height - 2 });
+    const path = stepPath(values, this.columns, Math.max(3, ...values.map((value) => value ?? 0)), { ...box, y: box.y + 2, height: box.height - 2 });
     this.#parts.push(svg("path", { d: path, fill: "none", stroke: "var(--balancer)", "stroke-width": 4 }));
     this.#y += box.height;
   }
 
   #marks() {
-    const { at_ms } = this.live.series;
-    if (at_ms.length === 0) return;
-    const window = { from_ms: at_ms[0], to_ms: this.live.now_ms };
-    for (const { x, label, bad } of eventMarks(this.events.filter(isMarked), window, this.#box(0))) {
+    for (const { x, label, bad } of eventMarks(this.events.filter(isMarked), this.axis, this.#box(0))) {
       this.#parts.push(svg("path", { d: `M${x.toFixed(1)} ${this.top}V${this.#y}`, class: bad ? "mark bad" : "mark" }));
       if (label !== null) this.#parts.push(svg("text", { x: x + 5, y: this.heatTop + 13, class: bad ? "cs halo badf" : "cs halo" }, label));
     }
@@ -166,9 +157,11 @@ class Drawing {
 
   #ticks() {
     const box = this.#box(0);
-    const seconds = this.live.step_s * this.live.series.at_ms.length;
+    const { seconds } = this.window;
     const unit = seconds > 120 ? 60 : 1;
     for (let index = 0; index <= TICKS; index += 1) {
+      // The first one's words take the second one's place.
+      if (this.narrow && index === 1) continue;
       const ago = Math.round((seconds * (1 - index / TICKS)) / unit);
       const name = unit === 60 ? "min" : "s";
       const label = index === TICKS ? "now" : index === 0 ? `${ago} ${name} ago` : String(ago);

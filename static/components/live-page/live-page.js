@@ -1,9 +1,12 @@
 // The Live page's controller: reads the figures each second, and carries wishes to the server.
 
 import { call, Problem } from "../../lib/http.js";
-import { clockTime } from "../../lib/format.js";
+import { clockTime, count } from "../../lib/format.js";
 import { listen } from "../../lib/events.js";
+import { FaultTable } from "../../lib/fault-table.js";
 import { toast } from "../../lib/toast.js";
+import { aimedAlso, endsIn, isAimedAt, isOn } from "../../logic/faults.js";
+import { isUnderWay, rolloutSays } from "../../logic/instances.js";
 import { WINDOWS } from "../../logic/live.js";
 
 const EVERY_MS = 1000;
@@ -16,14 +19,18 @@ const LINES = 200;
 const SLOW = "fault.instance.slow";
 const KILL = "fault.instance.kill";
 const SLOW_BY_MS = 500;
+const WORKERS = "service.kitchen.workers";
 
 export class LivePage {
   #window = 300;
   #frozen = false;
   #events = [];
   #figures = [];
+  // False before somebody's own service: the instances are theirs.
+  #restaurant = false;
   #instances = null;
-  #faults = new Map();
+  #rollout = null;
+  #faults = new FaultTable(() => this.#showInstances());
   #logged = null;
   #turn = 0;
 
@@ -37,7 +44,10 @@ export class LivePage {
     this.saturation = find("saturation-pipe");
     this.chart = find("live-chart");
     this.instances = find("instance-table");
+    this.workers = find("kitchen-workers");
+    this.rollOut = find("roll-out");
     this.autoscaler = find("autoscaler-log");
+    this.ours = [find("#instances"), find("#autoscaler")];
     this.load = find("send-traffic");
     this.log = find("log-tail");
     this.add = find("#add");
@@ -56,33 +66,63 @@ export class LivePage {
         await call("PATCH", "/api/settings", { "balancer.autoscaler.on": detail.on });
         return detail.on ? "The autoscaler looks each second from now on." : "The autoscaler is off.";
       }));
+    this.workers.addEventListener("change-setting", ({ detail: { key, value } }) =>
+      this.#wish(async () => {
+        this.#showWorkers(await call("PATCH", "/api/settings", { [key]: value }));
+        return `Each instance cooks ${count(value, "ticket")} at the same time.`;
+      }, this.workers.refuse.bind(this.workers)));
+    this.rollOut.addEventListener("rollout-begin", ({ detail }) =>
+      this.#wish(async () => {
+        await call("POST", "/api/rollouts", detail);
+        return detail.kind === "restart" ? "The instances are restarted one after another." : `${detail.version} takes over, one instance after another.`;
+      }, this.rollOut.say.bind(this.rollOut)));
+    this.rollOut.addEventListener("rollout-call-back", () =>
+      this.#wish(async () => {
+        await call("DELETE", "/api/rollouts/current");
+        return "It is called back.";
+      }, this.rollOut.say.bind(this.rollOut)));
     this.load.addEventListener("load-start", ({ detail }) => this.#load(() => call("POST", "/api/load", detail)));
     this.load.addEventListener("load-stop", () => this.#load(() => call("DELETE", "/api/load")));
     listen("happening", (event) => this.#happened([event]));
-    listen("faults", ({ on }) => {
-      this.#faults = new Map(on.map(({ key, value }) => [key, value]));
-      this.#showInstances();
-    });
     await this.#attempt(async () => this.#happened((await call("GET", "/api/happenings?limit=200")).events));
+    await this.#attempt(async () => this.#begin(await call("GET", "/api/stack")));
     this.#follow();
   }
 
   // ---- what the server tells ----
+
+  async #begin({ restaurant }) {
+    this.#restaurant = restaurant;
+    for (const section of this.ours) section.hidden = !restaurant;
+    if (!restaurant) return;
+    await this.#faults.start();
+    this.#showWorkers(await call("GET", "/api/settings"));
+  }
 
   async #follow() {
     if (!document.hidden && !this.#frozen) await this.#read();
     setTimeout(() => this.#follow(), EVERY_MS);
   }
 
+  /** Each part by itself: what one is refused does not keep the others from being shown. */
   async #read() {
-    await this.#attempt(async () => {
-      const live = await call("GET", `/api/live?window=${this.#window}`);
-      if (this.#frozen) return;
-      this.#show(live);
-      await this.#readLog();
-      if (this.#turn % SELDOM === 0) await this.#readSeldom();
-      this.#turn += 1;
-    });
+    const refused = [];
+    const part = (exchange) => this.#attempt(exchange, (problem) => refused.push(all(problem)));
+    await part(() => this.#readFigures());
+    await part(() => this.#readLog());
+    if (this.#turn % SELDOM === 0) {
+      await part(() => this.#readInstances());
+      await part(() => this.#readLoad());
+    }
+    this.#turn += 1;
+    this.#say(refused[0] ?? "");
+  }
+
+  async #readFigures() {
+    const window = this.#window;
+    const live = await call("GET", `/api/live?window=${window}`);
+    // Somebody may have asked for another window meanwhile, or have frozen this one.
+    if (!this.#frozen && window === this.#window) this.#show(live);
   }
 
   /** What came since the last look; of more than fits into one answer the latest. */
@@ -95,33 +135,40 @@ export class LivePage {
   }
 
   #show(live) {
-    const { title } = WINDOWS.find(({ seconds }) => seconds === this.#window);
     this.saturation.show(live.saturation);
-    this.chart.show(live, this.#events, title);
+    this.chart.show(live, this.#events, WINDOWS.find(({ seconds }) => seconds === this.#window));
     this.#figures = live.instances;
     this.#showInstances();
     this.age.textContent = `${clockTime(new Date(live.now_ms).toISOString()).slice(0, 8)}, refreshed every second`;
     this.sampling.textContent = live.sampling === null ? "" : `Sampled: ${live.sampling}.`;
   }
 
-  async #readSeldom() {
-    this.#takeInstances(await call("GET", "/api/instances"));
-    this.load.show(await call("GET", "/api/load"));
-  }
-
-  #takeInstances(answer) {
-    this.#instances = answer.instances;
-    this.autoscaler.show(answer.autoscaler);
+  async #readInstances() {
+    if (!this.#restaurant) return;
+    const { instances, autoscaler, rollout, version } = await call("GET", "/api/instances");
+    this.#instances = instances;
+    this.autoscaler.show(autoscaler);
+    this.rollOut.show(rollout, version);
+    if (isUnderWay(this.#rollout) && !isUnderWay(rollout)) toast(rolloutSays(rollout, version));
+    this.#rollout = rollout;
     this.#showInstances();
   }
 
+  async #readLoad() {
+    this.load.show(await call("GET", "/api/load"));
+  }
+
+  #showWorkers({ settings }) {
+    this.workers.show(settings.find(({ key }) => key === WORKERS));
+  }
+
+  #fault(key) {
+    return this.#faults.rows.find((row) => row.key === key);
+  }
+
   #showInstances() {
-    if (this.#instances === null) return;
-    const aimed = (key) => {
-      const value = this.#faults.get(key);
-      if (!value) return new Set();
-      return new Set(value.instances.length === 0 ? this.#instances.map(({ id }) => id) : value.instances);
-    };
+    if (this.#instances === null || this.#faults.rows.length === 0) return;
+    const aimed = (key) => new Set(this.#instances.filter((each) => isAimedAt(this.#fault(key), each)).map(({ id }) => id));
     this.instances.show(this.#instances, this.#figures, { killed: aimed(KILL), slowed: aimed(SLOW) });
   }
 
@@ -155,47 +202,63 @@ export class LivePage {
         await call("POST", `${path}/undrain`, {});
         return `${id} takes requests again.`;
       }
-      case "slow": return this.#aim(SLOW, id, true, `${id} takes ${SLOW_BY_MS} ms longer for each request, for two minutes.`);
-      case "unslow": return this.#aim(SLOW, id, false, `${id} is as quick as before.`);
-      case "kill": return this.#aim(KILL, id, true, `${id} is dead. It is started again in two minutes, or when you say so.`);
-      default: return this.#aim(KILL, id, false, `${id} is started again.`);
+      case "remove": {
+        await call("DELETE", path);
+        return `${id} is removed; what it had in its hands has ended.`;
+      }
+      case "slow": {
+        const slow = await this.#aim(SLOW, id, true);
+        return `${id} takes ${slow.value.strength} ms longer for each request; it ${endsIn(slow, Date.now())}.`;
+      }
+      case "unslow": {
+        await this.#aim(SLOW, id, false);
+        return `${id} is as quick as before.`;
+      }
+      case "kill": return `${id} is dead; it ${endsIn(await this.#aim(KILL, id, true), Date.now())}, or when you say so.`;
+      default: {
+        await this.#aim(KILL, id, false);
+        return `${id} is started again.`;
+      }
     }
   }
 
-  /** Adds an instance to those that a fault strikes, or takes it out; the last one out ends the fault. */
-  async #aim(key, id, on, said) {
-    const now = this.#faults.get(key);
-    const before = now ? (now.instances.length === 0 ? this.#instances.map((each) => each.id) : now.instances) : [];
-    const instances = on ? [...new Set([...before, id])] : before.filter((each) => each !== id);
-    const strength = key === SLOW ? { strength: now ? now.strength : SLOW_BY_MS } : {};
-    await call("PATCH", "/api/settings", { [key]: instances.length === 0 ? false : { ...strength, instances } });
-    return said;
+  /** Adds an instance to those that a fault strikes, or takes it out; answers with how the fault is then. */
+  async #aim(key, id, on) {
+    const fault = this.#fault(key);
+    const change = aimedAlso(fault, this.#instances, id, on);
+    const strength = key === SLOW && !isOn(fault) ? { strength: SLOW_BY_MS } : {};
+    await this.#faults.change({ key, change: change && { ...strength, ...change } });
+    return this.#fault(key);
   }
 
-  #wish(act) {
-    this.instances.say("");
+  #wish(act, say = this.instances.say.bind(this.instances)) {
+    say("");
     return this.#attempt(
       async () => {
         toast(await act());
-        await this.#readSeldom();
+        await this.#readInstances();
       },
-      (problem) => this.instances.say(all(problem)));
+      (problem) => say(all(problem)));
   }
 
   #load(act) {
     return this.#attempt(
       async () => {
         await act();
-        this.load.show(await call("GET", "/api/load"));
+        await this.#readLoad();
       },
       (problem) => this.load.refuse(all(problem)));
   }
 
+  /** Said again only when it is something else: it is an alert. */
+  #say(trouble) {
+    if (this.trouble.textContent !== trouble) this.trouble.textContent = trouble;
+  }
+
   /** One exchange with the server. Whoever is signed out meanwhile is sent to sign in. */
-  async #attempt(exchange, refused = (problem) => (this.trouble.textContent = all(problem))) {
+  async #attempt(exchange, refused = (problem) => this.#say(all(problem))) {
     try {
       await exchange();
-      this.trouble.textContent = "";
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.status === 401) location.assign("/sign-in?next=/live");

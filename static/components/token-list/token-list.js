@@ -16,6 +16,7 @@ export class TokenList extends HTMLElement {
   #days = h("select", { class: "in", id: "token-days", "data-pointer": "/days", "aria-describedby": "token-days-error" },
     DAYS.map(([value, words]) => h("option", { value, selected: value === DAYS_DEFAULT }, words)));
   #scopes = SCOPES.map(([value]) => h("input", { type: "checkbox", value, checked: value === "read", "aria-describedby": "token-scopes-error" }));
+  #password = h("input", { class: "in", id: "token-password", type: "password", autocomplete: "current-password", required: true, "data-pointer": "/password", "aria-describedby": "token-password-error" });
   #made = h("div", { class: "token-made", hidden: true });
   #form = this.#buildForm();
 
@@ -41,6 +42,7 @@ export class TokenList extends HTMLElement {
       h("div", { class: "field" }, h("label", { for: "token-name" }, "For what, or for whom"), this.#name, h("p", { class: "err-text", id: "token-name-error" })),
       fieldset,
       h("div", { class: "field" }, h("label", { for: "token-days" }, "Good for"), this.#days, h("p", { class: "err-text", id: "token-days-error" })),
+      h("div", { class: "field" }, h("label", { for: "token-password" }, "Your own password, once more"), h("password-field", {}, this.#password), h("p", { class: "err-text", id: "token-password-error" })),
       h("p", { class: "gate-act" }, h("button", { class: "btn go", type: "submit" }, "Make the token")));
   }
 
@@ -49,9 +51,10 @@ export class TokenList extends HTMLElement {
     const errors = [
       this.#name.value.trim() === "" && { pointer: "/name", detail: "Give it a name, so that you know later which one it is." },
       scopes.length === 0 && { pointer: "/scopes", detail: "Choose what it may do." },
+      this.#password.value === "" && { pointer: "/password", detail: "Type the password that you sign in with." },
     ].filter(Boolean);
     if (errors.length > 0) throw new Problem(422, { detail: "No token was made.", errors });
-    const { name, token } = await call("POST", "/api/tokens", { name: this.#name.value.trim(), scopes, days: Number(this.#days.value) });
+    const { name, token } = await call("POST", "/api/tokens", { name: this.#name.value.trim(), scopes, days: Number(this.#days.value), password: this.#password.value });
     this.#form.reset();
     this.#showSecret(name, token);
     await this.refresh();
