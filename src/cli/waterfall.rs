@@ -27,7 +27,11 @@ pub fn text(journey: &Journey) -> String {
         format!("{} {}", summary.status, journey.reason).trim_end().to_owned()
     };
     let mut out = format!("{} {}   {answer} in {} us\n", summary.method, summary.path, grouped(summary.total_us));
-    let _ = writeln!(out, "trace {}\n", summary.trace_id);
+    let _ = writeln!(out, "trace {}", summary.trace_id);
+    if !summary.faults.is_empty() {
+        let _ = writeln!(out, "broken on purpose by {}", summary.faults.join(", "));
+    }
+    out.push('\n');
     let mut depths = HashMap::new();
     for span in &journey.spans {
         let depth = span.parent.and_then(|parent| depths.get(&parent)).map_or(0, |depth: &usize| depth + 1);

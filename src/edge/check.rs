@@ -63,6 +63,10 @@ fn head_of_h2(request: &Parts, bounds: &Bounds) -> Result<(), Refusal> {
         return Err(Refusal::head_too_large(bounds.fields_max, bounds.head_bytes_max));
     }
     // RFC 9113, section 8.3.1.
+    // HTTP/1.1's was judged at the gate; here comes HTTP/2's.
+    if request.uri.path_and_query().is_some_and(|target| !target.as_str().bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(Refusal::malformed("The target has a character that a URI writes with a percent sign."));
+    }
     if request.uri.path() == "*" && request.method != Method::OPTIONS {
         return Err(Refusal::malformed("Only OPTIONS is for the server as a whole."));
     }

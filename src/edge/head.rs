@@ -96,6 +96,9 @@ impl Judge {
         if target.len() as u64 > bounds.target_bytes_max {
             return Err(Refusal::target_too_long(bounds.target_bytes_max));
         }
+        if !target.iter().all(u8::is_ascii_graphic) {
+            return Err(Refusal::malformed("The target has a character that a URI writes with a percent sign."));
+        }
         self.asterisk = target_form(method, target)?;
         match version {
             b"HTTP/1.1" => {}

@@ -80,10 +80,13 @@ impl Rollout {
     }
 }
 
-/// Whether that can be a version's name.
+/// Whether that can be a version's name: no instance's, since faults are aimed at both.
 pub fn is_version(name: &str) -> bool {
+    let is_instance = name
+        .strip_prefix('i')
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    (1..=VERSION_CHARS_MAX).contains(&name.len()) && name.chars().all(fits)
+    !is_instance && (1..=VERSION_CHARS_MAX).contains(&name.len()) && name.chars().all(fits)
 }
 
 impl Instances {

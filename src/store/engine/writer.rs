@@ -23,6 +23,7 @@ use super::log_size::LogSize;
 use super::options::{Durability, Options, PageLimit};
 use super::readers::Readers;
 use crate::observe::clock::{Tick, micros};
+use crate::observe::span::Status;
 
 /// Jobs that share a commit at most; beyond, little is gained.
 pub const BATCH_MAX: usize = 64;
@@ -336,8 +337,15 @@ impl Writer {
 /// All jobs in one transaction, each in its savepoint. Returns how many of them stand.
 fn transact(connection: &Connection, common: &Common, batch: &mut Batch) -> Result<usize, Lost> {
     let size = batch.len();
-    execute(connection, "BEGIN IMMEDIATE").map_err(Lost::of)?;
+    let begin = execute(connection, "BEGIN IMMEDIATE");
     let begun = Tick::now();
+    if let Err(error) = begin {
+        // What took the time was the wait for somebody else's lock.
+        for job in batch.iter_mut() {
+            job.lap("BEGIN IMMEDIATE", begun).status(Status::Error);
+        }
+        return Err(Lost::of(error));
+    }
     let mut kept = 0;
     for job in batch.iter_mut() {
         job.lap("BEGIN IMMEDIATE", begun).attribute("roundtrip.writer.batch", || size);

@@ -118,7 +118,10 @@ class Drawing {
       // Inside the picture, above its line: only the topmost would stand in the title.
       const above = y - 3 > box.y ? -3 : 12;
       const label = { x: this.narrow ? 2 : this.left - 8, y: y + (this.narrow ? above : 4), class: "cs halo", "text-anchor": this.narrow ? "start" : "end" };
-      this.#parts.push(svg("path", { d: `M${box.x} ${y}h${box.width}`, class: "rule" }), svg("text", label, decade >= 1 ? whole(decade) : String(Number(decade.toPrecision(1)))));
+      this.#parts.push(svg("path", { d: `M${box.x} ${y}h${box.width}`, class: "rule" }));
+      // Where the strip's own words stand there is no room for the highest.
+      if (this.narrow && y - box.y < 12) continue;
+      this.#parts.push(svg("text", label, decade >= 1 ? whole(decade) : String(Number(decade.toPrecision(1)))));
     }
     const path = latencyPath(p99_ms, this.columns, range, box);
     this.#parts.push(
@@ -159,7 +162,8 @@ class Drawing {
     const box = this.#box(0);
     const { seconds } = this.window;
     const unit = seconds > 120 ? 60 : 1;
-    for (let index = 0; index <= TICKS; index += 1) {
+    const step = this.narrow ? TICKS : 1;
+    for (let index = 0; index <= TICKS; index += step) {
       // The first one's words take the second one's place.
       if (this.narrow && index === 1) continue;
       const ago = Math.round((seconds * (1 - index / TICKS)) / unit);
