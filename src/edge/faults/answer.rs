@@ -39,7 +39,7 @@ impl Late {
         self.strike.delay()
     }
 
-    pub async fn over(self) {
+    pub async fn end(self) {
         faults::over(&self.settings, self.strike.fault, Place::path(&self.path)).await;
     }
 }

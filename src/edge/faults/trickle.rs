@@ -47,7 +47,7 @@ impl Head {
         let left = end.map_or(written.len(), |end| end + END_OF_HEAD.len());
         let pause = late.delay() / PIECES as u32;
         let (piece, next) = (left.div_ceil(PIECES).max(1), Box::pin(tokio::time::sleep(pause)));
-        Self { left, piece, due: 0, pause, next, over: Box::pin(late.over()) }
+        Self { left, piece, due: 0, pause, next, over: Box::pin(late.end()) }
     }
 
     /// Ready, with how much of it may leave.
