@@ -89,7 +89,7 @@ async fn set_in(folder: &DataDir, name: &str, password: &str, reset: bool) -> Re
     let hasher = Hasher::start(Cost::default()).map_err(|error| failed(&error))?;
     let password_phc = hasher.hash(password).await.map_err(|error| failed(&error))?;
     let owner = Owner { name: name.to_owned(), password_phc };
-    control.reset_owner(owner).await.map_err(|error| failed(&error))?;
+    control.reset_owner(owner, "a command").await.map_err(|error| failed(&error))?;
     control.close().await.map_err(|error| failed(&error))
 }
 

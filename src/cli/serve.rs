@@ -58,9 +58,8 @@ pub async fn serve(flags: ServeFlags) -> Result<(), CliError> {
     loop {
         tokio::select! {
             () = stopped.as_mut() => return server.stop(&folder).await,
-            () = reload.heard() => match server.reloader.reload("SIGHUP").await {
-                Ok(loaded) => log::info!("the configuration was loaded again: {loaded:?}"),
-                Err(error) => log::error!("nothing was changed: {error}"),
+            () = reload.heard() => if let Err(problem) = server.console.load_configuration("SIGHUP").await {
+                log::error!("the configuration was not loaded again: {}", problem.detail);
             },
         }
     }
@@ -93,7 +92,6 @@ impl Sockets {
 /// Everything that runs.
 struct Server {
     stack: Arc<Stack>,
-    reloader: Arc<Reloader>,
     console: Console,
     door: Door,
     control: Control,
@@ -174,7 +172,7 @@ impl Server {
         if let Some(every) = startup.backup_every {
             upkeep.spawn(stack.backups().clone().schedule(every));
         }
-        Ok(Server { stack, reloader, console, door, control, upkeep, exporter: None, run })
+        Ok(Server { stack, console, door, control, upkeep, exporter: None, run })
     }
 
     fn export_to(&mut self, collector: &Collector) -> Result<(), CliError> {

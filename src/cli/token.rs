@@ -17,7 +17,7 @@ pub enum TokenVerb {
         /// read, change, send: one or several, with commas between them
         #[arg(long = "scope", value_name = "SCOPES", value_delimiter = ',', default_value = "read", value_parser = scope)]
         scopes: Vec<Scope>,
-        /// For how many days it works, 1 to 366
+        /// For how many days it works, 1 to 90
         #[arg(long, value_name = "N", default_value_t = DAYS_DEFAULT)]
         days: i64,
         #[command(flatten)]

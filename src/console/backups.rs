@@ -1,10 +1,11 @@
 //! Backups, for the owner's page and for commands.
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::caller::{Answer, Body, Call, unavailable};
+use super::caller::{Answer, Body, Call};
 use super::journeys::json_answer;
+use super::written::{A_COMMAND, carry_out, record_after};
 use crate::domain::event::Event;
 use crate::domain::permission::Permission;
 use crate::observe::happening::{Kind, Note};
@@ -25,17 +26,17 @@ pub async fn list(call: Call) -> Answer {
 }
 
 pub async fn create(call: Call) -> Answer {
-    let name = call.owner(Permission::StackChange)?.to_owned();
+    let name = call.owner(Permission::BackupManage)?.to_owned();
     created(&call, &name).await
 }
 
 pub async fn verify(call: Call, body: Body) -> Answer {
-    let name = call.owner(Permission::StackChange)?.to_owned();
+    let name = call.owner(Permission::BackupManage)?.to_owned();
     verified(&call, body, &name).await
 }
 
 pub async fn restore(call: Call, body: Body) -> Answer {
-    let name = call.owner(Permission::DataReplace)?.to_owned();
+    let name = call.owner(Permission::BackupManage)?.to_owned();
     restored(&call, body, &name).await
 }
 
@@ -46,17 +47,17 @@ pub async fn list_by_command(call: Call) -> Answer {
 
 pub async fn create_by_command(call: Call) -> Answer {
     call.command()?;
-    created(&call, "a command").await
+    created(&call, A_COMMAND).await
 }
 
 pub async fn verify_by_command(call: Call, body: Body) -> Answer {
     call.command()?;
-    verified(&call, body, "a command").await
+    verified(&call, body, A_COMMAND).await
 }
 
 pub async fn restore_by_command(call: Call, body: Body) -> Answer {
     call.command()?;
-    restored(&call, body, "a command").await
+    restored(&call, body, A_COMMAND).await
 }
 
 async fn listed(call: &Call) -> Answer {
@@ -82,16 +83,20 @@ async fn verified(call: &Call, body: Body, who: &str) -> Answer {
 
 async fn restored(call: &Call, body: Body, who: &str) -> Answer {
     let name = named(call, body)?;
+    // What nobody has is not begun.
+    let known = call.state.stack.backups().list().await.map_err(failed)?;
+    if !known.iter().any(|backup| backup.name == name) {
+        return Err(failed(BackupError::Unknown(name).into()));
+    }
     log::warn!("{who} restores the backup {name}");
-    let event = Event {
-        who: who.to_owned(),
-        kind: "backup",
-        subject: name.clone(),
-        before: None,
-        after: Some(json!("restored").to_string()),
-    };
-    call.state.control.record(vec![event]).await.map_err(unavailable)?;
-    answer(call.state.stack.restore(name, who).await)
+    let event = |after: &str| Event::new(who, "backup", &name, &Value::Null, &json!(after));
+    let (state, restored, by, name) = (call.state.clone(), event("restored"), who.to_owned(), name.clone());
+    let done = carry_out(&call.state, event("begun"), async move {
+        let done = state.stack.restore(name, &by).await.map_err(failed)?;
+        record_after(&state.control, vec![restored]).await;
+        Ok(done)
+    });
+    done.await.map(|done| json_answer(&done))
 }
 
 fn named(call: &Call, body: Body) -> Result<String, Problem> {
@@ -99,12 +104,12 @@ fn named(call: &Call, body: Body) -> Result<String, Problem> {
 }
 
 fn answer(done: Result<impl Serialize, BackupsError>) -> Answer {
-    let error = match done {
-        Ok(value) => return Ok(json_answer(&value)),
-        Err(error) => error,
-    };
+    done.map(|value| json_answer(&value)).map_err(failed)
+}
+
+fn failed(error: BackupsError) -> Problem {
     let detail = format!("{error}.");
-    Err(match error {
+    match error {
         BackupsError::Backup(BackupError::Unknown(_)) => {
             Problem::new(None, 404, "no-such-backup", "No such backup", detail)
         }
@@ -124,5 +129,5 @@ fn answer(done: Result<impl Serialize, BackupsError>) -> Answer {
             log::error!("backup: {error}");
             Problem::new(None, 500, "backup-failed", "It did not succeed", detail)
         }
-    })
+    }
 }

@@ -7,6 +7,7 @@ use super::caller::{Answer, Body, Call, unavailable};
 use super::journeys::json_answer;
 use super::setup::refused;
 use super::signing::hasher_failed;
+use super::written::A_COMMAND;
 use crate::domain::permission::Role;
 use crate::domain::session::{NAME_CHARS_MAX, Owner, PASSWORD_CHARS_MAX};
 use crate::observe::part::ClientPart;
@@ -56,7 +57,7 @@ pub async fn owner(call: Call, body: Body) -> Answer {
     let password_phc = call.state.hasher.hash(&password).await.map_err(hasher_failed)?;
     let owner = Owner { name, password_phc };
     if reset {
-        call.state.control.reset_owner(owner).await.map_err(unavailable)?;
+        call.state.control.reset_owner(owner, A_COMMAND).await.map_err(unavailable)?;
     } else if !call.state.control.create_owner(owner).await.map_err(unavailable)? {
         let detail = "Somebody became the owner a moment ago.";
         return Err(Problem::new(None, 409, "owner-exists", "Set up already", detail));

@@ -127,7 +127,7 @@ async fn by_token(request: &ServiceRequest, state: &State, token: &str) -> Resul
         Some(token) => Ok(Caller::Token { id: token.id, who: format!("token {}", token.name), scopes: token.scopes }),
         None => {
             // Only those that fail count: nobody can lock out the scripts behind the same address.
-            signing::count(state, request.peer_addr())?;
+            signing::count_wrong_token(state, request.peer_addr())?;
             let detail = "The token is wrong, has expired or was revoked. Make one: roundtrip token create";
             Err(Problem::new(None, 401, "bad-token", "No such token", detail))
         }

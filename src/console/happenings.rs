@@ -5,6 +5,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::caller::{Answer, Call, unavailable};
 use super::journeys::json_answer;
+use super::query::Query;
 use crate::domain::event::Recorded;
 use crate::domain::permission::Permission;
 use crate::observe::happening::KEPT_MAX;
@@ -18,7 +19,9 @@ const PAGE: usize = 50;
 /// The latest, the newest last; as many as `?limit=` says, within the bound.
 pub async fn latest(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
-    let limit = number(&call, "limit").unwrap_or(LATEST).min(KEPT_MAX);
+    let mut query = Query::of(&call);
+    let limit = query.number("limit", 0, KEPT_MAX as u64).map_or(LATEST, |limit| limit as usize);
+    query.end()?;
     let events = call.state.stack.happenings().latest(limit);
     Ok(json_answer(&json!({ "events": events.iter().map(|event| json!(**event)).collect::<Vec<_>>() })))
 }
@@ -26,8 +29,11 @@ pub async fn latest(call: Call) -> Answer {
 /// What was written down for good, the newest first; `?before=` an id.
 pub async fn changes(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
-    let limit = number(&call, "limit").unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    let events = call.state.control.events(number(&call, "before"), limit).await.map_err(unavailable)?;
+    let mut query = Query::of(&call);
+    let limit = query.number("limit", 1, PAGE_MAX as u64).map_or(PAGE, |limit| limit as usize);
+    let before = query.number("before", 1, i64::MAX as u64).map(|id| id as i64);
+    query.end()?;
+    let events = call.state.control.events(before, limit).await.map_err(unavailable)?;
     let next = events.last().filter(|last| events.len() == limit && last.id > 1).map(|last| last.id);
     Ok(json_answer(&json!({ "changes": events.iter().map(shown).collect::<Vec<_>>(), "next": next })))
 }
@@ -43,10 +49,4 @@ fn shown(event: &Recorded) -> Value {
         "before": json(&event.before),
         "after": json(&event.after),
     })
-}
-
-/// A number of the query; None where there is none that can be read.
-fn number<T: std::str::FromStr>(call: &Call, name: &str) -> Option<T> {
-    let pairs = call.request.query_string().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(key, _)| *key == name).find_map(|(_, value)| value.parse().ok())
 }

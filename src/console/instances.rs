@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use super::State;
 use super::caller::{Answer, Body, Call};
 use super::journeys::json_answer;
+use super::written::{A_COMMAND, carry_out};
+use crate::domain::event::Event;
 use crate::domain::permission::Permission;
-use crate::stack::instances::InstancesError;
+use crate::stack::instances::{InstanceShown, Instances, InstancesError};
 use crate::web::problem::Problem;
 
 /// Longer than any id.
 const ID_CHARS_MAX: usize = 40;
-const A_COMMAND: &str = "a command";
 const ACTS: [&str; 5] = ["list", "add", "drain", "undrain", "remove"];
 
 pub async fn list(call: Call) -> Answer {
@@ -22,27 +23,25 @@ pub async fn list(call: Call) -> Answer {
 
 pub async fn add(call: Call) -> Answer {
     let who = call.owner(Permission::StackChange)?.to_owned();
-    let added = call.state.stack.own_instances().map_err(refused)?.add(&who).await.map_err(refused)?;
-    Ok(HttpResponse::Created().json(added))
+    Ok(HttpResponse::Created().json(added(&call.state, who).await?))
 }
 
 pub async fn drain(call: Call, id: web::Path<String>) -> Answer {
-    set_draining(&call, &id, true).await
+    draining(&call, &id, true).await
 }
 
 pub async fn undrain(call: Call, id: web::Path<String>) -> Answer {
-    set_draining(&call, &id, false).await
+    draining(&call, &id, false).await
 }
 
-async fn set_draining(call: &Call, id: &str, draining: bool) -> Answer {
+async fn draining(call: &Call, id: &str, draining: bool) -> Answer {
     let who = call.owner(Permission::StackChange)?.to_owned();
-    let instances = call.state.stack.own_instances().map_err(refused)?;
-    Ok(json_answer(&instances.set_draining(id, draining, &who).await.map_err(refused)?))
+    Ok(json_answer(&set_draining(&call.state, id, draining, who).await?))
 }
 
 pub async fn remove(call: Call, id: web::Path<String>) -> Answer {
     let who = call.owner(Permission::StackChange)?.to_owned();
-    call.state.stack.own_instances().map_err(refused)?.remove(&id, &who).await.map_err(refused)?;
+    removed(&call.state, &id, who).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -57,16 +56,41 @@ pub async fn by_command(call: Call, body: Body) -> Answer {
         };
         Some((act, id))
     })?;
-    let instances = call.state.stack.own_instances().map_err(refused)?;
+    let (state, who) = (&call.state, A_COMMAND.to_owned());
     match act {
-        "add" => drop(instances.add(A_COMMAND).await.map_err(refused)?),
-        "drain" | "undrain" => {
-            instances.set_draining(&id, act == "drain", A_COMMAND).await.map_err(refused)?;
-        }
-        "remove" => instances.remove(&id, A_COMMAND).await.map_err(refused)?,
+        "add" => drop(added(state, who).await?),
+        "drain" | "undrain" => drop(set_draining(state, &id, act == "drain", who).await?),
+        "remove" => removed(state, &id, who).await?,
         _ => {}
     }
     Ok(json_answer(&shown(&call.state)?))
+}
+
+fn own(state: &State) -> Result<Instances, Problem> {
+    state.stack.own_instances().cloned().map_err(refused)
+}
+
+async fn added(state: &State, who: String) -> Result<InstanceShown, Problem> {
+    let instances = own(state)?;
+    let event = Event::new(&who, "instance", "one more", &Value::Null, &json!("added"));
+    carry_out(state, event, async move { instances.add(&who).await.map_err(refused) }).await
+}
+
+/// Empties one of ours, or lets it take requests again.
+pub async fn set_draining(state: &State, id: &str, draining: bool, who: String) -> Result<InstanceShown, Problem> {
+    let (instances, id) = (own(state)?, id.to_owned());
+    let before = instances.one(&id).map_err(refused)?;
+    let shown = |draining: bool| json!({ "draining": draining });
+    let event = Event::new(&who, "instance", &id, &shown(before.draining), &shown(draining));
+    let act = async move { instances.set_draining(&id, draining, &who).await.map_err(refused) };
+    carry_out(state, event, act).await
+}
+
+async fn removed(state: &State, id: &str, who: String) -> Result<(), Problem> {
+    let (instances, id) = (own(state)?, id.to_owned());
+    let before = instances.one(&id).map_err(refused)?;
+    let event = Event::new(&who, "instance", &id, &json!({ "version": before.version }), &Value::Null);
+    carry_out(state, event, async move { instances.remove(&id, &who).await.map_err(refused) }).await
 }
 
 /// All there is to see.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::caller::{Answer, Body, Call};
+use super::query::Query;
 use crate::domain::permission::{Permission, Role};
 use crate::lab;
 use crate::lab::journeys::{COUNT_MAX, SendError, Sending, Wish};
@@ -93,8 +94,10 @@ fn not_sent(error: SendError) -> Problem {
 /// The latest, newest first; as many as `?limit=` says, within the bound.
 pub async fn recent(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
-    let asked = call.request.query_string().split('&').find_map(|pair| pair.strip_prefix("limit=")?.parse().ok());
-    let journeys = call.state.stack.recorder().recent(asked.unwrap_or(RECENT_MAX).min(RECENT_MAX));
+    let mut query = Query::of(&call);
+    let limit = query.number("limit", 0, RECENT_MAX as u64).map_or(RECENT_MAX, |limit| limit as usize);
+    query.end()?;
+    let journeys = call.state.stack.recorder().recent(limit);
     Ok(json_answer(&json!({ "journeys": journeys })))
 }
 

@@ -1,11 +1,15 @@
 //! Sending traffic: one load at a time, against the house stack's own front door.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::caller::{Answer, Body, Call};
 use super::journeys::json_answer;
+use super::written::carry_out;
+use crate::domain::event::Event;
 use crate::domain::permission::Permission;
 use crate::lab::load::desk::DeskError;
 use crate::lab::load::house::{self, Arrive, CONNECTIONS_MAX, DURATION_MAX_S, RATE_MAX, Wish};
@@ -57,21 +61,29 @@ pub async fn start(call: Call, body: Body) -> Answer {
             connections: connections?.try_into().ok()?,
         })
     })?;
-    let started = house::plan(stack, &wish).map_err(DeskError::from);
-    let id = started.and_then(|plan| call.state.loads.start(wish, plan)).map_err(refused)?;
+    let plan = house::plan(stack, &wish).map_err(|error| refused(error.into()))?;
+    let event = Event::new(&name, "load", wish.mix, &Value::Null, &json!(wish));
+    let loads = Arc::clone(&call.state.loads);
+    let id = carry_out(&call.state, event, async move { loads.start(wish, plan).map_err(refused) }).await?;
     log::info!("{name} sends {} at {}/s for {} s", wish.mix, wish.rate, wish.duration_s);
     Ok(HttpResponse::Accepted().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "id": id })))
 }
 
 /// Ends the one under way, orderly.
 pub async fn stop(call: Call) -> Answer {
-    let name = call.owner(Permission::JourneySend)?;
-    if !call.state.loads.stop() {
-        let detail = "There is nothing to end: no load is under way.";
-        return Err(Problem::new(None, 409, "no-load", "No load is under way", detail));
-    }
+    let name = call.owner(Permission::JourneySend)?.to_owned();
+    let running = call.state.loads.view().running.ok_or_else(nothing)?;
+    let event = Event::new(&name, "load", running.wish.mix, &json!(running.wish), &Value::Null);
+    let loads = Arc::clone(&call.state.loads);
+    let act = async move { if loads.stop() { Ok(()) } else { Err(nothing()) } };
+    carry_out(&call.state, event, act).await?;
     log::info!("{name} ended the load");
     Ok(HttpResponse::NoContent().finish())
+}
+
+fn nothing() -> Problem {
+    let detail = "There is nothing to end: no load is under way.";
+    Problem::new(None, 409, "no-load", "No load is under way", detail)
 }
 
 fn refused(error: DeskError) -> Problem {

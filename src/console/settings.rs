@@ -8,16 +8,15 @@ use serde_json::{Map, Value, json};
 use super::State;
 use super::caller::{Answer, Body, Call, unavailable};
 use super::journeys::json_answer;
+use super::written::{A_COMMAND, record_after, to_its_end};
 use crate::domain::event::Event;
 use crate::domain::permission::Permission;
 use crate::settings::bad_days;
 use crate::settings::row::Field;
 use crate::settings::runtime::{Changed, Refused};
+use crate::stack::faults::Unchanged;
 use crate::web::fields;
 use crate::web::problem::Problem;
-
-/// Who changes something with the control key.
-pub const A_COMMAND: &str = "a command";
 
 pub async fn list(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
@@ -78,26 +77,37 @@ fn listed(state: &State) -> Answer {
 }
 
 async fn make(state: &web::Data<State>, who: String, changes: Map<String, Value>) -> Answer {
-    // As a task of its own: who goes away in the middle must not leave written what was not done.
-    let made = actix_web::rt::spawn(write_then_change(state.clone(), who, changes)).await;
-    made.map_err(|error| {
-        log::error!("console: a change of settings broke off: {error}");
-        let detail = "The server failed at this; it is in its log. Look at the settings before you try again.";
-        Problem::new(None, 500, "internal", "Something went wrong here", detail)
-    })??;
+    let asked = state.stack.restores();
+    to_its_end(write_then_change(state.clone(), who, changes, asked)).await?;
     listed(state)
 }
 
-async fn write_then_change(state: web::Data<State>, who: String, changes: Map<String, Value>) -> Result<(), Problem> {
+/// Changes that were asked for when [`crate::stack::Stack::restores`] said `asked`.
+pub async fn write_then_change(
+    state: web::Data<State>,
+    who: String,
+    changes: Map<String, Value>,
+    asked: u64,
+) -> Result<(), Problem> {
     let pairs = || changes.iter().map(|(key, value)| (key.as_str(), value));
     let _turn = state.turn.lock().await;
     let planned = state.stack.settings().preview(pairs()).map_err(refused)?;
     if planned.is_empty() {
         return Ok(());
     }
-    let events = planned.iter().map(|changed| event(&who, changed)).collect();
-    state.control.record(events).await.map_err(unavailable)?;
-    state.stack.change_settings(&who, pairs()).map_err(refused)?;
+    let events: Vec<Event> = planned.iter().filter(|changed| is_worth_a_row(changed)).map(|c| event(&who, c)).collect();
+    if !events.is_empty() {
+        state.control.record(events.clone()).await.map_err(unavailable)?;
+    }
+    if let Err(unchanged) = state.stack.change_settings_asked_for(&who, pairs(), asked) {
+        let problem = match unchanged {
+            Unchanged::Refused(each) => refused(each),
+            Unchanged::Restored => restored_meanwhile(),
+        };
+        let failed = events.into_iter().map(|event| event.failed(&problem.title)).collect();
+        record_after(&state.control, failed).await;
+        return Err(problem);
+    }
     log::info!("{who} changed {}", planned.iter().map(|changed| changed.row.key).collect::<Vec<_>>().join(", "));
     Ok(())
 }
@@ -123,14 +133,31 @@ async fn restored(state: &web::Data<State>, who: &str) -> Answer {
     Ok(json_answer(&json!({ "ended": ended, "ms": ms, "recorded": recorded.is_ok() })))
 }
 
-fn event(who: &str, changed: &Changed) -> Event {
-    let Changed { row, before, after } = changed;
-    let text = |value: Value| Some(value).filter(|value| *value != Value::Bool(false)).map(|value| value.to_string());
+/// A fault that is only renewed, as by a script every few seconds, does what it did.
+fn is_worth_a_row(Changed { row, before, after }: &Changed) -> bool {
+    let Field::Fault(kind) = &row.field else { return true };
+    match (before.faults.get(kind.fault), after.faults.get(kind.fault)) {
+        (Some(before), Some(after)) => !before.does_as(after),
+        _ => true,
+    }
+}
+
+fn event(who: &str, Changed { row, before, after }: &Changed) -> Event {
     let (kind, before, after) = match row.field {
-        Field::Fault(_) => ("fault", text(row.value(before)), text(row.value(after))),
-        _ => ("setting", Some(row.value(before).to_string()), Some(row.value(after).to_string())),
+        Field::Fault(_) => ("fault", on(row.value(before)), on(row.value(after))),
+        _ => ("setting", row.value(before), row.value(after)),
     };
-    Event { who: who.to_owned(), kind, subject: row.key.to_owned(), before, after }
+    Event::new(who, kind, row.key, &before, &after)
+}
+
+/// A fault that is off is nothing.
+fn on(fault: Value) -> Value {
+    if fault == Value::Bool(false) { Value::Null } else { fault }
+}
+
+fn restored_meanwhile() -> Problem {
+    let detail = "Everything was restored after this was asked for, so no fault of it began. Nothing was changed.";
+    Problem::new(None, 409, "restored-meanwhile", "Restored meanwhile", detail)
 }
 
 fn refused(refused: Vec<Refused>) -> Problem {

@@ -1,7 +1,7 @@
 //! The owner's sign-in and sign-out.
 
-use std::net::SocketAddr;
-use std::sync::PoisonError;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
@@ -12,13 +12,13 @@ use super::State;
 use super::caller::{Answer, Body, Call, Caller, unavailable};
 use crate::domain::permission::{Permission, Role};
 use crate::domain::session::{ABSOLUTE_MAX, NAME_CHARS_MAX, PASSWORD_CHARS_MAX, SessionSecret};
-use crate::policy::token_bucket::{Quota, client_network};
+use crate::policy::token_bucket::{Buckets, Quota, client_network};
 use crate::store::hasher::HasherError;
 use crate::web::cookie;
 use crate::web::problem::Problem;
 
-/// Sign-ins of one address, whatever the names: each costs the hashing thread its time.
-const SIGN_INS: Quota = Quota { tokens: 1, window: Duration::from_secs(1), burst: 60 };
+/// Sign-ins of one address, whatever the names: each costs the hashing thread its time. And its wrong tokens.
+const ATTEMPTS: Quota = Quota { tokens: 1, window: Duration::from_secs(1), burst: 60 };
 
 pub async fn who(call: Call) -> Answer {
     let name = call.owner(Permission::StackRead)?;
@@ -27,32 +27,16 @@ pub async fn who(call: Call) -> Answer {
 }
 
 pub async fn sign_in(call: Call, body: Body) -> Answer {
-    count(&call.state, call.request.peer_addr())?;
+    count(&call.state.sign_ins, call.request.peer_addr(), "sign-ins from this address")?;
     let (name, password) = call.parse(body, |fields| {
         let name = fields.text("name", NAME_CHARS_MAX).map(str::to_owned);
         let password = fields.text("password", PASSWORD_CHARS_MAX).map(str::to_owned);
         Some((name?, password?))
     })?;
-    let throttle = || call.state.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Err(wait) = throttle().attempt(&name, Instant::now()) {
-        return Err(too_many("attempts", wait));
-    }
-    let owner = call.state.control.owner().await.map_err(unavailable)?.filter(|owner| owner.name == name);
-    // The same work for a name nobody has: its time tells nothing.
-    let right = match &owner {
-        Some(owner) => call.state.hasher.verify(&owner.password_phc, &password).await,
-        None => call.state.hasher.verify_nobody(&password).await.map(|()| false),
-    };
-    let right = right.map_err(|error| {
-        // Not judged, so it does not count.
-        throttle().withdrawn(&name);
-        hasher_failed(error)
-    })?;
-    if !right {
+    if !is_right(&call.state, &name, &password).await? {
         let detail = "The name or the password is wrong. Forgotten? Run: roundtrip owner reset";
         return Err(Problem::new(None, 401, "sign-in-failed", "Sign-in failed", detail));
     }
-    throttle().succeeded(&name);
     let before = match &call.caller {
         Caller::Owner { secret, .. } => Some(secret),
         Caller::Nobody | Caller::Token { .. } | Caller::Command => None,
@@ -61,13 +45,40 @@ pub async fn sign_in(call: Call, body: Body) -> Answer {
     Ok(signed_in(HttpResponse::Ok(), &name, &secret))
 }
 
-/// Against the limit of the address it comes from: a sign-in, or a token that was wrong.
-pub fn count(state: &State, peer: Option<SocketAddr>) -> Result<(), Problem> {
+/// Whether it is the owner's name and password; slower with each that is not.
+pub async fn is_right(state: &State, name: &str, password: &str) -> Result<bool, Problem> {
+    let throttle = || state.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(wait) = throttle().attempt(name, Instant::now()) {
+        return Err(too_many("attempts", wait));
+    }
+    let owner = state.control.owner().await.map_err(unavailable)?.filter(|owner| owner.name == name);
+    // The same work for a name nobody has: its time tells nothing.
+    let right = match &owner {
+        Some(owner) => state.hasher.verify(&owner.password_phc, password).await,
+        None => state.hasher.verify_nobody(password).await.map(|()| false),
+    };
+    let right = right.map_err(|error| {
+        // Not judged, so it does not count.
+        throttle().withdrawn(name);
+        hasher_failed(error)
+    })?;
+    if right {
+        throttle().succeeded(name);
+    }
+    Ok(right)
+}
+
+/// Against the limit of the address that a token which was wrong comes from.
+pub fn count_wrong_token(state: &State, peer: Option<SocketAddr>) -> Result<(), Problem> {
+    count(&state.wrong_tokens, peer, "wrong tokens from this address")
+}
+
+fn count(buckets: &Mutex<Buckets<IpAddr>>, peer: Option<SocketAddr>, what: &str) -> Result<(), Problem> {
     // Always there for a connection over TCP.
     let Some(peer) = peer else { return Ok(()) };
-    let mut sign_ins = state.sign_ins.lock().unwrap_or_else(PoisonError::into_inner);
-    let outcome = sign_ins.take(client_network(peer.ip()), &SIGN_INS, Instant::now());
-    if outcome.admitted { Ok(()) } else { Err(too_many("sign-ins from this address", outcome.next_in)) }
+    let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+    let outcome = buckets.take(client_network(peer.ip()), &ATTEMPTS, Instant::now());
+    if outcome.admitted { Ok(()) } else { Err(too_many(what, outcome.next_in)) }
 }
 
 fn too_many(what: &str, wait: Duration) -> Problem {

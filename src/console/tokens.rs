@@ -5,11 +5,12 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::caller::{Answer, Body, Call, unavailable};
+use super::caller::{Answer, Body, Call, Caller, unavailable};
 use super::journeys::json_answer;
-use super::settings::A_COMMAND;
+use super::signing::is_right;
+use super::written::A_COMMAND;
 use crate::domain::permission::{Permission, Scope};
-use crate::domain::session::{NAME_CHARS_MAX, name_refusal};
+use crate::domain::session::{NAME_CHARS_MAX, PASSWORD_CHARS_MAX, name_refusal};
 use crate::domain::token::{DAYS, DAYS_DEFAULT, NewToken, Token};
 use crate::store::control::TokenError;
 use crate::web::problem::Problem;
@@ -51,15 +52,28 @@ async fn listed(call: &Call) -> Answer {
 }
 
 async fn created(call: &Call, body: Body, who: &str) -> Answer {
-    let new = call.parse(body, |fields| {
+    let (new, password) = call.parse(body, |fields| {
         let is_name = |name: &str| name_refusal(name).is_none();
         let detail = "A name has no space at its ends and no control characters.";
         let name = fields.text_that("name", NAME_CHARS_MAX, is_name, detail).map(str::to_owned);
         let scopes = fields.some_of("scopes", Scope::ALL.map(Scope::id).into_iter());
         let days = if fields.has("days") { fields.integer("days", DAYS) } else { Some(DAYS_DEFAULT) };
+        // The owner says it again: whoever finds a page open makes nothing that outlives it.
+        let password = match &call.caller {
+            Caller::Owner { .. } => {
+                fields.text("password", PASSWORD_CHARS_MAX).map(|password| Some(password.to_owned()))
+            }
+            Caller::Nobody | Caller::Token { .. } | Caller::Command => Some(None),
+        };
         let scopes = scopes?.into_iter().filter_map(Scope::from_id).collect();
-        Some(NewToken { name: name?, scopes, days: days? })
+        Some((NewToken { name: name?, scopes, days: days? }, password?))
     })?;
+    if let Some(password) = password
+        && !is_right(&call.state, who, &password).await?
+    {
+        let problem = Problem::new(None, 422, "wrong-password", "Wrong password", "No token was made.");
+        return Err(problem.field("/password", "This is not your password."));
+    }
     let (token, secret) = call.state.control.create_token(new, who).await.map_err(not_made)?;
     log::info!("{who} made the token {}", token.name);
     let mut body = shown(&token);

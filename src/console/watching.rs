@@ -7,6 +7,7 @@ use serde_json::json;
 use super::caller::{Answer, Call, Caller};
 use super::gate::from_this_machine;
 use super::journeys::json_answer;
+use super::query::Query;
 use crate::domain::permission::Permission;
 use crate::observe::metrics::exposition::Format;
 use crate::stack::live::WINDOWS;
@@ -42,13 +43,12 @@ pub async fn metrics_by_command(call: Call) -> Answer {
 /// `?window=` seconds of the live series.
 pub async fn live(call: Call) -> Answer {
     call.owner(Permission::StackRead)?;
-    let asked = call.request.query_string().split('&').find_map(|pair| pair.strip_prefix("window="));
-    let window = asked.map_or(Some(WINDOWS[1]), |text| text.parse().ok()).filter(|window| WINDOWS.contains(window));
-    let Some(window) = window else {
-        let detail = format!("window takes one of {} seconds.", WINDOWS.map(|window| window.to_string()).join(", "));
-        return Err(Problem::new(None, 422, "bad-window", "No such window", detail));
-    };
-    Ok(json_answer(&call.state.live.window(window)))
+    let mut query = Query::of(&call);
+    let expected = format!("One of {} seconds", WINDOWS.map(|window| window.to_string()).join(", "));
+    let is_one = |window: &u64| WINDOWS.contains(window);
+    let window = query.take("window", &expected, |text| text.parse().ok().filter(is_one));
+    query.end()?;
+    Ok(json_answer(&call.state.live.window(window.unwrap_or(WINDOWS[1]))))
 }
 
 /// That it answers is what is asked.

@@ -60,12 +60,14 @@ pub enum Permission {
     StaffManage,
     /// Make and revoke API tokens.
     TokenManage,
-    /// Put a backup in the place of the data.
-    DataReplace,
+    /// Make and check backups, and put one in the place of the data.
+    BackupManage,
+    /// Load the configuration file again.
+    ConfigurationLoad,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 17] = [
+    pub const ALL: [Permission; 18] = [
         Permission::MenuRead,
         Permission::OrderPlace,
         Permission::OrderReadOwn,
@@ -82,7 +84,8 @@ impl Permission {
         Permission::JourneySend,
         Permission::StaffManage,
         Permission::TokenManage,
-        Permission::DataReplace,
+        Permission::BackupManage,
+        Permission::ConfigurationLoad,
     ];
 
     /// As traces and refusals name it.
@@ -104,7 +107,8 @@ impl Permission {
             Permission::JourneySend => "journey:send",
             Permission::StaffManage => "staff:manage",
             Permission::TokenManage => "token:manage",
-            Permission::DataReplace => "data:replace",
+            Permission::BackupManage => "backup:manage",
+            Permission::ConfigurationLoad => "configuration:load",
         }
     }
 
@@ -125,18 +129,20 @@ impl Permission {
             | Permission::JourneySend
             | Permission::StaffManage
             | Permission::TokenManage
-            | Permission::DataReplace => &[Owner],
+            | Permission::BackupManage
+            | Permission::ConfigurationLoad => &[Owner],
         }
     }
 }
 
-/// What the owner lets an API token do in their place. No scope lets one make tokens, set passwords or replace the data.
+/// What the owner lets an API token do in their place. No scope lets one make tokens, set passwords, make or restore
+/// backups, or load the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Look at everything.
     Read,
-    /// Change settings, faults and instances.
+    /// Change settings, faults, instances and upstreams, roll out, and empty the cache.
     Change,
     /// Send journeys and load.
     Send,

@@ -9,7 +9,7 @@ use super::permission::Scope;
 /// What each begins with, so that people and scanners of leaked secrets know one when they see it.
 pub const PREFIX: &str = "rtk_";
 /// How many days one may live.
-pub const DAYS: RangeInclusive<i64> = 1..=366;
+pub const DAYS: RangeInclusive<i64> = 1..=90;
 /// How many it lives when nobody says.
 pub const DAYS_DEFAULT: i64 = 30;
 /// Tokens that there can be at once.

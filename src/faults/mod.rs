@@ -12,7 +12,6 @@ use std::time::Duration;
 
 pub use follow::Follow;
 pub use home::Home;
-use serde_json::Value;
 
 use crate::domain::permission::Role;
 use crate::observe::clock::Tick;
@@ -132,14 +131,6 @@ pub fn block(settings: &Settings, strike: Strike, place: Place<'_>) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(sleep),
         _ => sleep(),
     }
-}
-
-/// Ends every fault; says which were on.
-pub fn end_all(settings: &Settings) -> Vec<Fault> {
-    let on: Vec<Fault> = settings.snapshot().faults.iter().map(|(fault, _)| fault).collect();
-    // Off is a value of every fault, so none is refused.
-    let _ = settings.change(on.iter().map(|fault| (fault.key(), &Value::Bool(false))));
-    on
 }
 
 fn aimed<'a>(snapshot: &'a Snapshot, fault: Fault, place: Place<'_>) -> Option<&'a Spec> {

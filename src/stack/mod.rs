@@ -7,14 +7,14 @@ pub mod autoscaler;
 pub mod backups;
 mod dns_follows;
 mod exposition;
-mod faults;
+pub mod faults;
 pub mod instances;
 mod keepers;
 mod kills;
 pub mod live;
 mod maker;
 pub mod otlp;
-mod people;
+pub mod people;
 mod pools;
 mod reading;
 pub mod ready;
@@ -48,7 +48,7 @@ use crate::store::hasher::Hasher;
 use crate::tls::Authority;
 use crate::web::hsts::Hsts;
 use dns_follows::DnsFollows;
-use faults::Expiry;
+use faults::{Expiry, Restores};
 use instances::{Instances, InstancesError};
 use keepers::Keepers;
 use maker::{InstanceMaker, Running};
@@ -144,6 +144,7 @@ pub struct Stack {
     recorder: Recorder,
     happenings: Happenings,
     settings: Settings,
+    restores: Restores,
     /// Ends with the stack.
     _expiry: Expiry,
     app: SocketAddr,

@@ -4,7 +4,8 @@ use super::Stack;
 use crate::domain::permission::Role;
 use crate::domain::session::{SessionSecret, Staff};
 use crate::store::StoreError;
-use crate::store::bistro::Counts;
+use crate::store::bistro::Bistro;
+pub use crate::store::bistro::Counts;
 
 impl Stack {
     /// Whose requests can be sent: the restaurant's people, or nobody in particular.
@@ -20,12 +21,18 @@ impl Stack {
         }
     }
 
+    /// None without the restaurant, and when its database can't say at once.
+    pub fn counts_now(&self) -> Option<Counts> {
+        self.bistro.as_ref().and_then(Bistro::counts_now)
+    }
+
     /// Nobody without the restaurant.
     pub async fn staff(&self) -> Result<Vec<Staff>, StoreError> {
-        match &self.bistro {
-            Some(bistro) => bistro.staff().await,
-            None => Ok(Vec::new()),
-        }
+        let Some(bistro) = self.bistro.clone() else { return Ok(Vec::new()) };
+        // A read waits for its connection with the whole thread, for a second at most: not with one that others need.
+        let runtime = tokio::runtime::Handle::current();
+        let read = tokio::task::spawn_blocking(move || runtime.block_on(bistro.staff()));
+        read.await.map_err(|error| StoreError::Internal(error.to_string()))?
     }
 
     /// Sets the password hash of a member of staff; false when there is nobody of that name.

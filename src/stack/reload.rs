@@ -27,37 +27,33 @@ pub enum ReloadError {
     Unread(String),
 }
 
-/// Loads a stack's configuration again, for the signal and the console alike.
+/// Loads a stack's configuration again. Its settings are changed by the console, which writes each of them down.
 #[derive(Debug)]
 pub struct Reloader {
     stack: Arc<Stack>,
     source: Source,
     started_with: Startup,
-    /// One at a time; held across awaits on purpose, which the async mutex is for.
-    turn: tokio::sync::Mutex<()>,
 }
 
 impl Reloader {
     pub fn new(stack: Arc<Stack>, source: Source, started_with: Startup) -> Self {
-        Self { stack, source, started_with, turn: tokio::sync::Mutex::new(()) }
+        Self { stack, source, started_with }
     }
 
-    /// On behalf of `who`.
-    pub async fn reload(&self, who: &str) -> Result<Loaded, ReloadError> {
-        let _turn = self.turn.lock().await;
+    /// What is written now, checked.
+    pub async fn read(&self) -> Result<Startup, ReloadError> {
         let source = self.source.clone();
         let read = tokio::task::spawn_blocking(move || source.read()).await;
-        let startup = read.map_err(|error| ReloadError::Unread(error.to_string()))??;
+        Ok(read.map_err(|error| ReloadError::Unread(error.to_string()))??)
+    }
+
+    /// Serves its pools and routes from the next request on.
+    pub async fn serve(&self, startup: &Startup) -> Result<Loaded, ReloadError> {
         self.stack.replace_site(&startup.site).await?;
-        let settings = startup.settings.iter().map(|(key, value)| (key.as_str(), value));
-        // They were checked when they were read.
-        self.stack.change_settings(who, settings).map_err(|refused| {
-            ReloadError::Unread(refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })?;
         Ok(Loaded {
             pools: startup.site.pools.len() + usize::from(startup.site.has_restaurant()),
             routes: startup.site.routes.len().max(1),
-            needs_restart: self.started_with.needs_restart(&startup),
+            needs_restart: self.started_with.needs_restart(startup),
         })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::backups::Backups;
 use super::dns_follows::DnsFollows;
-use super::faults::Expiry;
+use super::faults::{Expiry, Restores};
 use super::instances::Instances;
 use super::keepers::Keepers;
 use super::kills::Kills;
@@ -135,6 +135,7 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         Keepers::start(&config.settings, &bistro, kills)
     });
     let instances = own.map(|(maker, balancer)| Instances::new(&servers, maker, balancer, happenings.clone()));
+    let restores = Restores::default();
     Ok(Stack {
         app,
         app_http,
@@ -150,7 +151,8 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
         bistro,
         client,
         recorder,
-        _expiry: Expiry::start(&config.settings, &happenings),
+        _expiry: Expiry::start(&config.settings, &happenings, &restores),
+        restores,
         happenings,
         settings: config.settings,
         data_dir: config.data_dir,

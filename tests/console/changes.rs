@@ -165,3 +165,109 @@ async fn the_docs_are_pages_for_those_who_are_signed_in() {
     owner.get("/docs/nothing").await.is_problem(404, "no-such-page", None);
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_changes_the_stack_is_written_down() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    let password = json!({ "password": "plate-knife-fork-spoon" });
+    let mix = owner.get("/api/load").await.json()["mixes"][0]["id"].clone();
+    let load = json!({ "mix": mix, "rate": 1, "duration_s": 60 });
+    let nothing = json!({});
+    for (method, path, body, status, kind, subject) in [
+        ("POST", "/api/instances", &nothing, 201, "instance", "one more"),
+        ("POST", "/api/instances/i2/drain", &nothing, 200, "instance", "i2"),
+        ("POST", "/api/instances/i2/undrain", &nothing, 200, "instance", "i2"),
+        ("DELETE", "/api/instances/i2", &nothing, 204, "instance", "i2"),
+        ("PATCH", "/api/upstreams/i1", &json!({ "weight": 5 }), 200, "upstream", "i1"),
+        ("PATCH", "/api/upstreams/i1", &json!({ "draining": true }), 200, "instance", "i1"),
+        ("PATCH", "/api/upstreams/i1", &json!({ "draining": false }), 200, "instance", "i1"),
+        ("POST", "/api/cache/purge", &json!({ "all": true }), 200, "cache", "everything"),
+        ("PUT", "/api/staff/waiter/password", &password, 204, "password", "waiter"),
+        ("POST", "/api/load", &load, 202, "load", mix.as_str().expect("a mix")),
+        ("DELETE", "/api/load", &nothing, 204, "load", mix.as_str().expect("a mix")),
+        ("POST", "/api/rollouts", &json!({ "kind": "release", "version": "v2" }), 202, "rollout", "release"),
+        ("DELETE", "/api/rollouts/current", &nothing, 202, "rollout", "release"),
+    ] {
+        let reply = owner.send(owner.fair(method, path).json(body)).await;
+        assert_eq!(reply.status, status, "{method} {path}: {}", reply.text());
+        let changes = owner.get("/api/changes?limit=1").await.json();
+        let told = told(&changes);
+        assert_eq!(told[0].0, "owner", "{method} {path}");
+        assert_eq!((told[0].1, told[0].2), (kind, subject), "{method} {path}");
+        assert_ne!(told[0].3, told[0].4, "{method} {path}");
+        assert!(!changes.to_string().contains("spoon"), "no secret");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_could_do_is_not_told_as_done() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    let nothing = json!({});
+    for (method, path, body, status) in [
+        ("POST", "/api/backups/restore", &json!({ "name": "none" }), 404),
+        ("POST", "/api/instances/i9/drain", &nothing, 404),
+        ("DELETE", "/api/instances/i9", &nothing, 404),
+        ("PATCH", "/api/upstreams/i9", &json!({ "weight": 1 }), 404),
+        ("PUT", "/api/staff/nobody/password", &json!({ "password": "plate-knife-fork-spoon" }), 404),
+        ("DELETE", "/api/load", &nothing, 409),
+        ("DELETE", "/api/rollouts/current", &nothing, 409),
+    ] {
+        let reply = owner.send(owner.fair(method, path).json(body)).await;
+        assert_eq!(reply.status, status, "{method} {path}: {}", reply.text());
+    }
+    std::fs::write(house.folder().join("roundtrip.toml"), "no-such-key = 1\n").expect("a file");
+    assert_eq!(owner.post("/api/configuration/reload", &nothing).await.status, 422);
+    assert_eq!(owner.get("/api/changes").await.json()["changes"], json!([]));
+    // What turns out to be impossible only once it was begun says so.
+    let same = owner.post("/api/rollouts", &json!({ "kind": "release", "version": "v1" })).await;
+    assert_eq!(same.status, 409);
+    let changes = owner.get("/api/changes?limit=1").await.json();
+    assert_eq!(told(&changes)[0].4, &json!({ "failed": "Nothing to release" }));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_is_loaded_again_tells_each_setting_and_that_it_was_loaded() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    std::fs::write(house.folder().join("roundtrip.toml"), "[settings]\n'data.cache.ttl' = 7\n").expect("a file");
+    let reloaded = house.console.load_configuration("SIGHUP").await;
+    assert!(reloaded.is_ok(), "{reloaded:?}");
+    let changes = owner.get("/api/changes").await.json();
+    let (null, file) = (&Value::Null, "roundtrip.toml");
+    let expected = [
+        ("SIGHUP", "configuration", file, null, &json!("loaded")),
+        ("SIGHUP", "setting", "data.cache.ttl", &json!(30), &json!(7)),
+        ("SIGHUP", "configuration", file, null, &json!("begun")),
+    ];
+    assert_eq!(told(&changes), expected);
+    assert_eq!(house.stack.settings().snapshot().data.cache.ttl.as_secs(), 7);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_that_ends_by_its_time_is_written_down_and_one_that_is_only_renewed_is_not() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    for seconds in [60, 90, 1] {
+        let fault = json!({ "fault.supplier.lies": { "for_s": seconds } });
+        assert_eq!(owner.patch("/api/settings", &fault).await.status, 200);
+    }
+    let read = async {
+        loop {
+            let changes = owner.get("/api/changes").await.json();
+            if told(&changes).first().is_some_and(|newest| newest.0 == "its time") {
+                return changes;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let changes = tokio::time::timeout(PATIENCE, read).await.expect("it is written down");
+    let told = told(&changes);
+    assert_eq!(told.len(), 2, "{changes}");
+    assert_eq!(told[0], ("its time", "fault", "fault.supplier.lies", &json!("on"), &Value::Null));
+    house.stop().await;
+}

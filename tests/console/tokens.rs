@@ -2,13 +2,15 @@
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::people::{Ask, Owner};
 use crate::harness::reply::Reply;
 use crate::harness::{House, PASSWORD};
 
 async fn made(owner: &Owner, name: &str, scopes: &[&str]) -> Value {
-    let made = owner.post("/api/tokens", &json!({ "name": name, "scopes": scopes, "days": 30 })).await;
+    let made =
+        owner.post("/api/tokens", &json!({ "name": name, "scopes": scopes, "days": 30, "password": PASSWORD })).await;
     assert_eq!((made.status, made.header("cache-control")), (201, "no-store"), "{}", made.text());
     made.json()
 }
@@ -72,7 +74,8 @@ async fn a_token_does_what_its_scopes_say_in_its_own_name() {
         }
     }
     let changes = owner.get("/api/changes?limit=1").await.json();
-    assert_eq!((&changes["changes"][0]["who"], &changes["changes"][0]["after"]), (&json!("token changer"), &json!(7)));
+    let (who, after) = (&changes["changes"][0]["who"], &changes["changes"][0]["after"]);
+    assert_eq!((who, after), (&json!("token changer"), &json!({ "weight": 2 })));
     house.stop().await;
 }
 
@@ -89,7 +92,10 @@ async fn no_token_makes_tokens_sets_passwords_or_replaces_the_data() {
         ("DELETE", &*format!("/api/tokens/{id}"), &Value::Null),
         ("PUT", "/api/staff/waiter/password", &json!({ "password": PASSWORD })),
         ("GET", "/api/staff", &Value::Null),
+        ("POST", "/api/backups", &json!({})),
+        ("POST", "/api/backups/verify", &json!({ "name": "x" })),
         ("POST", "/api/backups/restore", &json!({ "name": "x" })),
+        ("POST", "/api/configuration/reload", &json!({})),
     ] {
         by(&house, &token, method, path, body).await.is_problem(403, "insufficient-scope", None);
     }
@@ -143,6 +149,52 @@ async fn wrong_tokens_are_counted_like_sign_ins_and_right_ones_are_not() {
     }
     assert!(refused.is_some_and(|tried| tried >= 60), "{refused:?}");
     assert_eq!(by(&house, &token, "GET", "/api/stack", &Value::Null).await.status, 200);
+    let credentials = json!({ "name": "owner", "password": PASSWORD });
+    assert_eq!(house.stranger().post("/api/session", &credentials).await.status, 200, "the owner can still sign in");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_made_by_whoever_knows_the_owners_password_and_not_by_whoever_finds_the_page_open() {
+    let house = House::open().await;
+    let owner = house.owner().await;
+    let without = json!({ "name": "ci", "scopes": ["read"], "days": 1 });
+    let reply = owner.post("/api/tokens", &without).await;
+    reply.is_problem(422, "invalid-body", None);
+    assert_eq!(reply.pointers(), ["/password"]);
+    let wrong = json!({ "name": "ci", "scopes": ["read"], "days": 1, "password": "not the password" });
+    let reply = owner.post("/api/tokens", &wrong).await;
+    reply.is_problem(422, "wrong-password", None);
+    assert_eq!(reply.pointers(), ["/password"]);
+    assert_eq!(owner.get("/api/tokens").await.json(), json!({ "tokens": [] }));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_that_listen_leave_places_to_the_owner() {
+    let house = House::with_one_instance().await;
+    let owner = house.owner().await;
+    let token = secret(&made(&owner, "listener", &["read"]).await);
+    let authority = owner.origin().trim_start_matches("https://").to_owned();
+    let listen = async |proof: &str| {
+        let mut stream = house.sealed(house.console.address()).await;
+        let head = format!("GET /api/events HTTP/1.1\r\nHost: {authority}\r\n{proof}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("is sent");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.expect("a status");
+        (String::from_utf8_lossy(&status[9..]).into_owned(), stream)
+    };
+    let mut listening = Vec::new();
+    let refused = loop {
+        let (status, stream) = listen(&format!("Authorization: Bearer {token}")).await;
+        listening.push(stream);
+        if status != "200" || listening.len() > 64 {
+            break status;
+        }
+    };
+    assert_eq!((refused.as_str(), listening.len()), ("503", 17));
+    assert_eq!(listen(&format!("Cookie: {}", owner.cookies())).await.0, "200");
+    drop(listening);
     house.stop().await;
 }
 
@@ -157,20 +209,22 @@ async fn what_no_token_can_be_made_of_is_refused() {
         (json!({ "name": "x", "scopes": ["read", "read"], "days": 1 }), vec!["/scopes"]),
         (json!({ "name": "x", "scopes": ["all"], "days": 1 }), vec!["/scopes"]),
         (json!({ "name": "x", "scopes": ["read"], "days": 0 }), vec!["/days"]),
-        (json!({ "name": "x", "scopes": ["read"], "days": 367 }), vec!["/days"]),
+        (json!({ "name": "x", "scopes": ["read"], "days": 91 }), vec!["/days"]),
         (json!({}), vec!["/name", "/scopes"]),
     ] {
+        let mut body = body;
+        body["password"] = json!(PASSWORD);
         let reply = owner.post("/api/tokens", &body).await;
         reply.is_problem(422, "invalid-body", None);
         assert_eq!(reply.pointers(), pointers, "{body}");
     }
     made(&owner, "ci", &["read"]).await;
-    let again = json!({ "name": "ci", "scopes": ["read"] });
+    let again = json!({ "name": "ci", "scopes": ["read"], "password": PASSWORD });
     owner.post("/api/tokens", &again).await.is_problem(409, "name-taken", None);
     for number in 1..64 {
         made(&owner, &format!("number {number}"), &["read"]).await;
     }
-    let more = json!({ "name": "one more", "scopes": ["read"] });
+    let more = json!({ "name": "one more", "scopes": ["read"], "password": PASSWORD });
     owner.post("/api/tokens", &more).await.is_problem(409, "too-many-tokens", None);
     house.stop().await;
 }

@@ -88,7 +88,7 @@ async fn a_window_that_nobody_offers_is_refused() {
     let house = House::with_one_instance().await;
     let owner = house.owner().await;
     for wrong in ["61", "0", "-1", "x", "99999999999999999999"] {
-        owner.get(&format!("/api/live?window={wrong}")).await.is_problem(422, "bad-window", None);
+        owner.get(&format!("/api/live?window={wrong}")).await.is_problem(400, "bad-query", None);
     }
     assert_eq!(window(&owner, 3_600).await["step_s"], 24);
     house.stranger().get("/api/live").await.is_problem(401, "sign-in-first", None);

@@ -1,14 +1,16 @@
 -- What was changed, by whom; and the tokens with which scripts come.
 -- Times are milliseconds since 1970 UTC. STRICT: sqlite.org/stricttables.html.
 
--- Append-only: a row is there for good. It grows by a hundred bytes or two with each change that a person or a script
--- makes, never with traffic.
+-- Append-only: a row is there for good, and takes a hundred bytes or two, about a kilobyte at most. Each change that a
+-- person or a script makes adds one, each fault whose time is over another; a fault that is only renewed adds none, nor
+-- does traffic.
 CREATE TABLE event (
     id      INTEGER PRIMARY KEY,
     at_ms   INTEGER NOT NULL,
-    -- The owner's name, 'a command' or 'token NAME'.
+    -- The owner's name, 'a command', 'token NAME', 'SIGHUP' or 'its time'.
     who     TEXT NOT NULL,
-    -- 'setting', 'fault', 'token', 'backup', 'configuration'.
+    -- 'setting', 'fault', 'token', 'backup', 'configuration', 'instance', 'rollout', 'upstream', 'cache', 'password',
+    -- 'owner', 'load'.
     kind    TEXT NOT NULL,
     -- The key of the setting, the name of the token.
     subject TEXT NOT NULL,

@@ -95,6 +95,12 @@ impl Spec {
 }
 
 impl Spec {
+    /// Whether it does the same, whenever it began and ends.
+    pub fn does_as(&self, other: &Spec) -> bool {
+        let Spec { since, until, .. } = *other;
+        Spec { since, until, ..self.clone() } == *other
+    }
+
     /// In few words: `300 ms, 50 % of the requests, at i2, for 120 s`.
     pub fn words(&self, fault: Fault) -> String {
         let mut words = Vec::new();

@@ -88,6 +88,17 @@ pub struct Counts {
     pub menu_items: i64,
 }
 
+// Each order that was placed has one ticket, and none is ever deleted (the audit and `verify::ORDERS` count them one
+// by one).
+const COUNTS: &str = "SELECT (SELECT coalesce(max(id), 0) FROM ticket), \
+                      (SELECT waiting FROM kitchen), (SELECT count(*) FROM menu_item)";
+
+fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
+    connection
+        .prepare_cached(COUNTS)?
+        .query_row([], |row| Ok(Counts { orders: row.get(0)?, waiting: row.get(1)?, menu_items: row.get(2)? }))
+}
+
 /// Whether this program knows how to read the database; else why not.
 pub fn known(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
     engine::known(connection, SCHEMA)
@@ -180,20 +191,16 @@ impl Bistro {
         swapped
     }
 
-    /// For the start's greeting and the overview.
+    /// For the start's greeting.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        // Each order that was placed has one ticket, and none is ever deleted (the audit and `verify::ORDERS`
-        // count them one by one).
-        const COUNTS: &str = "SELECT (SELECT coalesce(max(id), 0) FROM ticket), \
-                              (SELECT waiting FROM kitchen), (SELECT count(*) FROM menu_item)";
         self.engine.read(&unwatched("Count"), |db| {
-            db.step("Count", &[COUNTS], |connection| {
-                let counts = connection.prepare_cached(COUNTS)?.query_row([], |row| {
-                    Ok(Counts { orders: row.get(0)?, waiting: row.get(1)?, menu_items: row.get(2)? })
-                })?;
-                Ok((counts, Touched::Returned(1)))
-            })
+            db.step("Count", &[COUNTS], |connection| Ok((counts(connection)?, Touched::Returned(1))))
         })
+    }
+
+    /// For the overview; None when the database can't say at once.
+    pub fn counts_now(&self) -> Option<Counts> {
+        self.engine.glance(counts)
     }
 
     /// Finishes what is queued, empties the write-ahead log and closes the file.

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::super::engine::{JobError, Touched, unwatched};
 use super::super::rows::{hashed, millis};
 use super::super::{StoreError, new_secret};
 use super::Control;
+use super::events::insert_event;
 use super::sessions::{DELETE_SESSIONS, insert_session};
+use super::tokens::delete_tokens;
+use crate::domain::event::Event;
 use crate::domain::session::{Owner, SessionSecret};
 use crate::web::secret::{hex, random_bytes};
 
@@ -67,11 +71,14 @@ impl Control {
         self.write("Create the owner", move |connection| insert_owner(connection, &owner, now)).await
     }
 
-    /// Makes the owner, or gives them a new name and password; ends all sessions.
-    pub async fn reset_owner(&self, owner: Owner) -> Result<(), StoreError> {
-        let now = self.clock.now();
+    /// Makes the owner, or gives them a new name and password; ends all sessions and tokens. Writes down that `who` did.
+    pub async fn reset_owner(&self, owner: Owner, who: &str) -> Result<(), StoreError> {
+        let (now, who) = (self.clock.now(), who.to_owned());
         self.write("Reset the owner", move |connection| {
+            let before = connection.prepare_cached(OWNER)?.query_row([], |row| row.get::<_, String>(0)).optional()?;
+            insert_event(connection, &Event::new(&who, "owner", &owner.name, &json!(before), &json!(owner.name)), now)?;
             connection.prepare_cached(DELETE_SESSIONS)?.execute([])?;
+            delete_tokens(connection, &who, now)?;
             let row = params![owner.name, owner.password_phc, millis(now)];
             connection.prepare_cached(REPLACE_OWNER)?.execute(row).map(drop)
         })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::super::StoreError;
@@ -30,6 +31,7 @@ const INSERT_TOKEN: &str = "INSERT INTO token (name, secret_sha256, scopes, crea
                             VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id";
 const TOUCH_TOKEN: &str = "UPDATE token SET last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?2) WHERE id = ?1";
 const DELETE_TOKEN: &str = "DELETE FROM token WHERE id = ?1 RETURNING name, scopes";
+const DELETE_TOKENS: &str = "DELETE FROM token RETURNING name, scopes";
 const DELETE_OVER: &str = "DELETE FROM token WHERE expires_at_ms <= ?1";
 
 /// Why no token was made.
@@ -110,17 +112,32 @@ impl Control {
     pub async fn revoke_token(&self, id: i64, who: &str) -> Result<bool, StoreError> {
         let (now, who) = (self.clock.now(), who.to_owned());
         self.write("Revoke a token", move |connection| {
-            let gone = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-            let Some((name, scopes)) = connection.prepare_cached(DELETE_TOKEN)?.query_row([id], gone).optional()?
-            else {
-                return Ok(false);
-            };
-            let before = Some(serde_json::json!({ "scopes": scopes }).to_string());
-            insert_event(connection, &Event { who, kind: KIND, subject: name, before, after: None }, now)?;
-            Ok(true)
+            let gone = connection.prepare_cached(DELETE_TOKEN)?.query_row([id], name_and_scopes).optional()?;
+            gone.iter().try_for_each(|gone| insert_end(connection, gone, &who, now))?;
+            Ok(gone.is_some())
         })
         .await
     }
+}
+
+/// Ends all of them, and writes each down.
+pub(super) fn delete_tokens(connection: &Connection, who: &str, now: OffsetDateTime) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached(DELETE_TOKENS)?;
+    let gone: Vec<_> = delete.query_map([], name_and_scopes)?.collect::<rusqlite::Result<_>>()?;
+    gone.iter().try_for_each(|gone| insert_end(connection, gone, who, now))
+}
+
+fn name_and_scopes(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn insert_end(
+    connection: &Connection,
+    (name, scopes): &(String, String),
+    who: &str,
+    now: OffsetDateTime,
+) -> rusqlite::Result<()> {
+    insert_event(connection, &Event::new(who, KIND, name, &json!({ "scopes": scopes }), &Value::Null), now)
 }
 
 /// The outer error is the store's, the inner one says what stands against it.
@@ -143,9 +160,8 @@ fn insert_token(
     let scopes = new.scopes.iter().map(|scope| scope.id()).collect::<Vec<_>>().join(" ");
     let row = params![new.name, hash, scopes, millis(now), millis(expires_at)];
     let id = connection.prepare_cached(INSERT_TOKEN)?.query_row(row, |row| row.get(0))?;
-    let after = Some(serde_json::json!({ "scopes": scopes, "days": new.days }).to_string());
-    let event = Event { who: who.to_owned(), kind: KIND, subject: new.name.clone(), before: None, after };
-    insert_event(connection, &event, now)?;
+    let after = json!({ "scopes": scopes, "days": new.days });
+    insert_event(connection, &Event::new(who, KIND, &new.name, &Value::Null, &after), now)?;
     let (name, scopes) = (new.name.clone(), new.scopes.clone());
     Ok(Ok(Token { id, name, scopes, created_at: now, expires_at, last_used_at: None }))
 }
