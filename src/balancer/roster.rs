@@ -137,13 +137,17 @@ impl Roster {
         self.become_members(&before, members, "it is no longer configured");
     }
 
-    /// One more, or in the place of the one of its id.
+    /// One more, or in the place of the one of its id, with the weight that was set for it.
     pub fn put(self: &Arc<Self>, config: UpstreamConfig) {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.members.load_full();
         let mut members = before.as_ref().clone();
         match members.iter_mut().find(|member| member.upstream.id() == config.id) {
-            Some(place) => *place = self.join(config),
+            Some(place) => {
+                let member = self.join(config);
+                member.upstream.inherit(&place.upstream);
+                *place = member;
+            }
             None => members.push(self.join(config)),
         }
         self.become_members(&before, members, "another is in its place");

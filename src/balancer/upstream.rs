@@ -294,6 +294,12 @@ impl Upstream {
         self.changed();
     }
 
+    /// Before it is in the list: a weight that was set by hand is that of the id.
+    pub fn inherit(&self, before: &Upstream) {
+        let weight = before.known().weight;
+        self.known().weight = weight;
+    }
+
     /// What a new configuration says of it. A weight that was set by hand holds until another is configured.
     pub fn configure(&self, config: UpstreamConfig) {
         self.id.store(Arc::new(config.id));

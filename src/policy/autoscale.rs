@@ -58,6 +58,8 @@ pub struct Autoscale {
     /// How many were needed at each look of the longer window, the oldest first; none of before the last change.
     needed: VecDeque<(Duration, u64)>,
     changed_at: Option<Duration>,
+    /// How many there were to be after the last look; others mean that somebody else changed them.
+    left: Option<u64>,
 }
 
 /// Looks that are remembered, whatever the windows.
@@ -69,15 +71,32 @@ impl Autoscale {
         self.changed_at.map_or(Duration::ZERO, |at| (at + rules.cool_down).saturating_sub(now))
     }
 
-    /// Looks at what is there, and decides.
+    /// Something else changes what is there: what was seen until now says nothing any more.
+    pub fn forget(&mut self) {
+        self.needed.clear();
+    }
+
+    /// Looks at what is there, and decides. What somebody else changed is left alone as long as its own changes.
     pub fn look(&mut self, seen: Seen, rules: &Rules, now: Duration) -> Decision {
+        // Two bounds that contradict each other: the upper one is what it costs.
+        let rules = &Rules { min: rules.min.min(rules.max), ..*rules };
+        if self.left.is_some_and(|left| left != seen.instances) {
+            self.forget();
+            self.changed_at = Some(now);
+        }
         let wanted = needed(seen, rules);
         self.remember(now, wanted, rules);
         let decision = self.decide(seen, wanted, rules, now);
-        if matches!(decision.change, Change::Add(_) | Change::Remove(_)) {
-            self.needed.clear();
+        let left = match decision.change {
+            Change::Nothing | Change::Wait => seen.instances,
+            Change::Add(count) => seen.instances + count,
+            Change::Remove(count) => seen.instances - count,
+        };
+        if left != seen.instances {
+            self.forget();
             self.changed_at = Some(now);
         }
+        self.left = Some(left);
         decision
     }
 
@@ -246,6 +265,31 @@ mod tests {
     }
 
     proptest! {
+        /// Though the load has asked for another number all the while.
+        #[test]
+        fn what_a_person_changes_within_the_bounds_is_left_alone_for_the_window_and_the_time_to_cool_down(
+            in_flight in 0.0_f64..60.0, before in 1_u64..=6, after in 1_u64..=6, looks in 1_u32..90,
+        ) {
+            prop_assume!(before != after);
+            let mut autoscale = Autoscale::default();
+            // Its own changes are not carried out: nor are they what this is about.
+            for second in 0..looks {
+                autoscale.left = Some(before);
+                autoscale.look(seen(before, in_flight, 0.0), &RULES, S * second);
+                autoscale.left = Some(before);
+            }
+            let cooled = looks + RULES.cool_down.as_secs() as u32;
+            for second in looks..cooled {
+                let change = autoscale.look(seen(after, in_flight, 0.0), &RULES, S * second).change;
+                prop_assert!(matches!(change, Change::Nothing | Change::Wait), "{change:?} after {second} s");
+            }
+            // As little as it undoes it does not stand in the way for ever.
+            let needed = needed(seen(after, in_flight, 0.0), &RULES);
+            let change = |second| autoscale.look(seen(after, in_flight, 0.0), &RULES, S * second).change;
+            let changes = (cooled..cooled + 100).map(change).any(|change| matches!(change, Change::Add(_) | Change::Remove(_)));
+            prop_assert_eq!(changes, needed != after);
+        }
+
         /// Whatever is seen: it stays within the bounds, and between two changes lies the time to cool down.
         #[test]
         fn it_stays_within_its_bounds_and_never_changes_twice_within_the_time_to_cool_down(

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::tally::Tally;
 
 /// A difference of so many standard errors is no chance, though it is looked for every second.
-const STANDARD_ERRORS: f64 = 3.0;
+const STANDARD_ERRORS: f64 = 4.0;
+/// One request more or less decides nothing: the normal approximation says little about few.
+const EXCESS_MIN: f64 = 3.0;
 /// A smaller difference is none that matters.
 const DIFFERENCE_MIN: f64 = 0.01;
 /// So much longer than the others' p99 nobody calls slow, whatever the factor says.
@@ -28,8 +30,9 @@ pub enum Verdict {
     Worse(String),
 }
 
-/// Compares the `new` version with the `old` one, both of the same time if that can be had.
-pub fn judge(new: &Tally, old: &Tally, rules: &Rules) -> Verdict {
+/// Compares the `new` version with the `old` one, both of the same time if that can be had. How long requests took
+/// is compared for those of the new one that found it `warm`.
+pub fn judge(new: &Tally, warm: &Tally, old: &Tally, rules: &Rules) -> Verdict {
     if new.all() < rules.minimum.max(1) {
         return Verdict::Open(format!("{} of {} requests", new.all(), rules.minimum));
     }
@@ -38,12 +41,12 @@ pub fn judge(new: &Tally, old: &Tally, rules: &Rules) -> Verdict {
     if is_more((new.failed, new.all()), (old.failed, old.all())) {
         return Verdict::Worse(failures);
     }
-    let (Some(p99), Some(others)) = (new.quantile(0.99), old.quantile(0.99)) else { return Verdict::Good(failures) };
+    let (Some(p99), Some(others)) = (warm.quantile(0.99), old.quantile(0.99)) else { return Verdict::Good(failures) };
     let latency = format!("p99 {} ms, {} ms at the others", millis(p99), millis(others));
     let factor = u32::try_from(rules.slow.max(100)).unwrap_or(u32::MAX);
     let limit = (others.saturating_mul(factor) / 100).max(others + SLOWER_MIN);
     let slow = |tally: &Tally| (tally.longer_than(limit), tally.good);
-    if old.good >= rules.minimum && is_more(slow(new), slow(old)) {
+    if warm.good.min(old.good) >= rules.minimum && is_more(slow(warm), slow(old)) {
         return Verdict::Worse(latency);
     }
     Verdict::Good(format!("{failures}; {latency}"))
@@ -55,7 +58,7 @@ fn is_more((some, of): (u64, u64), (others, of_others): (u64, u64)) -> bool {
     let (share, other) = (some as f64 / n, if of_others == 0 { 0.0 } else { others as f64 / m });
     let pooled = (some + others) as f64 / (n + m);
     let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m.max(n))).sqrt();
-    share - other >= DIFFERENCE_MIN && share - other >= STANDARD_ERRORS * error
+    (share - other) * n >= EXCESS_MIN && share - other >= DIFFERENCE_MIN && share - other >= STANDARD_ERRORS * error
 }
 
 fn of(some: u64, all: u64) -> String {
@@ -72,6 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::random;
 
     const RULES: Rules = Rules { minimum: 20, slow: 200 };
 
@@ -84,12 +88,13 @@ mod tests {
     }
 
     fn is_worse(new: &Tally, old: &Tally) -> bool {
-        matches!(judge(new, old, &RULES), Verdict::Worse(_))
+        matches!(judge(new, new, old, &RULES), Verdict::Worse(_))
     }
 
     #[test]
     fn one_that_fails_is_worse_and_the_reason_says_how_often() {
-        let verdict = judge(&tally(30, 2, 10), &tally(200, 2, 1), &RULES);
+        let new = tally(30, 2, 10);
+        let verdict = judge(&new, &new, &tally(200, 2, 1), &RULES);
         assert_eq!(verdict, Verdict::Worse("10 of 40 requests failed, 1 of 201 at the others".to_owned()));
     }
 
@@ -101,7 +106,8 @@ mod tests {
 
     #[test]
     fn one_that_is_slower_is_worse_and_the_reason_says_by_how_much() {
-        let Verdict::Worse(why) = judge(&tally(40, 212, 0), &tally(200, 3, 0), &RULES) else { panic!("it is slower") };
+        let new = tally(40, 212, 0);
+        let Verdict::Worse(why) = judge(&new, &new, &tally(200, 3, 0), &RULES) else { panic!("it is slower") };
         assert!(why.starts_with("p99 2") && why.ends_with("ms at the others"), "{why}");
         assert!(!is_worse(&tally(40, 9, 0), &tally(200, 3, 0)), "some milliseconds are not called slow");
     }
@@ -117,10 +123,52 @@ mod tests {
         assert!(!is_worse(&tally(20, 900, 0), &Tally::default()));
     }
 
+    #[test]
+    fn one_or_two_requests_condemn_nobody_however_many_the_others_had() {
+        let old = tally(2_000, 2, 0);
+        assert!(!is_worse(&tally(20, 2, 2), &old), "two failures");
+        let mut new = tally(40, 2, 0);
+        new.count(false, Duration::from_secs(1));
+        assert!(!is_worse(&new, &old), "one slow one");
+    }
+
+    #[test]
+    fn what_was_slow_before_it_was_warm_does_not_count() {
+        let (new, old) = (tally(40, 212, 0), tally(2_000, 3, 0));
+        assert!(!matches!(judge(&new, &Tally::default(), &old, &RULES), Verdict::Worse(_)));
+        assert!(!matches!(judge(&new, &tally(40, 3, 0), &old, &RULES), Verdict::Worse(_)));
+    }
+
+    /// A release of a version that is as good as the one before, watched for 20 s with 20 requests a second.
+    fn is_condemned(seed: u64, share: f64) -> bool {
+        let mut state = seed;
+        let mut draw = || {
+            state = state.wrapping_add(random::STEP);
+            (random::split_mix(state) >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        let (mut new, mut old) = (Tally::default(), Tally::default());
+        (0..2_000).for_each(|_| old.count(draw() < share, Duration::from_millis(2)));
+        (0..20).any(|_| {
+            (0..20).for_each(|_| new.count(draw() < share, Duration::from_millis(2)));
+            is_worse(&new, &old)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+
+        #[test]
+        fn of_two_hundred_sound_releases_at_most_six_are_called_back(seed: u64, share in 0.0_f64..0.2) {
+            let condemned = (0..200).filter(|run| is_condemned(random::split_mix(seed ^ run), share)).count();
+            prop_assert!(condemned <= 6, "{condemned} of 200 at a share of {share}");
+        }
+    }
+
     proptest! {
         #[test]
         fn with_too_few_requests_nothing_is_concluded(good in 0_u64..19, millis in 0_u64..1_000, old in 0_u64..100) {
-            let verdict = judge(&tally(good, millis, 19 - good), &tally(old, 1, 0), &RULES);
+            let new = tally(good, millis, 19 - good);
+            let verdict = judge(&new, &new, &tally(old, 1, 0), &RULES);
             prop_assert_eq!(verdict, Verdict::Open("19 of 20 requests".to_owned()));
         }
 

@@ -13,6 +13,7 @@ use super::instances::Instances;
 use crate::observe::clock::Tick;
 use crate::observe::happening::Kind;
 use crate::policy::autoscale::{Autoscale, Change, Decision, Rules, Seen};
+use crate::policy::health::State;
 use crate::settings::runtime::Settings;
 
 /// Who adds and removes.
@@ -149,8 +150,8 @@ async fn decide(instances: &Instances, state: &mut Autoscale, seen: Seen) {
     let (log, now) = (instances.autoscaler_log(), Tick::now().since(Tick::default()));
     // Whoever changes something else changes what was seen.
     let Some(turn) = instances.try_turn() else {
-        *state = Autoscale::default();
-        log.looked(seen, &rules, Duration::ZERO);
+        state.forget();
+        log.looked(seen, &rules, state.cooling(&rules, now));
         log.write(WAIT.to_owned(), "instances are being changed".to_owned());
         return;
     };
@@ -195,11 +196,13 @@ fn done(instances: &Instances, change: String, why: String) {
     instances.autoscaler_log().write(change, why);
 }
 
-/// The last of those that take requests: the first ones have been there for longest.
+/// The last of those that take requests, for the first ones have been there for longest; but rather one that is
+/// not well.
 fn newest(instances: &Instances) -> Option<String> {
     let mut list = instances.list();
     list.retain(|instance| !instance.killed && !instance.draining);
-    list.pop().map(|instance| instance.id)
+    let sick = list.iter().rposition(|instance| instance.state != State::Healthy);
+    sick.map(|sick| list.swap_remove(sick)).or_else(|| list.pop()).map(|instance| instance.id)
 }
 
 /// What is there, on average over a second.

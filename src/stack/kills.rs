@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Servers;
+use super::instances::Instances;
 use super::maker::{InstanceMaker, Running};
 use super::site;
-use crate::balancer::Balancer;
 use crate::faults::Follow;
 use crate::settings::fault::{Fault, Spec};
 
@@ -18,13 +18,14 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub struct Kills {
     pub servers: Arc<Mutex<Option<Servers>>>,
     pub maker: InstanceMaker,
-    pub balancer: Balancer,
+    pub instances: Instances,
 }
 
 /// One that is dead until the fault is over.
 #[derive(Debug)]
 struct Dead {
     id: String,
+    /// When it was killed, for a fault that is aimed at that; another may hold when it comes back.
     version: String,
 }
 
@@ -33,8 +34,14 @@ impl Kills {
     pub async fn keep(&self) {
         let mut follow = Follow::new(&self.maker.settings, Fault::InstanceKill);
         let mut dead = Vec::<Dead>::new();
+        let mut changes = self.instances.balancer().changes();
+        let mut spec = None;
         loop {
-            let spec = follow.next().await;
+            tokio::select! {
+                now = follow.next() => spec = now,
+                // Whoever starts while the fault is on is struck as well. The sender lives in the balancer.
+                _ = changes.changed() => {}
+            }
             let aimed = |id: &str, version: &str| spec.as_ref().is_some_and(|spec| is_aimed_at(spec, id, version));
             let (stay, back): (Vec<_>, Vec<_>) = dead.into_iter().partition(|dead| aimed(&dead.id, &dead.version));
             dead = stay;
@@ -69,23 +76,32 @@ impl Kills {
             let started = {
                 let mut servers = self.servers();
                 // Who was removed while it was dead stays away, and more so if its place is taken.
-                if self.balancer.tally(&dead.id).is_none() {
-                    return;
-                }
+                let before = self.instances.balancer().view().into_iter().find(|view| view.id == dead.id);
+                let Some(before) = before else { return };
                 let Some(Servers { instances, supplies: Some(supplies), .. }) = servers.as_mut() else { return };
                 if instances.iter().any(|other| number_of(other) == number) {
                     return;
                 }
-                let started = self.maker.start(number, &dead.version, supplies);
+                let started = self.maker.start(number, &self.instances.version(), supplies);
                 started.map(|running| {
                     // The same instance, elsewhere; all others stay as they are.
-                    self.balancer.put_upstream(site::instance(&running));
+                    self.instances.balancer().put_upstream(site::instance(&running));
+                    let drained = before.draining.then(|| Arc::clone(&running.instance));
+                    if drained.is_some() {
+                        self.instances.balancer().set_draining(&dead.id, true);
+                    }
                     let place = instances.partition_point(|other| number_of(other) < number);
                     instances.insert(place, running);
+                    drained
                 })
             };
             match started {
-                Ok(()) => return,
+                Ok(drained) => {
+                    if let Some(instance) = drained {
+                        instance.retire().await;
+                    }
+                    return;
+                }
                 Err(error) => log::error!("after the fault {}: {error}", Fault::InstanceKill.key()),
             }
             tokio::time::sleep(AGAIN_AFTER).await;

@@ -47,9 +47,9 @@ impl InstanceMaker {
         let home = Home::new(id.clone(), version);
         let bistro = self.bistro.of(home.clone());
         let menu = MenuCache::of(home, &bistro.invalidation(), self.settings.clone(), seed);
-        let supply = supplies.buyer(&id, &bistro, self.settings.clone(), seed);
+        let supply = supplies.supply(&bistro, self.settings.clone(), seed);
         let service =
-            Service::new(bistro, self.hasher.clone(), menu.clone(), self.settings.clone()).with_supply(supply);
+            Service::new(bistro, self.hasher.clone(), menu.clone(), self.settings.clone()).with_supply(supply.clone());
         let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
             Instance::start(InstanceConfig {
                 id: id.clone(),
@@ -61,10 +61,12 @@ impl InstanceMaker {
                 settings: self.settings.clone(),
             })
         });
-        let instance = started.map_err(|reason| {
-            supplies.dismiss(&id);
-            StackError::Instance { id, reason }
-        })?;
+        // Its buyer only now: one that does not start leaves the one that it was to replace with its own.
+        let instance = match started {
+            Ok(instance) => instance,
+            Err(reason) => return Err(StackError::Instance { id, reason }),
+        };
+        supplies.employ(&id, supply);
         Ok(Running { instance: Arc::new(instance), menu })
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod autoscaler;
 pub mod backups;
+mod config;
 mod dns_follows;
 mod exposition;
 pub mod faults;
@@ -24,14 +25,14 @@ pub mod site;
 mod start;
 mod supply;
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::balancer::InstanceView;
-use crate::client::{Client, ClientError};
+use crate::client::Client;
 use crate::dns::DnsServer;
 use crate::edge::Edge;
 use crate::edge::cache::SharedCache;
@@ -43,10 +44,8 @@ use crate::settings::site::SitePlan;
 use crate::store::StoreError;
 use crate::store::bistro::Bistro;
 use crate::store::cache;
-use crate::store::engine::{OpenError, Slow};
-use crate::store::hasher::Hasher;
-use crate::tls::Authority;
-use crate::web::hsts::Hsts;
+use crate::store::engine::Slow;
+pub use config::{StackConfig, StackError};
 use dns_follows::DnsFollows;
 use faults::{Expiry, Restores};
 use instances::{Instances, InstancesError};
@@ -63,64 +62,6 @@ pub const APP_LOCAL_NAME: &str = "bistro.localhost";
 
 /// How long a new configuration waits for the first look at its upstreams.
 const FIRST_LOOK_WITHIN: Duration = Duration::from_secs(5);
-
-/// What a stack is made of.
-#[derive(Debug)]
-pub struct StackConfig {
-    /// The folder of its database file.
-    pub data_dir: PathBuf,
-    /// Copies of the application behind the balancer.
-    pub instances: usize,
-    /// Threads of the edge.
-    pub workers: usize,
-    /// The edge's socket, bound already.
-    pub app: TcpListener,
-    /// Another socket of the edge, for plain HTTP.
-    pub app_http: Option<TcpListener>,
-    /// What the edge serves.
-    pub site: SitePlan,
-    /// Further names and addresses under which the edge answers (LAN addresses).
-    pub app_names: Vec<String>,
-    /// For which of them browsers are told to insist on HTTPS.
-    pub hsts: Hsts,
-    /// Where the DNS server listens, UDP and TCP; port 0 chooses one.
-    pub dns: SocketAddr,
-    /// What the edge's name resolves to.
-    pub app_addresses: Vec<IpAddr>,
-    /// The edge's side of TLS.
-    pub tls: Arc<rustls::ServerConfig>,
-    /// Signs the certificates that are wrong on purpose.
-    pub authority: Authority,
-    /// What its client trusts, and the file where people find it.
-    pub ca_pem: Vec<u8>,
-    pub ca_path: PathBuf,
-    /// The secret that signs probes.
-    pub control_key: [u8; 32],
-    pub hasher: Hasher,
-    pub settings: Settings,
-}
-
-/// Why a stack did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StackError {
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    #[error(transparent)]
-    Dns(#[from] crate::dns::DnsError),
-    #[error("the edge did not start: {0}")]
-    Edge(#[from] crate::edge::EdgeError),
-    /// What was written can't be served.
-    #[error("{0}")]
-    Site(String),
-    #[error("the supplier did not start: {0}")]
-    Supplier(std::io::Error),
-    #[error("instance {id} did not start: {reason}")]
-    Instance { id: String, reason: std::io::Error },
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error(transparent)]
-    NoRandomness(#[from] crate::web::secret::NoRandomness),
-}
 
 /// A running backend.
 #[derive(Debug)]

@@ -129,13 +129,12 @@ pub async fn start(config: StackConfig) -> Result<Stack, StackError> {
     let (app, app_http, dns_address) = (edge.addresses()[0], edge.addresses().get(1).copied(), dns.address());
     let servers = Arc::new(Mutex::new(Some(Servers { edge, instances, supplies, dns, dns_follows })));
     let own = maker.clone().zip(ground.restaurant.clone());
-    let keepers = own.clone().map(|(maker, balancer)| {
-        let bistro = maker.bistro.clone();
-        let kills = Kills { servers: Arc::clone(&servers), maker, balancer };
-        Keepers::start(&config.settings, &bistro, kills)
-    });
     let instances = own.map(|(maker, balancer)| Instances::new(&servers, maker, balancer, happenings.clone()));
     let restores = Restores::default();
+    let keepers = maker.clone().zip(instances.clone()).map(|(maker, instances)| {
+        let bistro = maker.bistro.clone();
+        Keepers::start(&config.settings, &bistro, Kills { servers: Arc::clone(&servers), maker, instances })
+    });
     Ok(Stack {
         app,
         app_http,

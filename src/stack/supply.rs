@@ -52,13 +52,16 @@ impl Supplies {
         Ok(Self { supplier, client, recorder, buyers: Vec::new() })
     }
 
-    /// The buyer of an instance, at work from now on.
-    pub fn buyer(&mut self, instance: &str, bistro: &Bistro, settings: Settings, seed: u64) -> Supply {
+    /// What an instance buys with.
+    pub fn supply(&self, bistro: &Bistro, settings: Settings, seed: u64) -> Supply {
         let origin = format!("http://{}:{}", supplier::NAME, self.supplier.address().port());
-        let supply = Supply::new(bistro.clone(), self.client.clone(), &origin, settings, seed);
+        Supply::new(bistro.clone(), self.client.clone(), &origin, settings, seed)
+    }
+
+    /// The buyer of an instance, at work from now on.
+    pub fn employ(&mut self, instance: &str, supply: Supply) {
         let purchasing = Purchasing::start(supply.clone(), self.recorder.clone());
-        self.buyers.push(Buyer { instance: instance.to_owned(), supply: supply.clone(), purchasing });
-        supply
+        self.buyers.push(Buyer { instance: instance.to_owned(), supply, purchasing });
     }
 
     /// The instance is dead, and its buyer with it.

@@ -1,5 +1,6 @@
 //! Instances that come and go by themselves.
 
+use roundtrip::policy::health::State;
 use serde_json::json;
 
 use crate::harness::House;
@@ -43,5 +44,17 @@ async fn a_killed_instance_is_left_dead_by_the_autoscaler() {
     assert_eq!(ids(&house), ["i1", "i2", "i3"]);
     assert!(own(&house).list()[1].killed);
     assert_eq!(house.stack.menu_caches().len(), 2, "nobody started it again, nor another in its place");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_autoscaler_removes_one_that_is_not_well_before_one_that_is() {
+    let house = House::open().await;
+    set(&house, "fault.instance.kill", json!({ "instances": ["i3"] }));
+    set(&house, "fault.instance.pause", json!({ "instances": ["i1"], "for_s": 300 }));
+    soon(|| own(&house).list()[0].state == State::Unhealthy).await;
+    set(&house, "balancer.autoscaler.max", json!(2));
+    set(&house, "balancer.autoscaler.on", json!(true));
+    soon(|| ids(&house) == ["i2", "i3"]).await;
     house.stop().await;
 }

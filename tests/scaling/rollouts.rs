@@ -136,3 +136,58 @@ async fn a_release_is_called_back_by_hand_and_a_stop_does_not_wait_for_one() {
     soon(|| rollout(&house).state == Progress::Watching).await;
     tokio::time::timeout(PATIENCE, house.stop()).await.expect("it stops");
 }
+
+/// One that gets no requests stands in for nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_one_of_weight_nought_a_restart_loses_no_request_and_both_keep_their_weights() {
+    let house = House::open().await;
+    own(&house).remove("i3", "a test").await.expect("it goes");
+    assert!(house.stack.set_weight("i2", 0).is_some() && house.stack.set_weight("i1", 3).is_some());
+    let traffic = Traffic::on(&house);
+    traffic.flows(20).await;
+    own(&house).begin_rollout(None, "a test").expect("it begins");
+    assert_eq!(ended(&house).await.state, Progress::Done);
+    let weights: Vec<u32> = own(&house).list().iter().map(|one| one.weight).collect();
+    assert_eq!(weights, [3, 0]);
+    traffic.loses_nothing().await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_dies_goes_back_and_what_is_dead_comes_back_with_the_one_that_holds() {
+    let house = House::open().await;
+    set(&house, "balancer.release.watch", json!(3_600));
+    set(&house, "fault.instance.kill", json!({ "instances": ["v2"] }));
+    own(&house).set_draining("i3", true, "a test").await.expect("it is emptied");
+    own(&house).begin_rollout(Some("v2"), "a test").expect("it begins");
+    let back = ended(&house).await;
+    assert_eq!(back.state, Progress::RolledBack, "{back:?}");
+    set(&house, "fault.instance.kill", json!(false));
+    soon(|| versions(&house) == ["v1", "v1", "v1"] && own(&house).list().iter().all(|one| !one.killed)).await;
+    soon(|| own(&house).list()[0].state == State::Healthy).await;
+    assert_eq!(own(&house).list()[2].state, State::Draining);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_instance_that_is_killed_comes_back_empty() {
+    let house = House::open().await;
+    own(&house).set_draining("i2", true, "a test").await.expect("it is emptied");
+    let killed = || own(&house).list()[1].killed;
+    set(&house, "fault.instance.kill", json!({ "instances": ["i2"] }));
+    soon(killed).await;
+    set(&house, "fault.instance.kill", json!(false));
+    soon(|| !killed()).await;
+    assert_eq!(own(&house).list()[1].state, State::Draining);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_that_kills_everybody_kills_one_that_starts_while_it_is_on() {
+    let house = House::open().await;
+    set(&house, "fault.instance.kill", json!(true));
+    soon(|| own(&house).list().iter().all(|one| one.killed)).await;
+    own(&house).add("a test").await.expect("one more");
+    soon(|| own(&house).list().len() == 4 && own(&house).list()[3].killed).await;
+    house.stop().await;
+}

@@ -74,12 +74,15 @@ impl Instances {
     pub(in super::super) async fn end_one(&self, id: &str) -> Result<(), InstancesError> {
         let instance = self.one(id)?;
         let takes = |instance: &InstanceShown| !instance.draining && !instance.killed;
-        if takes(&instance) && !self.list().iter().any(|other| other.id != id && takes(other)) {
+        // One that was emptied first is no less the last.
+        if !instance.killed && !self.list().iter().any(|other| other.id != id && takes(other)) {
             return Err(InstancesError::Last(id.to_owned()));
         }
+        self.another_serves(id).await?;
         self.empty(id).await?;
-        self.balancer().remove_upstream(id);
         let (running, buyer) = self.with_servers(|servers| {
+            // Together with the rest, or one that was dead would be started again in between.
+            self.balancer().remove_upstream(id);
             let place = servers.instances.iter().position(|running| running.instance.id() == id);
             let buyer = servers.supplies.as_mut().and_then(|supplies| supplies.take(id));
             (place.map(|place| servers.instances.remove(place)), buyer)

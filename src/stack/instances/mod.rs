@@ -71,6 +71,8 @@ pub struct InstanceShown {
     pub workers: u64,
     pub in_flight: u64,
     pub draining: bool,
+    /// Its share of the requests; 0 gets none.
+    pub weight: u32,
     /// Dead for now, by a fault.
     pub killed: bool,
 }
@@ -96,6 +98,13 @@ struct Inner {
     called_back: watch::Sender<bool>,
     closing: watch::Sender<bool>,
     autoscaler: autoscaler::Log,
+}
+
+impl InstanceShown {
+    /// Whether requests go there without doubt.
+    fn serves(&self) -> bool {
+        self.state == State::Healthy && self.weight > 0
+    }
 }
 
 impl Instances {
@@ -139,6 +148,7 @@ impl Instances {
             workers,
             in_flight: view.in_flight,
             draining: view.draining,
+            weight: view.weight,
         };
         self.0.balancer.view().into_iter().map(shown).collect()
     }

@@ -11,7 +11,11 @@ impl Instances {
     pub(super) async fn replace(&self, id: &str, version: &str) -> Result<(), InstancesError> {
         self.another_serves(id).await?;
         self.empty(id).await?;
-        let old = self.running(id)?.ok_or_else(|| InstancesError::NotHealthy(format!("{id} was killed")))?;
+        let Some(old) = self.running(id)? else {
+            // It was killed meanwhile, and takes requests when it is back.
+            self.balancer().set_draining(id, false);
+            return Err(InstancesError::NotHealthy(format!("{id} was killed")));
+        };
         let buyer = match self.start_in_place(id, version) {
             Ok(buyer) => buyer,
             Err(error) => {
@@ -79,13 +83,16 @@ impl Instances {
         }
     }
 
-    /// Waits until one beside `id` takes requests: never is more than one missing.
-    async fn another_serves(&self, id: &str) -> Result<(), InstancesError> {
+    /// Waits until one beside `id` takes requests: never is more than one missing. One that is not healthy itself
+    /// is missing already, and waits for nobody.
+    pub(super) async fn another_serves(&self, id: &str) -> Result<(), InstancesError> {
         let mut changes = self.balancer().changes();
         let wait = async {
             loop {
                 changes.borrow_and_update();
-                if self.list().iter().any(|other| other.id != id && other.state == State::Healthy) {
+                let list = self.list();
+                let is_healthy = list.iter().any(|one| one.id == id && one.state == State::Healthy);
+                if !is_healthy || list.iter().any(|other| other.id != id && other.serves()) {
                     return;
                 }
                 if changes.changed().await.is_err() {
@@ -109,6 +116,6 @@ impl Instances {
 
     /// How many take requests.
     pub(super) fn serving(&self) -> usize {
-        self.list().iter().filter(|instance| instance.state == State::Healthy).count()
+        self.list().iter().filter(|instance| instance.serves()).count()
     }
 }

@@ -18,6 +18,10 @@ use crate::policy::health::State;
 const LINES_MAX: usize = 100;
 /// How often the first instance of a new version is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The first of a new version is watched at most so many times as long as it was to be.
+const WATCHES_MAX: u32 = 3;
+/// How often its figures are judged: the more often, the sooner chance alone condemns it.
+const JUDGE_EVERY: Duration = Duration::from_secs(1);
 /// Characters of a version's name.
 pub const VERSION_CHARS_MAX: usize = 20;
 
@@ -137,7 +141,7 @@ impl Instances {
         let rolled = match self.lend_one(plan).await {
             Ok(extra) => {
                 let rolled = self.replace_each(plan, ids, &mut replaced).await;
-                let rolled = self.conclude(plan, &replaced, rolled).await;
+                let rolled = self.conclude(plan, ids, &replaced, rolled).await;
                 if let Some(extra) = extra
                     && let Err(error) = self.end_one(&extra).await
                 {
@@ -183,6 +187,10 @@ impl Instances {
                 self.note(format!("{id} does not run: it is left as it is"));
                 continue;
             }
+            if self.one(id)?.draining {
+                self.note(format!("{id} takes no requests: it is left as it is"));
+                continue;
+            }
             if let Some(comparison) = &mut comparison {
                 comparison.leaves(id);
             }
@@ -199,7 +207,7 @@ impl Instances {
                 self.judge(comparison, false)?;
             }
         }
-        comparison.map_or(Ok(()), |comparison| self.judge(&comparison, true))
+        comparison.map_or(Ok(()), |mut comparison| self.judge(&mut comparison, true))
     }
 
     fn took_over(&self, plan: &Rollout, id: &str, version: &str) {
@@ -214,15 +222,26 @@ impl Instances {
     }
 
     /// Compares the first of the new version with the others, until its time is over or it proves worse.
-    async fn watch(&self, id: &str, comparison: &Comparison) -> Result<(), InstancesError> {
+    async fn watch(&self, id: &str, comparison: &mut Comparison) -> Result<(), InstancesError> {
         let time = self.settings().snapshot().scaling.watch;
         self.update(|rollout| rollout.state = Progress::Watching);
         self.note(format!("{id} is watched for {} s", time.as_secs()));
-        let until = Instant::now() + time;
-        while Instant::now() < until {
+        let (began, mut judge_at) = (Instant::now(), Instant::now() + JUDGE_EVERY);
+        let mut until = began + time;
+        loop {
+            if Instant::now() >= until {
+                // The balancer sends few to one that is slow: so few that its time may be too short to tell.
+                if until - began >= WATCHES_MAX * time || !self.is_open(comparison) {
+                    break;
+                }
+                until += time;
+            }
             self.goes_on()?;
             self.is_well(id)?;
-            self.judge(comparison, false)?;
+            if Instant::now() >= judge_at {
+                judge_at += JUDGE_EVERY;
+                self.judge(comparison, false)?;
+            }
             tokio::time::sleep_until(until.min(Instant::now() + LOOK_EVERY)).await;
         }
         self.is_well(id)?;
@@ -242,16 +261,28 @@ impl Instances {
         Err(InstancesError::CalledBack(format!("{id} failed: {state}{reason}")))
     }
 
-    fn judge(&self, comparison: &Comparison, say: bool) -> Result<(), InstancesError> {
+    /// Whether there are requests, and too few of them to tell.
+    fn is_open(&self, comparison: &mut Comparison) -> bool {
+        let verdict = comparison.verdict(&self.settings().snapshot().scaling.canary);
+        matches!(verdict, Verdict::Open(_)) && !comparison.is_quiet()
+    }
+
+    fn judge(&self, comparison: &mut Comparison, say: bool) -> Result<(), InstancesError> {
         match comparison.verdict(&self.settings().snapshot().scaling.canary) {
             Verdict::Worse(why) => Err(InstancesError::CalledBack(why)),
             Verdict::Good(why) if say => {
                 self.note(why);
                 Ok(())
             }
-            Verdict::Open(why) if say => {
-                self.note(format!("too few requests to tell whether it is worse: {why}"));
+            Verdict::Open(_) if say && comparison.is_quiet() => {
+                self.note("nobody asked anything meanwhile, so nothing could be compared".to_owned());
                 Ok(())
+            }
+            Verdict::Open(why) if say => {
+                let what_to_do = "send more traffic, or watch longer";
+                Err(InstancesError::CalledBack(format!(
+                    "too few requests to tell whether it is worse: {why}; {what_to_do}"
+                )))
             }
             Verdict::Good(_) | Verdict::Open(_) => Ok(()),
         }
@@ -271,12 +302,14 @@ impl Instances {
     async fn conclude(
         &self,
         plan: &Rollout,
+        ids: &[String],
         replaced: &[String],
         rolled: Result<(), InstancesError>,
     ) -> Result<(), (Progress, String)> {
         let Err(error) = rolled else {
             *lock(&self.0.version) = plan.version.clone();
-            return Ok(());
+            let late = self.replace_late(plan, ids).await;
+            return late.map_err(|error| (Progress::Stopped, error.to_string()));
         };
         let why = error.to_string();
         if plan.kind == RolloutKind::Restart || matches!(error, InstancesError::Stopped) {
@@ -288,6 +321,9 @@ impl Instances {
         for id in replaced.iter().rev() {
             match self.replace(id, &plan.from).await {
                 Ok(()) => self.took_over(plan, id, &plan.from),
+                Err(_) if matches!(self.running(id), Ok(None)) => {
+                    self.note(format!("{id} is dead, and comes back with {}", plan.from));
+                }
                 Err(error) => {
                     self.note(format!("{id} is not back: {error}"));
                     failed = Some(error);
@@ -298,6 +334,18 @@ impl Instances {
             None => Err((Progress::RolledBack, why)),
             Some(error) => Err((Progress::Stopped, format!("{why}; on the way back: {error}"))),
         }
+    }
+
+    /// Those that were dead when it was their turn, and came back with the version before.
+    async fn replace_late(&self, plan: &Rollout, ids: &[String]) -> Result<(), InstancesError> {
+        for id in ids {
+            let is_late = self.running(id)?.is_some_and(|running| running.version() != plan.version);
+            if is_late && !self.one(id)?.draining {
+                self.replace(id, &plan.version).await?;
+                self.took_over(plan, id, &plan.version);
+            }
+        }
+        Ok(())
     }
 
     fn update(&self, change: impl FnOnce(&mut Rollout)) {
