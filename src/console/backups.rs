@@ -83,6 +83,9 @@ async fn verified(call: &Call, body: Body, who: &str) -> Answer {
 
 async fn restored(call: &Call, body: Body, who: &str) -> Answer {
     let name = named(call, body)?;
+    if !call.state.stack.has_restaurant() {
+        return Err(failed(BackupsError::NoRestaurant));
+    }
     // What nobody has is not begun.
     let known = call.state.stack.backups().list().await.map_err(failed)?;
     if !known.iter().any(|backup| backup.name == name) {
