@@ -68,13 +68,14 @@ async fn a_request_has_a_line_that_leads_to_its_journey() {
 async fn a_line_says_whether_its_trace_is_kept() {
     let house = House::with_one_instance().await;
     let owner = house.owner().await;
-    for _ in 0..100 {
+    // What is slow is learnt from some hundred requests; before that each is among the slowest.
+    for _ in 0..400 {
         house.visitor().get("/healthz").await;
     }
     house.visitor().get("/api/v1/nothing").await;
     let found = lines(&owner, "hop=http").await;
     let kept = house.stack.recorder().kept_ids();
-    assert!((1..101).contains(&kept.len()), "{} of them are kept", kept.len());
+    assert!((1..401).contains(&kept.len()), "{} of them are kept", kept.len());
     for line in found {
         let id = line["trace_id"].as_str().expect("an id").parse().expect("an id");
         assert_eq!(line["kept"], kept.contains(&id), "{line}");

@@ -180,6 +180,8 @@ impl Run<'_> {
                 self.spent += spent;
                 answer.stick_to = stick_to;
                 if !matches!(answer.head.status.as_u16(), 502..=504) {
+                    // What follows is passing it on, however long this thread is kept from it.
+                    span.end_at(answer.head_at);
                     return Attempted::Over(Box::new(answer));
                 }
                 span.status(Status::Error).attribute("error.type", || answer.head.status.as_str().to_owned());
