@@ -1,4 +1,4 @@
-//! Adds and removes instances by itself, by the rules of [`autoscale`]. What was killed it leaves to whoever
+//! Adds and removes instances by itself, by the rules of [`crate::policy::autoscale`]. What was killed it leaves to whoever
 //! killed it.
 
 use std::collections::VecDeque;

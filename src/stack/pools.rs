@@ -40,7 +40,7 @@ impl Stack {
     }
 
     /// Empties an upstream, or lets it take requests again. None when there is no such upstream. An instance of ours
-    /// is more than that: [`Instances::set_draining`].
+    /// is more than that: [`super::instances::Instances::set_draining`].
     pub fn set_draining(&self, id: &str, draining: bool) -> Option<InstanceView> {
         self.change_upstream(id, |balancer| balancer.set_draining(id, draining))
     }

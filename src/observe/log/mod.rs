@@ -1,7 +1,7 @@
 //! Logs: what the process says, on standard error and in a bounded tail that the console reads.
 //!
-//! `env_logger` filters and writes ([`format`] makes its lines); [`install`] puts a tee before it that keeps the latest
-//! lines in memory ([`tail`]). Requests have lines of their own ([`access`]), which belong to their stack. Nothing here
+//! `env_logger` filters and writes ([`mod@format`] makes its lines); [`install`] puts a tee before it that keeps the latest
+//! lines in memory ([`mod@tail`]). Requests have lines of their own ([`access`]), which belong to their stack. Nothing here
 //! is on a request's way but one count of the access log.
 
 pub mod access;
